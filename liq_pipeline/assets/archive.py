@@ -1,0 +1,108 @@
+"""Group `archive`: the exchange's daily zip files, mirrored, verified and recorded in a manifest."""
+
+import dagster as dg
+
+from liq_pipeline.assets.common import OWNERS, failure
+from liq_pipeline.clock import Clock
+from liq_pipeline.errors import LiqError
+from liq_pipeline.exchange.archive import Dataset
+from liq_pipeline.exchange.sync import SyncReport
+from liq_pipeline.resources import ArchiveSource, Reporter
+
+NO_FILE_WAS_LOST = "no_file_was_lost"
+
+# On top of the retries around each request and each file: an outage of minutes.
+_RETRY = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+
+def archive_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Return `raw_open_interest` and `raw_klines`."""
+
+    def lost_nothing(asset: str) -> list[dg.AssetCheckSpec]:
+        return [
+            dg.AssetCheckSpec(
+                NO_FILE_WAS_LOST,
+                asset=asset,
+                description="Every day that the archive offers, and every day between its first and last, is here and "
+                "passed its checks. Files that failed are in quarantine; the rest is used.",
+                partitions_def=symbols,
+            )
+        ]
+
+    @dg.asset(
+        partitions_def=symbols,
+        group_name="archive",
+        kinds={"binance", "zip"},
+        owners=OWNERS,
+        retry_policy=_RETRY,
+        check_specs=lost_nothing("raw_open_interest"),
+    )
+    def raw_open_interest(
+        context: dg.AssetExecutionContext, archive: ArchiveSource, clock: Clock, reporter: dg.ResourceParam[Reporter]
+    ) -> dg.MaterializeResult:
+        """Daily `metrics` files: open interest every 5 minutes, as the exchange publishes them.
+
+        One zip per day with its checksum, from `data/futures/um/daily/metrics/`. Only what is missing or was rewritten
+        is fetched; what fails its checksum or its format goes to quarantine.
+        """
+        return _mirror(context, archive, clock, reporter, archive.open_interest_files)
+
+    @dg.asset(
+        partitions_def=symbols,
+        group_name="archive",
+        kinds={"binance", "zip"},
+        owners=OWNERS,
+        retry_policy=_RETRY,
+        check_specs=lost_nothing("raw_klines"),
+    )
+    def raw_klines(
+        context: dg.AssetExecutionContext, archive: ArchiveSource, clock: Clock, reporter: dg.ResourceParam[Reporter]
+    ) -> dg.MaterializeResult:
+        """Daily `klines` files: prices and volumes per bar of the base interval, as the exchange publishes them.
+
+        One zip per day with its checksum, from `data/futures/um/daily/klines/`. Only what is missing or was rewritten
+        is fetched; what fails its checksum or its format goes to quarantine.
+        """
+        return _mirror(context, archive, clock, reporter, archive.kline_files)
+
+    return [raw_open_interest, raw_klines]
+
+
+def _mirror(
+    context: dg.AssetExecutionContext, archive: ArchiveSource, clock: Clock, reporter: Reporter, dataset: Dataset
+) -> dg.MaterializeResult:
+    try:
+        progress = reporter.track(f"{context.partition_key} {dataset.name}")
+        report = archive.sync(dataset, context.partition_key, clock.now(), progress)
+    except LiqError as error:
+        raise failure(error) from error
+    for problem in report.problems:
+        context.log.error(problem.message)
+    return dg.MaterializeResult(
+        metadata={
+            "files": len(report.files),
+            "fetched": report.fetched,
+            "fetched_bytes": report.fetched_bytes,
+            "rewritten": report.rewritten,
+            "lost_files": len(report.problems) + len(report.holes),
+            "first_day": str(report.first_day),
+            "last_day": str(report.last_day),
+            "not_yet_published": ", ".join(map(str, report.not_yet)) or "none",
+        },
+        check_results=[_lost_nothing(report)],
+    )
+
+
+def _lost_nothing(report: SyncReport) -> dg.AssetCheckResult:
+    messages = [problem.message for problem in report.problems]
+    messages += [
+        f"{report.symbol} {report.dataset.name}: {day} is missing from the archive, with days before and after it"
+        for day in report.holes
+    ]
+    return dg.AssetCheckResult(
+        check_name=NO_FILE_WAS_LOST,
+        passed=not (report.lost_data or report.holes),
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="\n".join(messages) or f"{len(report.files)} files are good",
+        metadata={"lost_files": len(messages)},
+    )

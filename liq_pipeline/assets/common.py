@@ -1,0 +1,39 @@
+"""What every asset shares: names, groups, owners, and the metadata that the UI draws."""
+
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from liq_pipeline.errors import ArchiveUnreachable, LiqError
+from liq_pipeline.warehouse.warehouse import table_schemas
+
+OWNERS = ["team:liq-pipeline"]
+
+
+def table_metadata(table: str) -> dict[str, Any]:
+    """Return what is known of a table before it is filled: its name and its columns with units."""
+    return {"dagster/table_name": f"main.{table}", "dagster/column_schema": table_schemas()[table]}
+
+
+def preview(rows: pa.Table, limit: int = 5) -> dg.MetadataValue:
+    """Return the first rows as a small table for the UI."""
+    records = [
+        dg.TableRecord({name: _plain(value) for name, value in row.items()}) for row in rows.slice(0, limit).to_pylist()
+    ]
+    return dg.MetadataValue.table(records) if records else dg.MetadataValue.text("no rows")
+
+
+def _plain(value: Any) -> str | int | float | bool | None:
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def instant(value: datetime) -> dg.MetadataValue:
+    """Return an instant as the UI shows it."""
+    return dg.MetadataValue.timestamp(value)
+
+
+def failure(error: LiqError) -> Exception:
+    """Return what an asset raises for an error to act on. Only an archive out of reach is worth a retry."""
+    return dg.Failure(str(error), allow_retries=isinstance(error, ArchiveUnreachable))

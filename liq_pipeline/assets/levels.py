@@ -1,0 +1,109 @@
+"""Group `levels`: where liquidations wait, per timeframe. Four filters over one walk, summed in one pass."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from liq_pipeline.assets.common import OWNERS, failure, instant, preview, table_metadata
+from liq_pipeline.errors import LiqError
+from liq_pipeline.model.levels import TIMEFRAMES, Cells, Levels, liquidation_levels
+from liq_pipeline.model.walk import MODEL_VERSION
+from liq_pipeline.warehouse.publish import LEVELS_SCHEMA
+from liq_pipeline.warehouse.warehouse import Warehouse
+
+
+def level_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Return `liquidation_levels_1d`, `_7d`, `_30d` and `_90d`."""
+
+    @dg.multi_asset(
+        specs=[
+            dg.AssetSpec(
+                f"liquidation_levels_{timeframe}",
+                deps=["position_cohorts"],
+                description=f"Estimated liquidation levels of positions younger than {timeframe}, one row per side, "
+                "leverage and price bin.\n\nAnchored to the newest complete bar, never to the wall clock. Longs lie "
+                "below the price, shorts above it. `notional_usd = contracts × liquidation price`: exposure, not a "
+                "forecast.",
+                metadata=table_metadata(f"liquidation_levels_{timeframe}"),
+                group_name="levels",
+                kinds={"duckdb", "python"},
+                owners=OWNERS,
+                code_version=MODEL_VERSION,
+                partitions_def=symbols,
+            )
+            for timeframe in TIMEFRAMES
+        ],
+        name="liquidation_levels",
+    )
+    def levels(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
+        symbol = context.partition_key
+        try:
+            newest = warehouse.newest_bar(symbol)
+        except LiqError as error:
+            raise failure(error) from error
+        living = warehouse.read("living_cells", symbol=symbol)
+        by_timeframe = liquidation_levels(
+            cells_of(living), np.datetime64(newest["as_of"].replace(tzinfo=None), "us"), newest["current_price"]
+        )
+        for timeframe, found in by_timeframe.items():
+            rows = level_rows(found, symbol, timeframe, newest["as_of"], newest["current_price"])
+            table = f"liquidation_levels_{timeframe}"
+            count = warehouse.replace(table, symbol, rows)
+            yield dg.MaterializeResult(
+                asset_key=table,
+                metadata={
+                    "dagster/row_count": count,
+                    "as_of": instant(newest["as_of"]),
+                    "current_price": newest["current_price"],
+                    **level_facts(rows, newest, timeframe),
+                    "largest_levels": preview(rows.sort_by([("notional_usd", "descending")])),
+                },
+            )
+
+    return [levels]
+
+
+def cells_of(rows: pa.Table) -> Cells:
+    """Turn rows of `queries/living_cells.sql` into arrays."""
+    columns = {name: rows[name].to_numpy() for name in rows.column_names}
+    columns["opened_at"] = columns["opened_at"].astype("datetime64[us]")
+    return Cells(**columns)
+
+
+def level_rows(found: Levels, symbol: str, timeframe: str, as_of: Any, current_price: float) -> pa.Table:
+    """Return the rows of one `liquidation_levels_<timeframe>`, as they are published."""
+    count = found.contracts.size
+    middle = (found.price_low + found.price_high) / 2
+    return pa.table(
+        {
+            "symbol": pa.repeat(symbol, count),
+            "timeframe": pa.repeat(timeframe, count),
+            "as_of": pa.repeat(pa.scalar(as_of, pa.timestamp("us", "UTC")), count),
+            "side": np.where(found.is_long, "long", "short"),
+            "leverage": found.leverage,
+            "price_low": found.price_low,
+            "price_high": found.price_high,
+            "contracts": found.contracts,
+            "notional_usd": found.notional_usd,
+            "current_price": np.full(count, current_price),
+            "distance_pct": 100 * (middle / current_price - 1),
+        },
+        schema=LEVELS_SCHEMA,
+    )
+
+
+def level_facts(rows: pa.Table, newest: dict[str, Any], timeframe: str) -> dict[str, float]:
+    """Return the totals per side, and how much of the timeframe the data covers."""
+    facts: dict[str, float] = {}
+    for side in ("long", "short"):
+        of_side = rows.filter(pc.equal(rows["side"], side))
+        facts[f"{side}_contracts"] = pc.sum(of_side["contracts"]).as_py() or 0.0
+        facts[f"{side}_notional_usd"] = pc.sum(of_side["notional_usd"]).as_py() or 0.0
+    wanted = TIMEFRAMES[timeframe] / np.timedelta64(1, "s")
+    covered = (newest["as_of"] - newest["first_ts"]).total_seconds()
+    facts["coverage_pct"] = float(min(100.0, 100 * covered / wanted))
+    return facts

@@ -1,0 +1,262 @@
+"""Are the tables whole? Keys, grids, joins, recomputation, row counts, schemas."""
+
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from liq_pipeline.checks.rule import Outcome, Rule, Subject, check
+from liq_pipeline.exchange.label_check import label_shift_disagreements
+from liq_pipeline.warehouse.publish import LEVELS_SCHEMA, OI_DELTA_SCHEMA, SCHEMA_VERSION, dataset_path, read_manifest
+from liq_pipeline.warehouse.warehouse import LEVEL_TABLES
+
+WARN = dg.AssetCheckSeverity.WARN
+
+KEYS = {
+    "open_interest": ("symbol", "ts"),
+    "klines": ("symbol", "ts"),
+    "oi_delta": ("symbol", "ts"),
+    "position_cohorts": ("symbol", "opened_at", "side", "leverage"),
+    "position_survival": ("symbol", "ts", "side"),
+    **dict.fromkeys(LEVEL_TABLES, ("symbol", "side", "leverage", "price_low")),
+}
+OPEN_INTEREST_GRID_MINUTES = 5
+MINIMUM_JOIN_RATE = 0.99
+_LISTED = 20
+
+
+def keys_are_unique(table: str) -> Rule:
+    """Return the rule: no two rows of the symbol share a key."""
+    key = ", ".join(KEYS[table])
+
+    def rule(subject: Subject) -> Outcome:
+        doubled = subject.warehouse.sql(
+            f"SELECT {key}, count(*) AS times FROM {table} WHERE symbol = $symbol GROUP BY ALL HAVING times > 1 "
+            f"ORDER BY ALL LIMIT {_LISTED}",
+            symbol=subject.symbol,
+        ).to_pylist()
+        return Outcome(not doubled, f"doubled keys: {doubled}" if doubled else f"({key}) is unique")
+
+    return rule
+
+
+def keys_have_no_nulls(table: str) -> Rule:
+    """Return the rule: the symbol has rows, and no part of a key is null."""
+    nulls = " OR ".join(f"{column} IS NULL" for column in KEYS[table])
+
+    def rule(subject: Subject) -> Outcome:
+        found = subject.warehouse.sql(
+            f"SELECT count(*) FILTER ({nulls}) AS nulls, count(*) AS rows FROM {table} WHERE symbol = $symbol",
+            symbol=subject.symbol,
+        ).to_pylist()[0]
+        return Outcome(found["nulls"] == 0, f"{found['nulls']} of {found['rows']} rows have a null in the key")
+
+    return rule
+
+
+def has_rows(table: str) -> Rule:
+    """Return the rule: the symbol has rows at all."""
+
+    def rule(subject: Subject) -> Outcome:
+        count = subject.warehouse.sql(
+            f"SELECT count(*) AS n FROM {table} WHERE symbol = $symbol", symbol=subject.symbol
+        )["n"][0].as_py()
+        return Outcome(count > 0, f"{count} rows")
+
+    return rule
+
+
+def grid_has_no_gaps(table: str) -> Rule:
+    """Return the rule: between its first and last row, the symbol has a row (with a value) at every grid instant."""
+    value = "open_interest IS NOT NULL" if table == "open_interest" else "true"
+
+    def rule(subject: Subject) -> Outcome:
+        minutes = OPEN_INTEREST_GRID_MINUTES if table == "open_interest" else subject.archive.bar_minutes
+        gaps = subject.warehouse.sql(
+            f"SELECT lag(ts) OVER (ORDER BY ts) AS after, ts AS before, "
+            f"date_diff('minute', lag(ts) OVER (ORDER BY ts), ts) // $minutes - 1 AS missing "
+            f"FROM {table} WHERE symbol = $symbol AND {value} QUALIFY missing > 0 ORDER BY ts",
+            symbol=subject.symbol,
+            minutes=minutes,
+        )
+        missing = sum(gaps["missing"].to_pylist())
+        spans = [
+            f"{row['after']:%Y-%m-%d %H:%M}..{row['before']:%m-%d %H:%M} ({row['missing']})"
+            for row in gaps.slice(0, _LISTED).to_pylist()
+        ]
+        more = f" and {gaps.num_rows - _LISTED} more gaps" if gaps.num_rows > _LISTED else ""
+        text = f"{missing} missing in {gaps.num_rows} gaps, between: {', '.join(spans)}{more}" if missing else "no gap"
+        return Outcome(not missing, text, WARN, {"missing": missing, "gaps": gaps.num_rows})
+
+    return rule
+
+
+def snapshots_are_positive(subject: Subject) -> Outcome:
+    """Open interest is never zero or less (such prints are null in the table)."""
+    bad = subject.warehouse.sql(
+        "SELECT ts FROM open_interest WHERE symbol = $symbol AND open_interest IS NULL ORDER BY ts",
+        symbol=subject.symbol,
+    )["ts"].to_pylist()
+    listed = ", ".join(f"{ts:%Y-%m-%d %H:%M}" for ts in bad[:_LISTED])
+    return Outcome(not bad, f"{len(bad)} bad prints: {listed}" if bad else "no bad print", WARN, {"bad": len(bad)})
+
+
+def labels_agree_with_klines(subject: Subject) -> Outcome:
+    """The instant of each snapshot agrees with the price that its own file implies (exchange.md 1.7).
+
+    One odd file is a warning. If more than a tenth of the files disagree, the meaning of the labels has changed again,
+    and every join would be off by one bar: an error.
+    """
+    open_interest, klines = _rows(subject, "open_interest"), _rows(subject, "klines")
+    odd = label_shift_disagreements(open_interest, klines)
+    days = sorted(set(open_interest["file_date"].to_pylist()))
+    if not odd:
+        return Outcome(True, f"labels of {len(days)} files agree with the klines")
+    systematic = len(odd) > max(1, 0.1 * len(days))
+    listed = "; ".join(str(item) for item in odd[:5])
+    return Outcome(
+        False,
+        f"{len(odd)} of {len(days)} files carry labels that disagree with the klines: {listed}",
+        dg.AssetCheckSeverity.ERROR if systematic else WARN,
+        {"files": len(odd)},
+    )
+
+
+def klines_and_open_interest_join(subject: Subject) -> Outcome:
+    """At least 99 % of the bars between the first and the last snapshot have a snapshot of their own."""
+    found = subject.warehouse.sql(
+        "SELECT count(*) AS bars, count(o.open_interest) AS joined FROM klines AS k "
+        "LEFT JOIN open_interest AS o ON o.symbol = k.symbol AND o.ts = k.ts AND o.open_interest > 0 "
+        "WHERE k.symbol = $symbol AND k.ts BETWEEN "
+        "(SELECT min(ts) FROM open_interest WHERE symbol = $symbol) AND "
+        "(SELECT max(ts) FROM open_interest WHERE symbol = $symbol)",
+        symbol=subject.symbol,
+    ).to_pylist()[0]
+    rate = found["joined"] / found["bars"] if found["bars"] else 0.0
+    missing = subject.warehouse.sql(
+        "SELECT ts FROM oi_delta WHERE symbol = $symbol AND is_interpolated ORDER BY ts", symbol=subject.symbol
+    )["ts"].to_pylist()
+    listed = ", ".join(f"{ts:%Y-%m-%d %H:%M}" for ts in missing[:_LISTED]) + (", …" if len(missing) > _LISTED else "")
+    text = f"{found['joined']} of {found['bars']} bars have a snapshot ({100 * rate:.2f} %)"
+    return Outcome(
+        rate >= MINIMUM_JOIN_RATE, f"{text}; interpolated: {listed}" if missing else text, WARN,
+        {"join_rate": rate, "interpolated_bars": len(missing)},
+    )  # fmt: skip
+
+
+def delta_equals_recomputation(subject: Subject) -> Outcome:
+    """`oi_delta` equals what NumPy computes from the snapshots alone, without the SQL that built it."""
+    deltas, raw = _rows(subject, "oi_delta"), _rows(subject, "open_interest")
+    raw = raw.filter(pc.greater(raw["open_interest"], 0))
+    snapshot = dict(zip(raw["ts"].to_pylist(), raw["open_interest"].to_numpy(), strict=True))
+    ts = deltas["ts"].to_pylist()
+    known = np.array([snapshot.get(instant, np.nan) for instant in ts])
+    stated = deltas["oi_delta"].to_numpy()
+    anchors = np.flatnonzero(~np.isnan(known))  # between two snapshots the deltas must add up to their difference
+    if not anchors.size or anchors[0] != 0 or anchors[-1] != len(ts) - 1:
+        return Outcome(False, "the table does not begin and end with a snapshot")
+    running = np.concatenate([[0.0], np.cumsum(stated[1:])])
+    error = np.abs(np.diff(running[anchors]) - np.diff(known[anchors]))
+    direct = np.flatnonzero(np.diff(anchors) == 1)  # neighbours: the delta is the difference itself
+    exact = np.array_equal(stated[anchors[1:][direct]], np.diff(known[anchors])[direct])
+    worst = float(error.max() / known[anchors].max()) if error.size else 0.0
+    first_is_null = deltas["oi_delta"].slice(0, 1).null_count == 1
+    return Outcome(
+        exact and worst <= 1e-9 and first_is_null,
+        f"{len(ts)} rows: largest relative difference {worst:.1e}, first row "
+        f"{'null' if first_is_null else 'not null'}, neighbouring snapshots {'exact' if exact else 'not exact'}",
+    )
+
+
+def row_count_does_not_shrink(subject: Subject) -> Outcome:
+    """The table has at least as many bars as what is published, over the time that both cover."""
+    path = dataset_path(Path(subject.publisher.folder), "oi_delta", subject.symbol)
+    manifest = read_manifest(path)
+    if manifest is None or manifest["bar_minutes"] != subject.archive.bar_minutes:
+        return Outcome(True, "nothing published yet to compare with")
+    before = pq.read_table(path, columns=["ts"])["ts"].to_numpy()
+    now = _rows(subject, "oi_delta")["ts"].to_numpy()
+    # Where the history begins is the user's choice (--since); where it ends is not.
+    first = max(before.min(), now.min())
+    lost = np.setdiff1d(before[before >= first], now)
+    text = f"{len(now)} bars, {len(before)} published"
+    if lost.size:
+        text += (
+            f"; {lost.size} published bars are gone, the first {lost[0]}. "
+            f"To do: find out why; if it is right, delete {path}"
+        )
+    return Outcome(not lost.size, text)
+
+
+def schema_is_as_published(table: str) -> Rule:
+    """Return the rule: the table's columns are those of the contract, which only a new schema version may change."""
+    contract = OI_DELTA_SCHEMA if table == "oi_delta" else LEVELS_SCHEMA
+    dataset = "oi_delta" if table == "oi_delta" else "liquidation_levels"
+
+    def rule(subject: Subject) -> Outcome:
+        now = subject.warehouse.sql(f"SELECT * FROM {table} LIMIT 0").schema
+        found = _difference(now, contract)
+        timeframe = None if table == "oi_delta" else table.rsplit("_", 1)[1]
+        path = dataset_path(Path(subject.publisher.folder), dataset, subject.symbol, timeframe)
+        manifest = read_manifest(path)
+        if manifest and manifest["schema_version"] == SCHEMA_VERSION:
+            found += _difference(contract, pq.read_schema(path))
+        return Outcome(not found, f"schema differs: {'; '.join(found)}" if found else f"schema {SCHEMA_VERSION}")
+
+    return rule
+
+
+def _difference(now: pa.Schema, before: pa.Schema) -> list[str]:
+    """Return which columns of `before` are gone or have another type. More columns are welcome."""
+    found = []
+    for column in before:
+        index = now.get_field_index(column.name)
+        if index < 0:
+            found.append(f"{column.name} is gone")
+        elif now.field(index).type != column.type:
+            found.append(f"{column.name} is {now.field(index).type}, was {column.type}")
+    return found
+
+
+def _rows(subject: Subject, table: str) -> pa.Table:
+    return subject.warehouse.sql(f"SELECT * FROM {table} WHERE symbol = $symbol ORDER BY ts", symbol=subject.symbol)
+
+
+def integrity_checks(symbols: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
+    """Return the integrity checks of every table."""
+    checks = []
+    for table, key in KEYS.items():
+        checks += [
+            check(table, "keys_are_unique", keys_are_unique(table), symbols, blocking=True,
+                  description=f"No two rows share ({', '.join(key)})."),
+            check(table, "keys_have_no_nulls", keys_have_no_nulls(table), symbols, blocking=True,
+                  description=f"No null in ({', '.join(key)})."),
+        ]  # fmt: skip
+    for table in ("open_interest", "klines"):
+        checks.append(
+            check(table, "grid_has_no_gaps", grid_has_no_gaps(table), symbols, blocking=False,
+                  description="A row at every grid instant between the first and the last; gaps are listed.")
+        )  # fmt: skip
+    for table in ("oi_delta", *LEVEL_TABLES):
+        checks.append(
+            check(table, "schema_is_as_published", schema_is_as_published(table), symbols, blocking=True,
+                  description="Columns and types are those of the published contract.")
+        )  # fmt: skip
+    for table in ("open_interest", "klines", "oi_delta", "position_cohorts", "liquidation_levels_90d"):
+        checks.append(check(table, "table_has_rows", has_rows(table), symbols, blocking=True, description="Not empty."))
+    checks += [
+        check("open_interest", "snapshots_are_positive", snapshots_are_positive, symbols, blocking=False,
+              description="Open interest of zero or less is a bad print; it is null in the table and counted here."),
+        check("oi_delta", "snapshot_labels_agree_with_klines", labels_agree_with_klines, symbols, blocking=True,
+              description="The price implied by value / contracts is that of the bar closing at the snapshot."),
+        check("oi_delta", "klines_and_open_interest_join", klines_and_open_interest_join, symbols, blocking=False,
+              description="At least 99 % of the bars have a snapshot; the others are listed as interpolated."),
+        check("oi_delta", "delta_equals_recomputation", delta_equals_recomputation, symbols, blocking=True,
+              description="An independent recomputation from the snapshots gives the same changes."),
+        check("oi_delta", "row_count_does_not_shrink", row_count_does_not_shrink, symbols, blocking=True,
+              description="No bar that was published has vanished."),
+    ]  # fmt: skip
+    return checks

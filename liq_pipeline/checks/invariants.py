@@ -1,0 +1,192 @@
+"""Does the map add up? Every invariant of model.md 4, on the data of the run."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import dagster as dg
+import numpy as np
+
+from liq_pipeline.assets.positions import read_walk_input
+from liq_pipeline.checks.rule import Outcome, Rule, Subject, check
+from liq_pipeline.model.walk import Walk, WalkInput, walk
+from liq_pipeline.warehouse.warehouse import LEVEL_TABLES
+
+TOLERANCE = 1e-9
+
+
+def long_levels_lie_below_price(table: str) -> Rule:
+    """Return the rule: every long bin ends at or below the current price."""
+    return _on_the_right_side(table, "long", "price_high > current_price")
+
+
+def short_levels_lie_above_price(table: str) -> Rule:
+    """Return the rule: every short bin starts at or above the current price."""
+    return _on_the_right_side(table, "short", "price_low < current_price")
+
+
+def _on_the_right_side(table: str, side: str, wrong: str) -> Rule:
+    def rule(subject: Subject) -> Outcome:
+        found = subject.warehouse.sql(
+            f"SELECT count(*) AS levels, count(*) FILTER ({wrong}) AS wrong FROM {table} "
+            "WHERE symbol = $symbol AND side = $side",
+            symbol=subject.symbol,
+            side=side,
+        ).to_pylist()[0]
+        right = 100 * (1 - found["wrong"] / found["levels"]) if found["levels"] else 100.0
+        return Outcome(
+            found["wrong"] == 0,
+            f"{right:.1f} % of {found['levels']} {side} levels lie on their side of the price",
+            facts={"levels": found["levels"], "wrong": found["wrong"]},
+        )
+
+    return rule
+
+
+def shorter_timeframes_are_contained(subject: Subject) -> Outcome:
+    """1d ≤ 7d ≤ 30d ≤ 90d in every (side, leverage, bin)."""
+    found = []
+    for shorter, longer in pairwise(LEVEL_TABLES):
+        wrong = subject.warehouse.sql(
+            f"SELECT count(*) AS n FROM {shorter} AS a "
+            f"LEFT JOIN {longer} AS b USING (symbol, side, leverage, price_low) "
+            "WHERE a.symbol = $symbol AND (b.contracts IS NULL OR a.contracts > b.contracts)",
+            symbol=subject.symbol,
+        )["n"][0].as_py()
+        if wrong:
+            found.append(f"{wrong} bins of {shorter} hold more than in {longer}")
+    return Outcome(not found, "; ".join(found) or "1d <= 7d <= 30d <= 90d in every bin")
+
+
+def contracts_stay_within_open_interest(subject: Subject) -> Outcome:
+    """Per side, the contracts of the longest timeframe are at most the open interest."""
+    longest = LEVEL_TABLES[-1]
+    limit = subject.warehouse.newest_bar(subject.symbol)["open_interest"]
+    sums = subject.warehouse.sql(
+        f"SELECT side, sum(contracts) AS contracts FROM {longest} WHERE symbol = $symbol GROUP BY side ORDER BY side",
+        symbol=subject.symbol,
+    ).to_pylist()
+    shares = {row["side"]: row["contracts"] / limit for row in sums}
+    return Outcome(
+        all(share <= 1 + TOLERANCE for share in shares.values()),
+        ", ".join(f"{side}: {100 * share:.2f} % of open interest" for side, share in shares.items()),
+        facts={f"{side}_share_of_open_interest": share for side, share in shares.items()},
+    )
+
+
+def positions_add_up_to_open_interest(subject: Subject) -> Outcome:
+    """Per side, tracked + untracked = open interest at every bar, and the living cells sum to what is tracked."""
+    found = subject.warehouse.sql(
+        "SELECT s.side, max(abs(s.tracked + s.untracked - d.open_interest) / d.open_interest) AS worst, "
+        "arg_max(s.tracked, s.ts) AS tracked, "
+        "count(*) = (SELECT count(*) FROM oi_delta WHERE symbol = $symbol) AS whole "
+        "FROM position_survival AS s JOIN oi_delta AS d USING (symbol, ts) WHERE s.symbol = $symbol "
+        "GROUP BY s.side ORDER BY s.side",
+        symbol=subject.symbol,
+    ).to_pylist()
+    cells = subject.warehouse.sql(
+        "SELECT side, sum(contracts_open) AS contracts FROM position_cohorts WHERE symbol = $symbol GROUP BY side",
+        symbol=subject.symbol,
+    ).to_pylist()
+    alive = {row["side"]: row["contracts"] for row in cells}
+    limit = subject.warehouse.newest_bar(subject.symbol)["open_interest"]
+    worst = max((row["worst"] for row in found), default=1.0)
+    drift = max((abs(row["tracked"] - alive.get(row["side"], 0.0)) / limit for row in found), default=1.0)
+    whole = len(found) == 2 and all(row["whole"] for row in found)
+    return Outcome(
+        whole and worst <= TOLERANCE and drift <= TOLERANCE,
+        f"largest relative error of tracked + untracked against open interest {worst:.1e}, "
+        f"of the living cells against tracked {drift:.1e}" + ("" if whole else "; bars are missing"),
+        facts={"worst_relative_error": worst, "cells_relative_error": drift},
+    )
+
+
+def no_living_cell_was_touched(subject: Subject) -> Outcome:
+    """No living long lies at or above the lowest low since it opened; mirrored for shorts."""
+    found = subject.warehouse.sql(
+        "WITH later AS (SELECT d.ts, k.close, "
+        "min(k.low) OVER after AS lowest, max(k.high) OVER after AS highest "
+        "FROM oi_delta AS d JOIN klines AS k USING (symbol, ts) WHERE d.symbol = $symbol "
+        "WINDOW after AS (ORDER BY d.ts ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)) "
+        "SELECT count(*) AS alive, count(*) FILTER (CASE c.side "
+        "WHEN 'long' THEN c.liquidation_price >= least(l.close, coalesce(l.lowest, l.close)) "
+        "ELSE c.liquidation_price <= greatest(l.close, coalesce(l.highest, l.close)) END) AS touched "
+        "FROM position_cohorts AS c LEFT JOIN later AS l ON l.ts = c.opened_at "
+        "WHERE c.symbol = $symbol AND c.liquidated_at IS NULL",
+        symbol=subject.symbol,
+    ).to_pylist()[0]
+    return Outcome(found["touched"] == 0, f"{found['touched']} of {found['alive']} living cells were touched")
+
+
+def the_past_does_not_change(subject: Subject) -> Outcome:
+    """A walk that ends at two thirds of the data gives what the whole walk says of that instant: no look-ahead."""
+    bars = read_walk_input(subject.warehouse, subject.symbol)
+    cut = max(1, 2 * bars.ts.size // 3)
+    whole = walk(bars, subject.symbol)
+    part = walk(WalkInput(**{name: values[:cut] for name, values in vars(bars).items()}), subject.symbol)
+    same = all(
+        np.array_equal(part.sides[side].contracts_open(), whole.sides[side].contracts_open(at=cut - 1)[:cut])
+        for side in whole.sides
+    )
+    text = f"replayed to {np.datetime_as_string(bars.ts[cut - 1], 'm')}"
+    return Outcome(same, f"{text}: the same" if same else f"{text}: not the same; the walk looks ahead")
+
+
+def prices_scale(subject: Subject) -> Outcome:
+    """Prices × 2 give the same positions with liquidation prices × 2. (A power of two: exact in floating point.)"""
+    bars = read_walk_input(subject.warehouse, subject.symbol)
+    scaled = replace(bars, **{name: 2 * getattr(bars, name) for name in ("entry_price", "low", "high", "close")})
+    one, two = walk(bars, subject.symbol), walk(scaled, subject.symbol)
+    same = all(
+        np.array_equal(one.sides[side].contracts_open(), two.sides[side].contracts_open())
+        and np.array_equal(2 * one.sides[side].liquidation_price, two.sides[side].liquidation_price, equal_nan=True)
+        for side in one.sides
+    )
+    return Outcome(same, "the map scales with the price" if same else "prices × 2 do not give the same map × 2")
+
+
+def stored_positions_follow_from_the_bars(subject: Subject) -> Outcome:
+    """What the table holds is what the walk gives now on the stored bars."""
+    result: Walk = walk(read_walk_input(subject.warehouse, subject.symbol), subject.symbol)
+    stored = subject.warehouse.sql(
+        "SELECT side, sum(contracts_open::DECIMAL(38, 12))::DOUBLE AS contracts, count(*) AS cells "
+        "FROM position_cohorts WHERE symbol = $symbol GROUP BY side",
+        symbol=subject.symbol,
+    ).to_pylist()
+    limit = float(result.bars.open_interest[-1])
+    wrong = [
+        row["side"]
+        for row in stored
+        if abs(row["contracts"] - result.sides[row["side"]].contracts_open().sum()) > TOLERANCE * limit
+        or row["cells"] != np.count_nonzero(result.sides[row["side"]].contracts_opened)
+    ]
+    passed = len(stored) == 2 and not wrong
+    return Outcome(passed, "the table is what the bars give" if passed else f"stale or altered: {wrong or 'empty'}")
+
+
+def invariant_checks(symbols: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
+    """Return the checks of the model's invariants. All of them block."""
+    checks = []
+    for table in LEVEL_TABLES:
+        checks += [
+            check(table, "long_levels_lie_below_price", long_levels_lie_below_price(table), symbols, blocking=True,
+                  description="Every long bin ends at or below the current price."),
+            check(table, "short_levels_lie_above_price", short_levels_lie_above_price(table), symbols, blocking=True,
+                  description="Every short bin starts at or above the current price."),
+        ]  # fmt: skip
+    checks += [
+        check("liquidation_levels_90d", "shorter_timeframes_are_contained", shorter_timeframes_are_contained, symbols,
+              blocking=True, description="1d ≤ 7d ≤ 30d ≤ 90d in every side, leverage and price bin."),
+        check("liquidation_levels_90d", "contracts_stay_within_open_interest", contracts_stay_within_open_interest,
+              symbols, blocking=True, description="Per side, the contracts sum to at most the open interest."),
+        check("position_survival", "positions_add_up_to_open_interest", positions_add_up_to_open_interest, symbols,
+              blocking=True, description="Per side and bar, tracked + untracked = open interest (≤ 1e-9)."),
+        check("position_cohorts", "no_living_cell_was_touched", no_living_cell_was_touched, symbols, blocking=True,
+              description="Price has not reached any living cell since it opened."),
+        check("position_cohorts", "the_past_does_not_change", the_past_does_not_change, symbols, blocking=True,
+              description="Cutting the data off at a past instant gives the same positions: no look-ahead."),
+        check("position_cohorts", "the_map_scales_with_the_price", prices_scale, symbols, blocking=True,
+              description="Prices × 2 give the same map, scaled."),
+        check("position_cohorts", "stored_positions_follow_from_the_bars", stored_positions_follow_from_the_bars,
+              symbols, blocking=True, description="The stored cohorts are what the walk gives on the stored bars."),
+    ]  # fmt: skip
+    return checks

@@ -1,0 +1,182 @@
+"""The `liq` command. Thin: every verb calls what the assets call."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from liq_pipeline.errors import LiqError, SettingsError
+from liq_pipeline.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from liq_pipeline.refresh import SymbolResult
+
+OK, DATA_LOST, WRONG_USAGE, STALE = 0, 1, 2, 3
+DEMO_FOLDER = "demo"
+
+app = typer.Typer(
+    help="The open liquidation map: estimated liquidation levels for crypto perpetuals.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Symbols = Annotated[str | None, typer.Option("--symbols", help="Perpetuals, comma-separated (LIQ_SYMBOLS).")]
+Bar = Annotated[str | None, typer.Option("--bar", help="Width of a bar: 5m or 15m (LIQ_BAR).")]
+Since = Annotated[str | None, typer.Option("--since", help="First day to load, YYYY-MM-DD (LIQ_SINCE).")]
+Archive = Annotated[str | None, typer.Option("--archive", help="URL or folder of the archive (LIQ_ARCHIVE).")]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder for everything that is made (LIQ_DATA_DIR).")]
+Now = Annotated[str | None, typer.Option("--now", help="ISO instant that stands for now (LIQ_NOW).")]
+Port = Annotated[int, typer.Option("--port", help="Port of the page.")]
+
+
+@app.command()
+def run(
+    symbols: Symbols = None,
+    bar: Bar = None,
+    since: Since = None,
+    archive: Archive = None,
+    data: Data = None,
+    now: Now = None,
+) -> None:
+    """Fetch, compute, check and publish, for every symbol."""
+    settings = load_settings(symbols=symbols, bar=bar, since=since, archive=archive, data_dir=data, now=now)
+    raise typer.Exit(_run(settings))
+
+
+@app.command()
+def demo(data: Data = None) -> None:
+    """Run the whole chain on a simulated exchange, with no network."""
+    settings = load_settings(data_dir=data)
+    console = _console()
+    mirror = _demo_mirror(console, settings)
+    from liq_pipeline.simulator.server import ArchiveServer
+
+    console.print(
+        "The exchange here is [bold]simulated[/bold]: random prices, invented traders. Nothing of it is real."
+    )
+    with ArchiveServer(mirror.folder) as server:
+        code = _run(_demo_settings(settings, mirror, archive=server.url))
+    console.print("Look at it in Dagster: make ui-demo      Real data: .venv/bin/liq run")
+    raise typer.Exit(code)
+
+
+@app.command()
+def ui(
+    demo: Annotated[bool, typer.Option("--demo", help="Show the demo's runs instead.")] = False,
+    port: Port = 3000,
+    data: Data = None,
+) -> None:
+    """Open the Dagster UI with its schedule and sensor, on this machine only."""
+    settings = load_settings(data_dir=data)
+    if demo:
+        mirror = _demo_mirror(_console(), settings)
+        settings = _demo_settings(settings, mirror, archive=str(mirror.folder))
+    from liq_pipeline.refresh import dagster_instance
+
+    with dagster_instance(settings.home):
+        pass  # make it before several daemons would at once
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "liq_pipeline", "-h", "127.0.0.1", "-p", str(port)]
+    os.execve(sys.executable, command, settings.as_environment())
+
+
+@app.command()
+def status(
+    data: Data = None, now: Now = None, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """Tell what is published, and how old it is."""
+    from liq_pipeline.console import print_levels
+    from liq_pipeline.status import read_status
+
+    settings = load_settings(data_dir=data, now=now)
+    found = read_status(settings.published_dir, _clock(settings))
+    if as_json:
+        typer.echo(json.dumps({"published": str(settings.published_dir), "symbols": found}, indent=2))
+    else:
+        console = _console()
+        if not found:
+            console.print(f"Nothing is published in {settings.published_dir}. To do: liq run, or liq demo --data ...")
+        for symbol, entry in found.items():
+            print_levels(console, symbol, entry["timeframes"])
+            console.print(f"{symbol}: {entry['notice']}", style="red" if entry["is_stale"] else None)
+    if not found:
+        raise typer.Exit(DATA_LOST)
+    raise typer.Exit(STALE if any(entry["is_stale"] for entry in found.values()) else OK)
+
+
+def _run(settings: Settings) -> int:
+    from liq_pipeline.console import print_levels, print_result, print_where, reporter
+    from liq_pipeline.refresh import refresh
+    from liq_pipeline.status import read_status
+
+    console = _console()
+    results: list[SymbolResult] = []
+    with reporter(console) as progress:
+        for result in refresh(settings, progress):
+            print_result(console, result)
+            results.append(result)
+    found = read_status(settings.published_dir, _clock(settings))
+    for result in results:
+        if result.published:
+            print_levels(console, result.symbol, found[result.symbol]["timeframes"])
+    print_where(console, settings.published_dir)
+    console.print(f"{sum(result.fetched for result in results)} files fetched")
+    if any(result.lost_data for result in results):
+        return DATA_LOST
+    return STALE if any(result.has_error_findings for result in results) else OK
+
+
+def _demo_mirror(console: Console, settings: Settings) -> Any:
+    from liq_pipeline.simulator.demo import build_demo_mirror
+
+    return build_demo_mirror(settings.data_dir / DEMO_FOLDER / "exchange", progress=console.print)
+
+
+def _demo_settings(settings: Settings, mirror: Any, archive: str) -> Settings:
+    return load_settings(
+        symbols=",".join(mirror.symbols),
+        bar="5m",
+        since=mirror.since,
+        now=mirror.now,
+        archive=archive,
+        listing="",
+        data_dir=settings.data_dir / DEMO_FOLDER,
+        dagster_home=settings.data_dir / DEMO_FOLDER / "dagster_home",
+        source_label="simulated",
+    )
+
+
+def _clock(settings: Settings) -> datetime:
+    from liq_pipeline.clock import Clock
+
+    return Clock(fixed=settings.now.isoformat() if settings.now else "").now()
+
+
+def _console() -> Console:
+    from liq_pipeline.console import make_console
+
+    return make_console()
+
+
+def _stop(error: LiqError) -> NoReturn:
+    Console(stderr=True, highlight=False).print(f"{type(error).__name__}: {error}", markup=False, soft_wrap=True)
+    sys.exit(WRONG_USAGE if isinstance(error, SettingsError) else DATA_LOST)
+
+
+def main() -> None:
+    """Run the command; turn errors that a user can act on into a message and an exit code."""
+    try:
+        app()
+    except LiqError as error:
+        _stop(error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""What people see in a terminal: progress while work is done, tables when it is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+
+from liq_pipeline.refresh import SymbolResult
+
+_PLAIN_WIDTH = 150
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+def make_console() -> Console:
+    """Return a console that draws on a terminal and writes plain lines elsewhere."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
+
+
+class TerminalReporter:
+    """Bars on a terminal: files, bytes, rate, time left."""
+
+    def __init__(self, progress: RichProgress) -> None:
+        self.progress = progress
+
+    def track(self, label: str) -> _Bar:
+        """Return a bar for one piece of work."""
+        return _Bar(self.progress, label)
+
+
+class _Bar:
+    def __init__(self, progress: RichProgress, label: str) -> None:
+        self.progress, self.label = progress, label
+        self.task: TaskID | None = None
+
+    def start(self, total_files: int, total_bytes: int) -> None:
+        self.task = self.progress.add_task(self.label, total=total_bytes, files=0, total_files=total_files)
+
+    def advance(self, files: int = 1, bytes: int = 0) -> None:
+        assert self.task is not None
+        done = self.progress.tasks[self.progress.task_ids.index(self.task)].fields["files"] + files
+        self.progress.update(self.task, advance=bytes, files=done)
+
+    def finish(self) -> None:
+        """The bar stays, full."""
+
+
+class PlainReporter:
+    """One line when work starts, one every few seconds, one when it ends."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def track(self, label: str) -> _Lines:
+        """Return who writes the lines for one piece of work."""
+        return _Lines(self.console, label)
+
+
+class _Lines:
+    def __init__(self, console: Console, label: str) -> None:
+        self.console, self.label = console, label
+        self.files = self.bytes = self.total_files = self.total_bytes = 0
+        self.started = self.told = 0.0
+
+    def start(self, total_files: int, total_bytes: int) -> None:
+        self.total_files, self.total_bytes = total_files, total_bytes
+        self.started = self.told = time.monotonic()
+        self.console.print(f"{self.label}: {total_files} files to fetch, {total_bytes / 1e6:.1f} MB")
+
+    def advance(self, files: int = 1, bytes: int = 0) -> None:
+        self.files, self.bytes = self.files + files, self.bytes + bytes
+        now = time.monotonic()
+        if now - self.told >= _SECONDS_BETWEEN_LINES:
+            self.told = now
+            rate = self.bytes / (now - self.started)
+            left = (self.total_bytes - self.bytes) / rate if rate else 0.0
+            self.console.print(
+                f"{self.label}: {self.files}/{self.total_files} files, {self.bytes / 1e6:.1f} MB, "
+                f"{rate / 1e6:.2f} MB/s, {left:.0f} s left"
+            )
+
+    def finish(self) -> None:
+        if self.files:
+            seconds = max(time.monotonic() - self.started, 1e-9)
+            self.console.print(
+                f"{self.label}: {self.files} files, {self.bytes / 1e6:.1f} MB in {seconds:.1f} s "
+                f"({self.files / seconds:.0f} files/s)"
+            )
+
+
+@contextmanager
+def reporter(console: Console) -> Iterator[TerminalReporter | PlainReporter]:
+    """Yield who tells about progress on this console."""
+    if not console.is_terminal:
+        yield PlainReporter(console)
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(),
+        TextColumn("{task.fields[files]}/{task.fields[total_files]} files"),
+        DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with RichProgress(*columns, console=console) as progress:
+        yield TerminalReporter(progress)
+
+
+def print_result(console: Console, result: SymbolResult) -> None:
+    """Print what the checks found for a symbol."""
+    state = "published" if result.published else "not published"
+    console.print(
+        f"\n[bold]{result.symbol}[/bold] {state}; {result.fetched} files fetched, "
+        f"{result.checks_passed} checks passed, "
+        f"{len(result.findings)} did not"
+    )
+    for finding in result.findings:
+        colour = "red" if finding.severity == "ERROR" else "yellow"
+        console.print(f"  [{colour}]{finding.severity:5}[/{colour}] {finding.asset}: {finding.check}")
+        for line in finding.text.splitlines():
+            console.print(f"        {line}", markup=False)
+    for error in result.errors:
+        console.print("  [red]ERROR[/red] ", end="")
+        console.print(error, markup=False)
+
+
+def print_levels(console: Console, symbol: str, manifests: dict[str, dict[str, Any]]) -> None:
+    """Print a symbol's published totals, per timeframe and side."""
+    if not manifests:
+        return
+    newest = next(iter(manifests.values()))
+    label = f" ({newest['source_label'].upper()} DATA)" if newest["source_label"] else ""
+    table = Table(
+        title=f"{symbol}{label}: estimated liquidation levels as of {newest['as_of']}, "
+        f"price {newest['current_price']:,.10g} USD",
+        title_justify="left",
+        caption=f"open interest {newest['open_interest_contracts']:,.0f} contracts; exposure, not a forecast",
+        caption_justify="left",
+    )
+    for heading in ("timeframe", "levels", "long USD", "short USD", "long % of OI", "short % of OI", "data covers"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for timeframe, manifest in manifests.items():
+        open_interest = manifest["open_interest_contracts"]
+        table.add_row(
+            timeframe,
+            str(manifest["row_count"]),
+            f"{manifest['long_notional_usd']:,.0f}",
+            f"{manifest['short_notional_usd']:,.0f}",
+            f"{100 * manifest['long_contracts'] / open_interest:.2f}",
+            f"{100 * manifest['short_contracts'] / open_interest:.2f}",
+            f"{manifest['coverage_pct']:.0f} %",
+        )
+    console.print()
+    console.print(table)
+
+
+def print_where(console: Console, published: Path) -> None:
+    """Print where the files are, and how to read them."""
+    console.print(f"\nFiles: {published}", soft_wrap=True)
+    console.print(
+        f"Read them: duckdb.sql(\"FROM '{published}/liquidation_levels/*/*/*.parquet'\")", markup=False, soft_wrap=True
+    )

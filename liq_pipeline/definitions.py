@@ -1,0 +1,72 @@
+"""The wiring: assets, checks, automation, resources. No logic."""
+
+from __future__ import annotations
+
+import warnings
+from importlib.metadata import version
+
+import dagster as dg
+
+from liq_pipeline.assets.archive import archive_assets
+from liq_pipeline.assets.levels import level_assets
+from liq_pipeline.assets.market import market_assets
+from liq_pipeline.assets.positions import position_assets
+from liq_pipeline.assets.published import published_assets
+from liq_pipeline.automation import RAN_RECENTLY, daily_refresh, late_and_rewritten_files, refresh_job
+from liq_pipeline.checks.freshness import freshness_checks
+from liq_pipeline.checks.integrity import integrity_checks
+from liq_pipeline.checks.invariants import invariant_checks
+from liq_pipeline.clock import Clock
+from liq_pipeline.resources import ArchiveSource, Reporter, Silence
+from liq_pipeline.settings import Settings, load_settings
+from liq_pipeline.warehouse.publish import Publisher
+from liq_pipeline.warehouse.warehouse import Warehouse
+
+# Checks per partition are in preview; without them one symbol's result would hide another's.
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+
+
+def build_definitions(settings: Settings, reporter: Reporter | None = None) -> dg.Definitions:
+    """Wire the product for these settings."""
+    symbols = dg.StaticPartitionsDefinition(list(settings.symbols))
+    definitions = dg.Definitions(
+        assets=[
+            *archive_assets(symbols),
+            *market_assets(symbols),
+            *position_assets(symbols),
+            *level_assets(symbols),
+            *published_assets(symbols),
+        ],
+        asset_checks=[*freshness_checks(symbols), *integrity_checks(symbols), *invariant_checks(symbols)],
+        jobs=[refresh_job(symbols)],
+        schedules=[daily_refresh(symbols)],
+        sensors=[late_and_rewritten_files(symbols)],
+        resources={
+            "archive": ArchiveSource(
+                location=settings.archive,
+                listing_url=settings.listing_url,
+                raw_dir=str(settings.raw_dir.absolute()),
+                bar_minutes=settings.bar_minutes,
+                since=str(settings.since or ""),
+                workers=settings.workers,
+            ),
+            "warehouse": Warehouse(
+                database=str(settings.database.absolute()),
+                lock_timeout_seconds=settings.lock_timeout_seconds,
+                memory_limit=settings.memory_limit,
+            ),
+            "publisher": Publisher(
+                folder=str(settings.published_dir.absolute()),
+                source_label=settings.source_label,
+                code_version=version("liq_pipeline"),
+            ),
+            "clock": Clock(fixed=settings.now.isoformat() if settings.now else ""),
+            "reporter": dg.ResourceDefinition.hardcoded_resource(reporter or Silence()),
+        },
+        # One process, one step at a time: DuckDB has one writer, and a process per step costs more than the step.
+        executor=dg.in_process_executor,
+    )
+    return definitions.map_asset_specs(func=lambda spec: dg.apply_freshness_policy(spec, RAN_RECENTLY))
+
+
+defs = build_definitions(load_settings())

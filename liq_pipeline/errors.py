@@ -1,0 +1,46 @@
+"""What can go wrong, as types. Every message says what was read, what was expected, and what to do."""
+
+from __future__ import annotations
+
+
+class LiqError(Exception):
+    """An error that a user can act on.
+
+    Args:
+        problem: what was read, and where.
+        expected: what should have been there.
+        remedy: what to do now.
+    """
+
+    def __init__(self, problem: str, *, expected: str = "", remedy: str = "") -> None:
+        self.problem, self.expected, self.remedy = problem, expected, remedy
+        parts = [problem, expected and f"Expected: {expected}", remedy and f"To do: {remedy}"]
+        super().__init__(" ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in parts if part))
+
+
+class SettingsError(LiqError):
+    """A setting or an option that cannot be used (exit code 2)."""
+
+
+class ArchiveUnreachable(LiqError):
+    """The archive did not answer: no network, a wrong address, or an outage. May be tried again later."""
+
+
+class ArchiveForbidden(LiqError):
+    """The archive answered 403 or 451: fenced or blocked. Trying again at once does not help."""
+
+
+class UnknownSymbol(LiqError):
+    """The archive lists no file for this symbol."""
+
+
+class FormatError(LiqError):
+    """A file that does not hold what its name promises. It is quarantined; the rest goes on."""
+
+
+class NoData(LiqError):
+    """A symbol has nothing to work on after the good files were read."""
+
+
+class WarehouseLocked(LiqError):
+    """Another process holds the warehouse for longer than the lock time-out."""

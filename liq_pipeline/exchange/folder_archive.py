@@ -1,0 +1,61 @@
+"""A folder that mirrors the archive's layout, read through the same interface."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+from liq_pipeline.exchange.keys import SIDECAR, RemoteFile
+from liq_pipeline.exchange.transfer import MissingObject, parse_checksum, write_hashed
+
+
+class FolderArchive:
+    """A mirror on disk.
+
+    Args:
+        location: the folder that holds `data/futures/um/daily/...`.
+    """
+
+    def __init__(self, location: str | Path) -> None:
+        self.location = str(location)
+        self._root = Path(location)
+
+    def url(self, key: str) -> str:
+        """Return where a key lies."""
+        return str(self._root / key)
+
+    def list_files(self, prefix: str) -> list[RemoteFile]:
+        """Return the files directly under `prefix`, by key.
+
+        The etag is the MD5 of the content, as in S3: a copied mirror has new time stamps but the same files.
+        """
+        folder = self._root / prefix
+        if not folder.is_dir():
+            return []
+        return [self._remote_file(prefix, path) for path in sorted(folder.iterdir()) if path.is_file()]
+
+    def list_folders(self, prefix: str) -> list[str]:
+        """Return the names of the folders directly under `prefix`."""
+        folder = self._root / prefix
+        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+    def read_checksum(self, key: str, *, fresh: bool = False) -> str:
+        """Return the sha256 that the sidecar of `key` promises. `fresh` changes nothing here."""
+        return parse_checksum(self._read(key + SIDECAR).decode("utf-8", "replace"), key)
+
+    def download(self, key: str, target: Path, *, fresh: bool = False) -> str:
+        """Copy `key` to `target` and return its sha256. `fresh` changes nothing here."""
+        return write_hashed([self._read(key)], target)
+
+    def _read(self, key: str) -> bytes:
+        try:
+            return (self._root / key).read_bytes()
+        except FileNotFoundError:
+            raise MissingObject(key) from None
+
+    def _remote_file(self, prefix: str, path: Path) -> RemoteFile:
+        content = path.read_bytes()
+        modified = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
+        etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        return RemoteFile(prefix + path.name, len(content), etag, modified)

@@ -1,0 +1,294 @@
+"""Bring the local copy of one symbol's dataset up to date with an archive.
+
+Listing first, then only what is missing, changed or damaged. Killed at any moment, a later sync finishes the work: a
+file gets its name only when it is whole and good, and the manifest is written after the files that it speaks of.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, LiqError
+from liq_pipeline.exchange.archive import Archive
+from liq_pipeline.exchange.fetch import Fetched, fetch_files
+from liq_pipeline.exchange.formats import FileFacts, read_dataset
+from liq_pipeline.exchange.keys import Dataset, RemoteFile
+from liq_pipeline.exchange.listing import list_days
+from liq_pipeline.exchange.manifest import Entry, load_manifest, manifest_path, save_manifest, to_table
+from liq_pipeline.exchange.report import NoProgress, Problem, Progress, SyncReport
+from liq_pipeline.exchange.transfer import sha256_of
+
+__all__ = ["NoProgress", "Problem", "Progress", "SyncReport", "plan", "sync"]
+
+FRONTIER = timedelta(days=7)  # publication lags by up to about six days (exchange.md 1.4)
+BATCH = 64  # files between two writes of the manifest: what a kill can cost
+ONE_DAY = timedelta(days=1)
+
+
+def plan(
+    archive: Archive, dataset: Dataset, symbol: str, *, since: date, now: datetime, raw_dir: Path
+) -> list[RemoteFile]:
+    """Return what `sync` would fetch: missing, changed, damaged, or not good at the last try. Downloads nothing.
+
+    Files that failed before are named again until they heal or prove bad; whoever triggers on a plan should remember
+    `(key, etag, size)`.
+
+    Raises:
+        UnknownSymbol, ArchiveForbidden, ArchiveUnreachable: as `sync`.
+    """
+    state = _State(archive, dataset, symbol, since, now, raw_dir)
+    state.look()
+    return state.wanted()
+
+
+def sync(
+    archive: Archive,
+    dataset: Dataset,
+    symbol: str,
+    *,
+    since: date,
+    now: datetime,
+    raw_dir: Path,
+    workers: int = 8,
+    progress: Progress | None = None,
+) -> SyncReport:
+    """Bring `raw_dir` up to date. Two processes may do so at once: the second waits, then finds the work done.
+
+    Args:
+        archive: where from.
+        dataset: which files.
+        symbol: whose files.
+        since: first UTC day.
+        now: the current instant, UTC.
+        raw_dir: local copy, in the layout of the archive, with `manifest/` and `quarantine/` beside `data/`.
+        workers: parallel transfers.
+        progress: told about every file.
+
+    Returns:
+        What was done. Files that are not good are in `problems`, and do not stop the others.
+
+    Raises:
+        UnknownSymbol: nothing is listed for the symbol.
+        ArchiveForbidden: 401, 403 or 451.
+        ArchiveUnreachable: no answer, or none that can be used. What was fetched before stays.
+    """
+    lock = manifest_path(raw_dir, dataset, symbol).with_suffix(".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        state = _State(archive, dataset, symbol, since, now, raw_dir)
+        state.remove_leftovers()
+        state.look()
+        state.fetch(workers, progress or NoProgress())
+        return state.report()
+
+
+class _State:
+    """One sync at work: the listing, the manifest, and which local files are good."""
+
+    def __init__(
+        self, archive: Archive, dataset: Dataset, symbol: str, since: date, now: datetime, raw_dir: Path
+    ) -> None:
+        self.archive, self.dataset, self.symbol, self.since, self.now = archive, dataset, symbol, since, now
+        self.raw_dir = raw_dir
+        self.path = manifest_path(raw_dir, dataset, symbol)
+        self.saved = load_manifest(self.path)
+        self.entries = dict(self.saved)
+        self.listed: dict[date, RemoteFile] = {}
+        self.good: dict[date, str] = {}  # days whose local file is what the manifest says, with its hash
+        self.fetched = self.fetched_bytes = self.rewritten = 0
+
+    def remove_leftovers(self) -> None:
+        """Remove what a killed sync left behind."""
+        for part in (self.raw_dir / self.dataset.prefix(self.symbol)).glob("*.part"):
+            part.unlink()
+
+    def look(self) -> None:
+        """List the archive, and verify the local files."""
+        for key, entry in self.entries.items():
+            day = self.dataset.day_of(self.symbol, key)
+            if day and day >= self.since and entry.good_sha256:
+                if sha256_of(self.raw_dir / key) == entry.good_sha256:
+                    self.good[day] = entry.good_sha256
+                elif entry.status != "ok":
+                    self.entries[key] = replace(entry, kept_sha256=None)
+        try:
+            self.listed = list_days(self.archive, self.dataset, self.symbol)
+        except (ArchiveForbidden, ArchiveUnreachable) as error:
+            raise self._with_local_count(error) from error
+
+    def wanted(self) -> list[RemoteFile]:
+        """Return the files to fetch, by day."""
+        return [file for day, file in self.listed.items() if day >= self.since and not self._is_settled(day, file)]
+
+    def _is_settled(self, day: date, file: RemoteFile) -> bool:
+        entry = self.entries.get(file.key)
+        if entry is None or (entry.etag, entry.size) != (file.etag, file.size):
+            return False
+        return entry.status == "bad" or (entry.status == "ok" and day in self.good)
+
+    def fetch(self, workers: int, progress: Progress) -> None:
+        """Fetch what is wanted, batch by batch."""
+        wanted = self.wanted()
+        progress.start(len(wanted), sum(file.size for file in wanted))
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="download")
+        try:
+            for start in range(0, len(wanted), BATCH):
+                outcomes, fatal = fetch_files(
+                    pool,
+                    self.archive,
+                    wanted[start : start + BATCH],
+                    self.raw_dir,
+                    lambda file: progress.advance(1, file.size),
+                )
+                self._accept(outcomes)
+                self.save()
+                if fatal:
+                    raise self._with_local_count(fatal)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            progress.finish()
+
+    def save(self) -> None:
+        """Write the manifest, unless nothing is new: then it stays as it is, to the byte."""
+        if self.entries != self.saved:
+            save_manifest(self.path, self.entries)
+            self.saved = dict(self.entries)
+
+    def _accept(self, outcomes: list[Fetched]) -> None:
+        """Check the content of what was fetched; give good files their names, put the others in quarantine."""
+        whole = [outcome for outcome in outcomes if outcome.status == "ok" and outcome.path]
+        parsed = read_dataset(self.dataset, [outcome.path for outcome in whole if outcome.path], self.symbol)
+        facts = {fact.path: fact for fact in parsed.facts}
+        bad = dict(parsed.bad)
+        for outcome in outcomes:
+            if outcome.path in facts:
+                self._keep(outcome, facts[outcome.path])
+            elif outcome.path in bad:
+                self._refuse(outcome, "bad", str(bad[outcome.path]))
+            elif outcome.status == "mismatch":
+                self._refuse(outcome, "mismatch", outcome.message)
+            else:
+                self._refuse(outcome, self._absence(self._day(outcome.remote)), outcome.message)
+
+    def _keep(self, outcome: Fetched, facts: FileFacts) -> None:
+        day, final = self._day(outcome.remote), self.raw_dir / outcome.remote.key
+        facts.path.replace(final)
+        if outcome.downloaded:
+            self.fetched += 1
+            self.fetched_bytes += outcome.remote.size
+            self.rewritten += self.good.get(day, outcome.sha256) != outcome.sha256
+        self.good[day] = outcome.sha256 or ""
+        self._put(self._entry(outcome, "ok", rows=facts.rows, first_ts=facts.first_ts, last_ts=facts.last_ts))
+
+    def _refuse(self, outcome: Fetched, status: str, message: str) -> None:
+        """Note a file that is not good. An older good file of the same day stays in use."""
+        key, day = outcome.remote.key, self._day(outcome.remote)
+        if outcome.path == self.raw_dir / key:  # what lies here has the promised hash, and is bad all the same
+            self.good.pop(day, None)
+        if status == "bad":
+            message += f" It has sha256 {outcome.sha256}, as its sidecar promises"
+        if outcome.path:
+            message += f" (kept for inspection: {self.raw_dir / 'quarantine' / key})"
+        if day in self.good:
+            message += "; the older good file stays in use"
+        entry = self._entry(outcome, status, kept_sha256=self.good.get(day), message=message)
+        if outcome.path:
+            self._quarantine(outcome.path, entry)
+        self._put(entry)
+
+    def _quarantine(self, path: Path, entry: Entry) -> None:
+        target = self.raw_dir / "quarantine" / entry.key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+        facts = json.dumps(asdict(entry), default=str, indent=1)
+        target.with_name(target.name + ".json").write_text(facts, encoding="utf-8")
+
+    def _entry(self, outcome: Fetched, status: str, **more: Any) -> Entry:
+        remote = outcome.remote
+        return Entry(
+            key=remote.key,
+            url=self.archive.url(remote.key),
+            status=status,
+            fetched_at=self.now,
+            sha256=outcome.sha256,
+            expected_sha256=outcome.expected_sha256,
+            etag=remote.etag,
+            size=remote.size,
+            last_modified=remote.last_modified,
+            **more,
+        )
+
+    def _put(self, entry: Entry) -> None:
+        """Note a finding; one that says nothing new keeps its old entry, and so the manifest its bytes."""
+        if not entry.same_finding(self.entries.get(entry.key)):
+            self.entries[entry.key] = entry
+
+    def _absence(self, day: date) -> str:
+        return "not_yet" if self.now.date() - day <= FRONTIER else "missing"
+
+    def _absent_days(self) -> list[date]:
+        """Return the days from `since` or the first listed one to yesterday that are neither listed nor here."""
+        known = self.listed.keys() | self.good.keys()
+        day, absent = max(self.since, min(known)), []
+        while day < self.now.date():
+            absent += [day] if day not in known else []
+            day += ONE_DAY
+        return absent
+
+    def report(self) -> SyncReport:
+        """Note the absent days, save the manifest, and tell what there is."""
+        holes, not_yet = [], []
+        last_known = max(self.listed.keys() | self.good.keys())
+        for day in self._absent_days():
+            key, status = self.dataset.key(self.symbol, day), self._absence(day)
+            self._put(Entry(key, self.archive.url(key), status, self.now, message="not listed"))
+            if status == "not_yet":
+                not_yet.append(day)
+            elif day < last_known:  # behind the last day the archive just ends: stale, but without a hole
+                holes.append(day)
+        self.save()
+
+        problems = []
+        in_window = sorted(day for day in self.listed if day >= self.since)
+        for day in in_window:
+            entry = self.entries[self.listed[day].key]
+            if entry.status == "not_yet":
+                not_yet.append(day)
+            elif entry.status != "ok":
+                problems.append(Problem(entry.key, day, entry.status, entry.message, day in self.good))
+        files = [self.raw_dir / self.dataset.key(self.symbol, day) for day in sorted(self.good)]
+        return SyncReport(
+            dataset=self.dataset,
+            symbol=self.symbol,
+            manifest=to_table(self.entries),
+            fetched=self.fetched,
+            fetched_bytes=self.fetched_bytes,
+            rewritten=self.rewritten,
+            unchanged=len(files) - self.fetched - sum(problem.kept_old for problem in problems),
+            files=files,
+            problems=problems,
+            holes=holes,
+            not_yet=sorted(not_yet),
+            first_day=in_window[0] if in_window else None,
+            last_day=in_window[-1] if in_window else None,
+        )
+
+    def _day(self, remote: RemoteFile) -> date:
+        day = self.dataset.day_of(self.symbol, remote.key)
+        assert day is not None, remote.key  # only such keys are listed
+        return day
+
+    def _with_local_count(self, error: LiqError) -> LiqError:
+        here = f"{len(self.good)} {self.dataset.slug} files of {self.symbol} are already in {self.raw_dir}"
+        return type(error)(
+            f"{error.problem}; {here}",
+            expected=error.expected,
+            remedy=f"{error.remedy}; `liq demo` shows the whole chain without the exchange",
+        )

@@ -1,0 +1,1 @@
+"""Pure maths on arrays: no I/O, no Dagster, no DuckDB, no clock."""

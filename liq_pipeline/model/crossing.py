@@ -1,0 +1,48 @@
+"""First touch: at which bar does the price first reach a level?
+
+Exact and O((bars + levels)·log bars), by a stack of record extremes read from the newest bar to the oldest: after the
+bars right of `i` were pushed, the stack holds the running minima seen when looking right from `i`, so the first bar at
+or below a price is found by bisection.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+
+@njit(cache=True, nogil=True)
+def first_touch(extreme: NDArray[np.float64], price: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Return, for each level, the first later bar whose extreme is at or below the level's price.
+
+    Shorts are the mirror image: pass `-high` and `-price`.
+
+    Args:
+        extreme: low of each bar, shape (bars,).
+        price: level prices, shape (bars, tiers): row i holds the levels that opened in bar i. NaN never touches.
+
+    Returns:
+        Bar indices, shape (bars, tiers): greater than the row's own index, or `bars` where no bar touches.
+    """
+    bars, tiers = price.shape
+    touched = np.full((bars, tiers), bars, dtype=np.int32)
+    record = np.empty(bars, dtype=np.int32)  # bottom: the lowest and latest record; top: the nearest bar
+    size = 0
+    for i in range(bars - 1, -1, -1):
+        for k in range(tiers):
+            target = price[i, k]
+            if size and extreme[record[0]] <= target:
+                lowest, highest = 0, size - 1  # extreme[record[·]] rises towards the top: find the topmost <= target
+                while lowest < highest:
+                    middle = (lowest + highest + 1) >> 1
+                    if extreme[record[middle]] <= target:
+                        lowest = middle
+                    else:
+                        highest = middle - 1
+                touched[i, k] = record[lowest]
+        while size and extreme[record[size - 1]] >= extreme[i]:
+            size -= 1
+        record[size] = i
+        size += 1
+    return touched

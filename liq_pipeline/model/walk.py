@@ -1,0 +1,229 @@
+"""The position lifecycle: who is still in, from when, at which leverage (model.md 3).
+
+Every contract of open interest is a long and a short. Per side the walk keeps tracked cells (bar of opening × leverage)
+and an untracked remainder; tracked + untracked = open interest at every bar. Because closing and churn are pro rata,
+one survival factor per side and bar stands for the fate of every cell:
+
+    remaining(i, T) = opened · exp(log_survival(T) − log_survival(i))        until the price touches the cell
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from liq_pipeline.model.crossing import first_touch
+from liq_pipeline.model.margin import LADDER, Side, bracket_epochs, liquidation_price
+
+Floats = NDArray[np.float64]
+SIDES: tuple[Side, Side] = ("long", "short")
+
+MODEL_NAME = "position-lifecycle"
+MODEL_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class WalkParameters:
+    """What the walk assumes. The defaults were measured on real data (model.md 6).
+
+    Attributes:
+        ladder: leverages that traders choose from.
+        weights: share of each leverage in what opens; None for equal shares.
+        gamma: churned share of open interest per unit of turnover.
+        churn_cap: highest share that churns in one bar.
+    """
+
+    ladder: tuple[float, ...] = LADDER
+    weights: tuple[float, ...] | None = None
+    gamma: float = 0.05
+    churn_cap: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.weights is not None and len(self.weights) != len(self.ladder):
+            raise ValueError(f"{len(self.ladder)} leverages but {len(self.weights)} weights")
+
+
+@dataclass(frozen=True)
+class WalkInput:
+    """Bars on one grid, oldest first, all of one length; no nulls.
+
+    Attributes:
+        ts: closing instants, datetime64[us], UTC.
+        open_interest: contracts at `ts`, positive.
+        entry_price: the bar's VWAP, USD.
+        low, high, close: USD.
+        volume: contracts traded in the bar.
+    """
+
+    ts: NDArray[np.datetime64]
+    open_interest: Floats
+    entry_price: Floats
+    low: Floats
+    high: Floats
+    close: Floats
+    volume: Floats
+
+
+@dataclass(frozen=True)
+class SideWalk:
+    """What became of one side. `bars` = number of bars, `tiers` = number of leverages.
+
+    Attributes:
+        side: 'long' or 'short'.
+        log_survival, tracked, untracked, liquidated, opened, closed: shape (bars,), contracts but for the first.
+            `liquidated` is what the price touched, `opened` and `closed` include churn.
+        liquidation_price: USD, shape (bars, tiers); NaN where the leverage cannot exist.
+        contracts_opened: shape (bars, tiers).
+        liquidated_at: index of the bar that touched the cell, `bars` where it is alive; shape (bars, tiers).
+    """
+
+    side: Side
+    log_survival: Floats
+    tracked: Floats
+    untracked: Floats
+    liquidated: Floats
+    opened: Floats
+    closed: Floats
+    liquidation_price: Floats
+    contracts_opened: Floats
+    liquidated_at: NDArray[np.int32]
+
+    def contracts_open(self, at: int | None = None) -> Floats:
+        """Return what is left of each cell after bar `at` (default: the newest), shape (bars, tiers)."""
+        at = self.log_survival.size - 1 if at is None else at
+        known = slice(0, at + 1)
+        survival = np.exp(self.log_survival[at] - self.log_survival[known])
+        left = np.zeros_like(self.contracts_opened)
+        left[known] = np.where(self.liquidated_at[known] > at, self.contracts_opened[known] * survival[:, None], 0.0)
+        return left
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Both sides' lifecycle over the same bars."""
+
+    bars: WalkInput
+    parameters: WalkParameters
+    sides: dict[Side, SideWalk] = field(default_factory=dict)
+
+
+@njit(cache=True, nogil=True)
+def _walk_side(
+    open_interest: Floats,
+    volume: Floats,
+    settle: Floats,
+    price: Floats,
+    touched: NDArray[np.int32],
+    weights: Floats,
+    epoch: NDArray[np.int64],
+    gamma: float,
+    churn_cap: float,
+) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, Floats]:
+    """Walk one side in the orientation of longs. Changes `touched` where a slice dies inside its own bar."""
+    bars, tiers = price.shape
+    log_survival, tracked, untracked = np.zeros(bars), np.zeros(bars), np.zeros(bars)
+    liquidated, opened, closed = np.zeros(bars), np.zeros(bars), np.zeros(bars)
+    contracts = np.zeros((bars, tiers))
+
+    # Cells sorted by the bar that touches them, in their own order within a bar (so that sums are reproducible).
+    first = np.zeros(bars + 2, dtype=np.int64)
+    for i in range(bars):
+        for k in range(tiers):
+            first[touched[i, k] + 1] += 1
+    for t in range(bars + 1):
+        first[t + 1] += first[t]
+    cell = np.empty(first[bars], dtype=np.int64)
+    fill = first.copy()
+    for i in range(bars):
+        for k in range(tiers):
+            t = touched[i, k]
+            if t < bars:
+                cell[fill[t]] = i * tiers + k
+                fill[t] += 1
+
+    live, rest = 0.0, open_interest[0]
+    untracked[0] = rest
+    for t in range(1, bars):
+        # 1. Liquidate what this bar touches.
+        gone = 0.0
+        for position in range(first[t], first[t + 1]):
+            i, k = divmod(cell[position], tiers)
+            if contracts[i, k] > 0.0 and touched[i, k] == t:
+                gone += contracts[i, k] * np.exp(log_survival[t - 1] - log_survival[i])
+        live = max(live - gone, 0.0)
+        # 2. Net flow: what open interest says, plus the takers-over of the liquidated.
+        before = open_interest[t - 1] - gone
+        net = open_interest[t] - before
+        keep = 1.0
+        if net < 0.0:
+            keep = 1.0 - min(1.0, -net / before)
+        # 3. Churn: positions turn over even when open interest is flat.
+        turnover = max(volume[t] - abs(open_interest[t] - open_interest[t - 1]), 0.0)
+        churn = min(churn_cap, gamma * turnover / open_interest[t])
+        reopened = churn * keep * before
+        factor = keep * (1.0 - churn)
+        live *= factor
+        rest *= factor
+        log_survival[t] = log_survival[t - 1] + np.log(factor)
+        # 4. Open.
+        new = max(net, 0.0) + reopened
+        for k in range(tiers):
+            amount = new * weights[epoch[t], k]
+            contracts[t, k] = amount
+            if amount > 0.0:
+                if price[t, k] >= settle[t]:
+                    touched[t, k] = t  # died inside its own bar; somebody took it over, at a price we do not know
+                    rest += amount
+                else:
+                    live += amount
+        liquidated[t], opened[t], closed[t] = gone, new, (1.0 - keep) * before + reopened
+        tracked[t], untracked[t] = live, rest
+    return log_survival, tracked, untracked, liquidated, opened, closed, contracts
+
+
+def walk(bars: WalkInput, symbol: str, parameters: WalkParameters | None = None) -> Walk:
+    """Walk positions through their life, both sides.
+
+    Args:
+        bars: the input, at least one bar.
+        symbol: decides the margin brackets (dated).
+        parameters: what the walk assumes.
+
+    Raises:
+        ValueError: empty or unusable input (nulls, open interest not positive, no leverage of the ladder allowed).
+    """
+    parameters = parameters or WalkParameters()
+    if not bars.ts.size:
+        raise ValueError("the walk needs at least one bar")
+    for name in ("open_interest", "entry_price", "low", "high", "close", "volume"):
+        if not np.isfinite(getattr(bars, name)).all():
+            raise ValueError(f"{name} has nulls; spread or drop them before the walk")
+    if not (bars.open_interest > 0).all():
+        raise ValueError("open interest must be positive at every bar")
+
+    ladder = np.array(parameters.ladder)
+    epoch, history = bracket_epochs(symbol, bars.ts)
+    allowed = np.array([table.allows(ladder) for table in history])
+    shares = np.where(allowed, np.ones(ladder.size) if parameters.weights is None else parameters.weights, 0.0)
+    if not (shares.sum(axis=1) > 0).all():
+        raise ValueError(f"no leverage of the ladder {parameters.ladder} is allowed for {symbol}")
+    weights = shares / shares.sum(axis=1, keepdims=True)
+    mmr = np.array([table.mmr[0] for table in history])  # positions are taken as small: first bracket, cum 0
+
+    result: dict[Side, SideWalk] = {}
+    for side in SIDES:
+        sign = 1.0 if side == "long" else -1.0
+        price = liquidation_price(side, bars.entry_price[:, None], ladder, mmr[epoch][:, None])
+        price[~allowed[epoch]] = np.nan
+        extreme = bars.low if side == "long" else -bars.high
+        touched = first_touch(extreme, sign * price)
+        flows = _walk_side(
+            bars.open_interest, bars.volume, sign * bars.close, sign * price, touched, weights, epoch,
+            parameters.gamma, parameters.churn_cap,
+        )  # fmt: skip
+        *per_bar, contracts = flows
+        result[side] = SideWalk(side, *per_bar, price, contracts, touched)
+    return Walk(bars, parameters, result)

@@ -1,0 +1,130 @@
+"""Run the chain for each symbol, one Dagster run a symbol, in this process. What `liq run` does and the UI shows."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+from filelock import FileLock
+
+from liq_pipeline.assets.archive import NO_FILE_WAS_LOST
+from liq_pipeline.automation import JOB_NAME
+from liq_pipeline.definitions import build_definitions
+from liq_pipeline.exchange.archive import METRICS, open_archive
+from liq_pipeline.resources import Reporter
+from liq_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A check that did not pass."""
+
+    asset: str
+    check: str
+    severity: str
+    text: str
+
+
+@dataclass
+class SymbolResult:
+    """What became of one symbol.
+
+    Attributes:
+        symbol: which.
+        published: whether its files were published in this run.
+        fetched: files fetched.
+        errors: what stopped it, in words.
+        findings: checks that did not pass.
+        checks_passed: how many did.
+    """
+
+    symbol: str
+    published: bool = False
+    fetched: int = 0
+    errors: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    checks_passed: int = 0
+
+    @property
+    def lost_data(self) -> bool:
+        """Whether the symbol could not be published, or a part of its data was lost."""
+        return not self.published or any(finding.check == NO_FILE_WAS_LOST for finding in self.findings)
+
+    @property
+    def has_error_findings(self) -> bool:
+        """Whether a check failed with severity ERROR."""
+        return any(finding.severity == "ERROR" for finding in self.findings)
+
+
+@contextmanager
+def dagster_instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    """Open Dagster's history in `home`; made on first use.
+
+    Two processes that make it at once would fail on each other's tables (dagster.md A3): they take turns.
+    """
+    home = home.absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / ".init.lock"):
+        if not (home / "dagster.yaml").exists():
+            shutil.copy(Path(__file__).with_name("dagster.yaml"), home / "dagster.yaml")
+        instance = dg.DagsterInstance.from_config(str(home))
+        instance.get_runs(limit=1)  # touches the tables
+    with instance:
+        yield instance
+
+
+def refresh(settings: Settings, reporter: Reporter | None = None) -> Iterator[SymbolResult]:
+    """Run the chain for each symbol. One symbol's failure does not stop another.
+
+    Raises:
+        ArchiveForbidden, ArchiveUnreachable: the archive does not answer; asked once, before anything is run.
+    """
+    open_archive(settings.archive, settings.listing_url).list_files(METRICS.prefix(settings.symbols[0]))
+    definitions = build_definitions(settings, reporter)
+    job = definitions.resolve_job_def(JOB_NAME)
+    with dagster_instance(settings.home) as instance:
+        for symbol in settings.symbols:
+            outcome = job.execute_in_process(
+                partition_key=symbol,
+                instance=instance,
+                raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+            yield _result(symbol, outcome)
+
+
+def _result(symbol: str, outcome: dg.ExecuteInProcessResult) -> SymbolResult:
+    result = SymbolResult(symbol)
+    for evaluation in outcome.get_asset_check_evaluations():
+        if evaluation.passed:
+            result.checks_passed += 1
+        else:
+            result.findings.append(
+                Finding(
+                    evaluation.asset_key.to_user_string(), evaluation.check_name, evaluation.severity.value,
+                    evaluation.description or "",
+                )
+            )  # fmt: skip
+    for event in outcome.all_events:
+        if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
+            materialization = event.step_materialization_data.materialization
+            result.published |= materialization.asset_key.to_user_string() == "published_levels"
+            fetched = materialization.metadata.get("fetched")
+            result.fetched += int(fetched.value) if fetched else 0  # type: ignore[call-overload]
+        elif event.event_type is dg.DagsterEventType.STEP_FAILURE:
+            result.errors.append(_why(event))
+    return result
+
+
+def _why(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return f"{event.step_key}: {data.user_failure_data.description}"
+    error = data.error
+    while error and error.cause:
+        error = error.cause
+    return f"{event.step_key}: {error.message.strip() if error else 'failed'}"

@@ -1,0 +1,88 @@
+"""What the assets are handed besides the warehouse: the archive, and somebody to tell about progress.
+
+Dagster resources only; what they do is done in `exchange`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Protocol
+
+import dagster as dg
+
+from liq_pipeline.exchange.archive import METRICS, Dataset, RemoteFile, klines, open_archive
+from liq_pipeline.exchange.manifest import load_manifest, manifest_path
+from liq_pipeline.exchange.sync import Progress, SyncReport, plan, sync
+from liq_pipeline.settings import DEFAULT_HISTORY
+
+
+class Reporter(Protocol):
+    """Somebody to tell about long work."""
+
+    def track(self, label: str) -> Progress | None:
+        """Return who is told about one piece of work; None if nobody listens."""
+
+
+class Silence:
+    """Nobody listens: Dagster keeps its own record."""
+
+    def track(self, label: str) -> Progress | None:
+        """Return None."""
+
+
+class ArchiveSource(dg.ConfigurableResource):
+    """The exchange's archive and the local copy of it.
+
+    Args:
+        location: URL, or a folder in the same layout.
+        listing_url: where the archive is listed.
+        raw_dir: the local copy, its manifest and its quarantine.
+        bar_minutes: width of a bar; decides which klines are loaded.
+        since: first day to load, ISO; empty for 120 days before now.
+        workers: parallel downloads.
+    """
+
+    location: str
+    listing_url: str
+    raw_dir: str
+    bar_minutes: int
+    since: str = ""
+    workers: int = 8
+
+    @property
+    def open_interest_files(self) -> Dataset:
+        """The dataset that holds open interest."""
+        return METRICS
+
+    @property
+    def kline_files(self) -> Dataset:
+        """The dataset that holds bars of the base interval."""
+        return klines(f"{self.bar_minutes}m")
+
+    def first_day(self, now: datetime) -> date:
+        """Return the first day to load."""
+        return date.fromisoformat(self.since) if self.since else (now - DEFAULT_HISTORY).date()
+
+    def sync(self, dataset: Dataset, symbol: str, now: datetime, progress: Progress | None = None) -> SyncReport:
+        """Bring the local copy up to date: fetch what is missing or changed."""
+        archive = open_archive(self.location, self.listing_url)
+        return sync(
+            archive, dataset, symbol, since=self.first_day(now), now=now, raw_dir=Path(self.raw_dir),
+            workers=self.workers, progress=progress,
+        )  # fmt: skip
+
+    def plan(self, dataset: Dataset, symbol: str, now: datetime) -> list[RemoteFile]:
+        """Return what `sync` would fetch, without fetching it."""
+        archive = open_archive(self.location, self.listing_url)
+        return plan(archive, dataset, symbol, since=self.first_day(now), now=now, raw_dir=Path(self.raw_dir))
+
+    def good_files(self, dataset: Dataset, symbol: str, now: datetime) -> list[Path]:
+        """Return the local files that passed their checks, in date order."""
+        first = self.first_day(now)
+        days = {
+            day: Path(self.raw_dir) / key
+            for key, entry in load_manifest(manifest_path(Path(self.raw_dir), dataset, symbol)).items()
+            if entry.good_sha256 and (day := dataset.day_of(symbol, key)) and day >= first
+        }
+        return [days[day] for day in sorted(days)]

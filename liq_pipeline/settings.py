@@ -1,0 +1,130 @@
+"""Every setting of the project, typed and documented. Nothing else reads the environment.
+
+A setting comes from a `LIQ_*` variable, or from the command-line option of the same name, which wins.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from liq_pipeline.errors import SettingsError
+
+BINANCE_ARCHIVE = "https://data.binance.vision"
+BINANCE_LISTING = "https://s3-ap-northeast-1.amazonaws.com/data.binance.vision"
+DEFAULT_HISTORY = timedelta(days=120)  # the longest timeframe (90 d), the walk's burn-in (20 d), and some slack
+
+
+class Settings(BaseSettings):
+    """The settings, with their defaults. Each is a `LIQ_<NAME>` variable."""
+
+    model_config = SettingsConfigDict(env_prefix="LIQ_", extra="ignore", frozen=True, populate_by_name=True)
+
+    symbols: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("BTCUSDT", "ETHUSDT", "SOLUSDT"), description="perpetuals to work on, comma-separated"
+    )
+    bar: Literal["5m", "15m"] = Field("5m", description="width of a bar: 5m or 15m")
+    since: date | None = Field(None, description="first day to load, YYYY-MM-DD (default: 120 days before now)")
+    archive: str = Field(BINANCE_ARCHIVE, description="URL of the archive, or a folder that mirrors its layout")
+    listing: str | None = Field(
+        None, description="URL that lists the archive (default: the exchange's bucket, or the archive itself)"
+    )
+    data_dir: Path = Field(Path("data"), description="folder for raw files, the warehouse and published files")
+    now: datetime | None = Field(None, description="ISO instant that stands for now, UTC (default: the real clock)")
+    workers: int = Field(8, ge=1, le=16, description="parallel downloads")
+    memory_limit: str = Field("2GB", description="DuckDB's memory limit")
+    lock_timeout_seconds: float = Field(600, gt=0, description="how long to wait for another process's warehouse lock")
+    source_label: str = Field("", description="note shown in titles and manifests, e.g. 'simulated'")
+    dagster_home: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("dagster_home", "DAGSTER_HOME"),
+        description="where Dagster keeps its history (default: <data_dir>/dagster_home)",
+    )
+
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _split_symbols(cls, value: Any) -> Any:
+        items = value.split(",") if isinstance(value, str) else value
+        symbols = tuple(dict.fromkeys(item.strip().upper() for item in items if item.strip()))
+        if not symbols:
+            raise ValueError("no symbol given; for example LIQ_SYMBOLS=BTCUSDT,ETHUSDT")
+        for symbol in symbols:
+            # Symbols may be non-ASCII words, but they become folder names and partition keys.
+            if not symbol.replace("_", "").isalnum():
+                raise ValueError(f"{symbol!r} is not a symbol: letters, digits and '_' only")
+        return symbols
+
+    @field_validator("since", "now", "listing", "dagster_home", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @field_validator("now")
+    @classmethod
+    def _now_in_utc(cls, value: datetime | None) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    @property
+    def bar_minutes(self) -> int:
+        """Width of a bar in minutes."""
+        return int(self.bar.removesuffix("m"))
+
+    @property
+    def listing_url(self) -> str:
+        """Where the archive is listed: its bucket for the exchange's own, else the archive itself."""
+        return self.listing or (BINANCE_LISTING if self.archive.rstrip("/") == BINANCE_ARCHIVE else self.archive)
+
+    @property
+    def raw_dir(self) -> Path:
+        """Downloaded files, their manifest and the quarantine."""
+        return self.data_dir / "raw"
+
+    @property
+    def database(self) -> Path:
+        """The DuckDB file."""
+        return self.data_dir / "warehouse" / "liq.duckdb"
+
+    @property
+    def published_dir(self) -> Path:
+        """What readers read."""
+        return self.data_dir / "published"
+
+    @property
+    def home(self) -> Path:
+        """Dagster's home."""
+        return self.dagster_home or self.data_dir / "dagster_home"
+
+    def as_environment(self) -> dict[str, str]:
+        """Return an environment in which another process reads these same settings."""
+        settings = {f"LIQ_{name.upper()}": self._as_text(value) for name, value in self if value is not None}
+        return {**os.environ, **settings, "DAGSTER_HOME": str(self.home.absolute())}
+
+    @staticmethod
+    def _as_text(value: Any) -> str:
+        return ",".join(value) if isinstance(value, tuple) else str(value)
+
+    def first_day(self, now: datetime) -> date:
+        """Return the first day to load, given the current instant."""
+        return self.since or (now - DEFAULT_HISTORY).date()
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings from the environment; `overrides` that are not None win.
+
+    Raises:
+        SettingsError: names each setting that cannot be used, what was read, and what was expected.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        lines = [
+            f"LIQ_{'_'.join(map(str, item['loc'])).upper()}={item['input']!r}: {item['msg']}" for item in error.errors()
+        ]
+        raise SettingsError("; ".join(lines), remedy="see 'Settings' in the README") from None

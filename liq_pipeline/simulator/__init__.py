@@ -1,0 +1,1 @@
+"""A simulated exchange: it trades, liquidates and publishes an archive in the real layout, and it knows the truth."""

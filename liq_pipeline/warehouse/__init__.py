@@ -1,0 +1,1 @@
+"""DuckDB, and the published files: connects, runs SQL, writes atomically."""

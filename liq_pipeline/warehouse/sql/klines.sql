@@ -1,0 +1,45 @@
+CREATE TABLE IF NOT EXISTS klines (
+    symbol VARCHAR NOT NULL,
+    ts TIMESTAMPTZ NOT NULL,
+    open_time TIMESTAMPTZ NOT NULL,
+    open DOUBLE NOT NULL,
+    high DOUBLE NOT NULL,
+    low DOUBLE NOT NULL,
+    close DOUBLE NOT NULL,
+    volume DOUBLE NOT NULL,
+    quote_volume DOUBLE NOT NULL,
+    trade_count BIGINT,
+    taker_buy_volume DOUBLE,
+    taker_buy_quote_volume DOUBLE,
+    source VARCHAR NOT NULL
+);
+COMMENT ON TABLE klines IS 'Bars of the base interval, one row per symbol and bar, named by their closing instant.';
+COMMENT ON COLUMN klines.symbol IS 'perpetual, as the exchange names it';
+COMMENT ON COLUMN klines.ts IS 'closing instant of the bar [UTC]';
+COMMENT ON COLUMN klines.open_time IS 'opening instant of the bar [UTC]';
+COMMENT ON COLUMN klines.open IS 'first price [USD]';
+COMMENT ON COLUMN klines.high IS 'highest price [USD]';
+COMMENT ON COLUMN klines.low IS 'lowest price [USD]';
+COMMENT ON COLUMN klines.close IS 'last price [USD]';
+COMMENT ON COLUMN klines.volume IS 'traded volume [contracts]';
+COMMENT ON COLUMN klines.quote_volume IS 'traded volume [USD]';
+COMMENT ON COLUMN klines.trade_count IS 'number of trades';
+COMMENT ON COLUMN klines.taker_buy_volume IS 'volume bought by takers [contracts]';
+COMMENT ON COLUMN klines.taker_buy_quote_volume IS 'volume bought by takers [USD]';
+COMMENT ON COLUMN klines.source IS 'where the row came from: archive';
+
+-- Whole quarter hours only: a roll-up with a missing bar would claim a range it has not seen.
+CREATE OR REPLACE VIEW klines_15m AS
+SELECT
+    symbol,
+    time_bucket(INTERVAL 15 MINUTE, open_time) + INTERVAL 15 MINUTE AS ts,
+    time_bucket(INTERVAL 15 MINUTE, open_time) AS open_time,
+    arg_min(open, ts) AS open,
+    max(high) AS high,
+    min(low) AS low,
+    arg_max(close, ts) AS close,
+    sum(volume::DECIMAL(28, 8))::DOUBLE AS volume,
+    sum(quote_volume::DECIMAL(28, 8))::DOUBLE AS quote_volume
+FROM klines
+GROUP BY ALL
+HAVING sum(date_diff('minute', klines.open_time, klines.ts)) = 15;

@@ -1,0 +1,21 @@
+CREATE TABLE IF NOT EXISTS position_survival (
+    symbol VARCHAR NOT NULL,
+    ts TIMESTAMPTZ NOT NULL,
+    side VARCHAR NOT NULL,
+    log_survival DOUBLE NOT NULL,
+    tracked DOUBLE NOT NULL,
+    untracked DOUBLE NOT NULL,
+    liquidated DOUBLE NOT NULL,
+    opened DOUBLE NOT NULL,
+    closed DOUBLE NOT NULL
+);
+COMMENT ON TABLE position_survival IS 'Per bar and side: how positions survive, and where open interest stands. tracked + untracked = open interest.';
+COMMENT ON COLUMN position_survival.symbol IS 'perpetual, as the exchange names it';
+COMMENT ON COLUMN position_survival.ts IS 'closing instant of the bar [UTC]';
+COMMENT ON COLUMN position_survival.side IS 'long or short';
+COMMENT ON COLUMN position_survival.log_survival IS 'natural log of the survival factor: remaining(i, T) = opened × exp(log_survival(T) − log_survival(i)) [1]';
+COMMENT ON COLUMN position_survival.tracked IS 'open interest in known cohorts [contracts]';
+COMMENT ON COLUMN position_survival.untracked IS 'open interest of unknown origin: older than the data, or taken over inside a bar [contracts]';
+COMMENT ON COLUMN position_survival.liquidated IS 'estimated positions that the bar touched [contracts]';
+COMMENT ON COLUMN position_survival.opened IS 'estimated positions opened, churn included [contracts]';
+COMMENT ON COLUMN position_survival.closed IS 'estimated positions closed, churn included [contracts]';

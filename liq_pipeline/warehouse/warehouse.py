@@ -1,0 +1,184 @@
+"""DuckDB behind one resource: it locks, connects, runs `sql/*.sql`, and always closes.
+
+What belongs here: connections, tables, named queries. What does not: formulas, HTTP, published files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pyarrow as pa
+from dagster_duckdb import DuckDBResource
+from filelock import FileLock, Timeout
+
+from liq_pipeline.errors import NoData, WarehouseLocked
+
+SQL_DIR = Path(__file__).with_name("sql")
+TIMEFRAMES = ("1d", "7d", "30d", "90d")
+BASE_TABLES = ("open_interest", "klines", "oi_delta", "position_cohorts", "position_survival")
+LEVEL_TABLES = tuple(f"liquidation_levels_{timeframe}" for timeframe in TIMEFRAMES)
+TABLES = BASE_TABLES + LEVEL_TABLES
+
+
+@cache
+def _ddl() -> str:
+    statements = [(SQL_DIR / f"{table}.sql").read_text(encoding="utf-8") for table in BASE_TABLES]
+    template = (SQL_DIR / "liquidation_levels.sql").read_text(encoding="utf-8")
+    statements += [template.replace("{timeframe}", timeframe) for timeframe in TIMEFRAMES]
+    return "\n".join(statements)
+
+
+@cache
+def _query(name: str) -> str:
+    return (SQL_DIR / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@cache
+def table_schemas() -> dict[str, dg.TableSchema]:
+    """Return each table's columns with type, nullability, description and unit, as `sql/*.sql` declares them."""
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(_ddl())
+        rows = connection.execute(
+            "SELECT table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns() "
+            "WHERE NOT internal ORDER BY table_name, column_index"
+        ).fetchall()
+    columns: dict[str, list[dg.TableColumn]] = {}
+    for table, name, kind, nullable, comment in rows:
+        described = re.fullmatch(r"(?P<text>.*?)(?: \[(?P<unit>[^\]]+)\])?", comment or "")
+        assert described
+        columns.setdefault(table, []).append(
+            dg.TableColumn(
+                name=name,
+                type=kind,
+                description=described["text"],
+                constraints=dg.TableColumnConstraints(nullable=nullable),
+                tags={"unit": described["unit"]} if described["unit"] else {},
+            )
+        )
+    return {table: dg.TableSchema(columns=columns[table]) for table in TABLES}
+
+
+class Warehouse(DuckDBResource):
+    """The DuckDB file, one process at a time.
+
+    The stock resource leaks its connection on errors and polls for the lock; this one takes a file lock, which the
+    kernel releases when its process dies, and says who holds it when waiting takes too long.
+
+    Args:
+        database: path of the file; its folder is made on first use.
+        lock_timeout_seconds: how long to wait for another process.
+        memory_limit: DuckDB's, for example '2GB'.
+    """
+
+    lock_timeout_seconds: float = 600
+    memory_limit: str = "2GB"
+
+    @contextmanager
+    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Connect, in UTC, with every table in place.
+
+        Raises:
+            WarehouseLocked: another process did not let go in time; the message names it.
+        """
+        path = Path(self.database)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock(path):
+            connection = duckdb.connect(
+                str(path),
+                config={
+                    "custom_user_agent": "dagster",
+                    "memory_limit": self.memory_limit,
+                    # Extensions are linked in; looking for more would reach for the network.
+                    "autoinstall_known_extensions": "false",
+                    **self.connection_config,
+                },
+            )
+            try:
+                connection.execute("SET TimeZone = 'UTC'")
+                connection.execute(_ddl())
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def _lock(self, path: Path) -> Iterator[None]:
+        holder = path.with_suffix(".holder.json")
+        lock = FileLock(path.with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=self.lock_timeout_seconds)
+        except Timeout:
+            who = holder.read_text(encoding="utf-8") if holder.exists() else "unknown"
+            raise WarehouseLocked(
+                f"{path} has been locked for {self.lock_timeout_seconds:g} s by {who}",
+                expected="another run to finish within the time-out",
+                remedy="wait for that process or stop it, or raise LIQ_LOCK_TIMEOUT_SECONDS",
+            ) from None
+        try:
+            holder.write_text(json.dumps({"pid": os.getpid(), "command": " ".join(sys.argv)[:200]}), encoding="utf-8")
+            yield
+        finally:
+            lock.release()
+
+    def replace(self, table: str, symbol: str, rows: pa.Table) -> int:
+        """Replace the symbol's rows by these, in one transaction. Return how many there are now."""
+        return self._replace(table, symbol, "FROM new_rows", {"new_rows": rows}, {})
+
+    def rebuild(self, table: str, symbol: str) -> int:
+        """Replace the symbol's rows by what `queries/<table>.sql` gives, in one transaction."""
+        return self._replace(table, symbol, _query(table), {}, {"symbol": symbol})
+
+    def _replace(
+        self, table: str, symbol: str, source: str, relations: dict[str, pa.Table], parameters: dict[str, Any]
+    ) -> int:
+        if table not in TABLES:
+            raise ValueError(f"{table!r} is not a table of the warehouse: {', '.join(TABLES)}")
+        with self.get_connection() as connection:
+            for name, relation in relations.items():
+                connection.register(name, relation)
+            connection.begin()
+            try:
+                connection.execute(f"DELETE FROM {table} WHERE symbol = $symbol", {"symbol": symbol})
+                connection.execute(f"INSERT INTO {table} BY NAME {source}", parameters)
+                count = connection.execute(
+                    f"SELECT count(*) FROM {table} WHERE symbol = $symbol", {"symbol": symbol}
+                ).fetchone()
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+        assert count
+        return int(count[0])
+
+    def read(self, query: str, **parameters: Any) -> pa.Table:
+        """Run `queries/<query>.sql` with bound parameters and return its rows."""
+        return self.sql(_query(query), **parameters)
+
+    def sql(self, text: str, **parameters: Any) -> pa.Table:
+        """Run a query with bound parameters and return its rows."""
+        with self.get_connection() as connection:
+            return connection.execute(text, parameters).fetch_arrow_table()
+
+    def newest_bar(self, symbol: str) -> dict[str, Any]:
+        """Return as_of and first_ts (UTC), current_price (USD) and open_interest (contracts) of a symbol.
+
+        Raises:
+            NoData: the symbol has no bar with both klines and open interest.
+        """
+        row: dict[str, Any] = self.read("newest_bar", symbol=symbol).to_pylist()[0]
+        if row["as_of"] is None:
+            raise NoData(
+                f"{symbol} has no bar with both klines and open interest",
+                expected="at least one day that both kinds of files cover",
+                remedy="widen --since, or check the symbol's raw assets",
+            )
+        return row
