@@ -142,10 +142,9 @@ def print_levels(console: Console, symbol: str, manifests: dict[str, dict[str, A
         return
     newest = next(iter(manifests.values()))
     label = f" ({newest['source_label'].upper()} DATA)" if newest["source_label"] else ""
+    title = f"{symbol}{label}: estimated liquidation levels as of {newest['as_of']}"
+    console.print(f"\n[bold]{title}, price {newest['current_price']:,.10g} USD[/bold]", soft_wrap=True)
     table = Table(
-        title=f"{symbol}{label}: estimated liquidation levels as of {newest['as_of']}, "
-        f"price {newest['current_price']:,.10g} USD",
-        title_justify="left",
         caption=f"open interest {newest['open_interest_contracts']:,.0f} contracts; exposure, not a forecast",
         caption_justify="left",
     )
@@ -162,7 +161,6 @@ def print_levels(console: Console, symbol: str, manifests: dict[str, dict[str, A
             f"{100 * manifest['short_contracts'] / open_interest:.2f}",
             f"{manifest['coverage_pct']:.0f} %",
         )
-    console.print()
     console.print(table)
 
 

@@ -13,9 +13,7 @@ from liq_pipeline.assets.market import market_assets
 from liq_pipeline.assets.positions import position_assets
 from liq_pipeline.assets.published import published_assets
 from liq_pipeline.automation import RAN_RECENTLY, daily_refresh, late_and_rewritten_files, refresh_job
-from liq_pipeline.checks.freshness import freshness_checks
-from liq_pipeline.checks.integrity import integrity_checks
-from liq_pipeline.checks.invariants import invariant_checks
+from liq_pipeline.checks.groups import all_checks
 from liq_pipeline.clock import Clock
 from liq_pipeline.resources import ArchiveSource, Reporter, Silence
 from liq_pipeline.settings import Settings, load_settings
@@ -37,7 +35,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
             *level_assets(symbols),
             *published_assets(symbols),
         ],
-        asset_checks=[*freshness_checks(symbols), *integrity_checks(symbols), *invariant_checks(symbols)],
+        asset_checks=all_checks(symbols),
         jobs=[refresh_job(symbols)],
         schedules=[daily_refresh(symbols)],
         sensors=[late_and_rewritten_files(symbols)],

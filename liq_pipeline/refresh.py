@@ -114,7 +114,7 @@ def _result(symbol: str, outcome: dg.ExecuteInProcessResult) -> SymbolResult:
             materialization = event.step_materialization_data.materialization
             result.published |= materialization.asset_key.to_user_string() == "published_levels"
             fetched = materialization.metadata.get("fetched")
-            result.fetched += int(fetched.value) if fetched else 0  # type: ignore[call-overload]
+            result.fetched += fetched.value if isinstance(fetched, dg.IntMetadataValue) and fetched.value else 0
         elif event.event_type is dg.DagsterEventType.STEP_FAILURE:
             result.errors.append(_why(event))
     return result

@@ -1,25 +1,22 @@
 """Is the data new? (That a run happened is another question: `FreshnessPolicy` answers it.)"""
 
+from collections.abc import Callable
 from datetime import timedelta
 
-import dagster as dg
-
-from liq_pipeline.checks.rule import Outcome, Rule, Subject, check
+from liq_pipeline.checks.rule import WARN, Outcome, Rule, Subject
 
 STALE = timedelta(hours=48)
 AGEING = timedelta(hours=24)
 
 
-def is_fresh(table: str) -> Rule:
+def is_fresh(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: the newest row is younger than 48 h (ERROR), or at least than 24 h (WARN).
 
     The 1d map holds positions of the last day of data; with older data it shows a day that is over.
     """
 
     def rule(subject: Subject) -> Outcome:
-        newest = subject.warehouse.sql(
-            f"SELECT max(ts) AS ts FROM {table} WHERE symbol = $symbol", symbol=subject.symbol
-        )["ts"][0].as_py()
+        newest = subject.sql(f"SELECT max(ts) AS ts FROM {table} WHERE symbol = $symbol")["ts"][0].as_py()
         age = subject.clock.now() - newest
         hours = age / timedelta(hours=1)
         facts = {"age_hours": hours, "newest": str(newest)}
@@ -29,22 +26,20 @@ def is_fresh(table: str) -> Rule:
         if age < AGEING:
             return Outcome(True, text, facts=facts)
         if age < STALE:
-            return Outcome(False, f"{text}; 1d leans on old data", dg.AssetCheckSeverity.WARN, facts)
-        return Outcome(False, f"{text}; the limit is 48 h", dg.AssetCheckSeverity.ERROR, facts)
+            return Outcome(False, f"{text}; 1d leans on old data", WARN, facts)
+        return Outcome(False, f"{text}; the limit is 48 h", facts=facts)
 
     return rule
 
 
-def freshness_checks(symbols: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """Return the freshness check of each table that is fed from outside, and of what follows from both."""
+def freshness_rules() -> list[Rule]:
+    """Return the freshness of each table that is fed from outside, and of what follows from both."""
     return [
-        check(
+        Rule(
             table,
             "newest_bar_is_younger_than_48_hours",
             is_fresh(table),
-            symbols,
-            blocking=False,
-            description="Age of the newest bar: WARN from 24 h (1d then leans on old data), ERROR from 48 h.",
+            "Age of the newest bar: WARN from 24 h (1d then leans on old data), ERROR from 48 h.",
         )
         for table in ("open_interest", "klines", "oi_delta")
     ]

@@ -1,19 +1,17 @@
 """Are the tables whole? Keys, grids, joins, recomputation, row counts, schemas."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-import dagster as dg
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from liq_pipeline.checks.rule import Outcome, Rule, Subject, check
+from liq_pipeline.checks.rule import ERROR, WARN, Outcome, Rule, Subject
 from liq_pipeline.exchange.label_check import label_shift_disagreements
 from liq_pipeline.warehouse.publish import LEVELS_SCHEMA, OI_DELTA_SCHEMA, SCHEMA_VERSION, dataset_path, read_manifest
 from liq_pipeline.warehouse.warehouse import LEVEL_TABLES
-
-WARN = dg.AssetCheckSeverity.WARN
 
 KEYS = {
     "open_interest": ("symbol", "ts"),
@@ -28,58 +26,53 @@ MINIMUM_JOIN_RATE = 0.99
 _LISTED = 20
 
 
-def keys_are_unique(table: str) -> Rule:
+def keys_are_unique(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: no two rows of the symbol share a key."""
     key = ", ".join(KEYS[table])
 
     def rule(subject: Subject) -> Outcome:
-        doubled = subject.warehouse.sql(
+        doubled = subject.sql(
             f"SELECT {key}, count(*) AS times FROM {table} WHERE symbol = $symbol GROUP BY ALL HAVING times > 1 "
-            f"ORDER BY ALL LIMIT {_LISTED}",
-            symbol=subject.symbol,
+            f"ORDER BY ALL LIMIT {_LISTED}"
         ).to_pylist()
         return Outcome(not doubled, f"doubled keys: {doubled}" if doubled else f"({key}) is unique")
 
     return rule
 
 
-def keys_have_no_nulls(table: str) -> Rule:
+def keys_have_no_nulls(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: the symbol has rows, and no part of a key is null."""
     nulls = " OR ".join(f"{column} IS NULL" for column in KEYS[table])
 
     def rule(subject: Subject) -> Outcome:
-        found = subject.warehouse.sql(
-            f"SELECT count(*) FILTER ({nulls}) AS nulls, count(*) AS rows FROM {table} WHERE symbol = $symbol",
-            symbol=subject.symbol,
+        found = subject.sql(
+            f"SELECT count(*) FILTER ({nulls}) AS nulls, count(*) AS rows FROM {table} WHERE symbol = $symbol"
         ).to_pylist()[0]
         return Outcome(found["nulls"] == 0, f"{found['nulls']} of {found['rows']} rows have a null in the key")
 
     return rule
 
 
-def has_rows(table: str) -> Rule:
+def has_rows(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: the symbol has rows at all."""
 
     def rule(subject: Subject) -> Outcome:
-        count = subject.warehouse.sql(
-            f"SELECT count(*) AS n FROM {table} WHERE symbol = $symbol", symbol=subject.symbol
-        )["n"][0].as_py()
+        count = subject.sql(f"SELECT count(*) AS n FROM {table} WHERE symbol = $symbol")["n"][0].as_py()
         return Outcome(count > 0, f"{count} rows")
 
     return rule
 
 
-def grid_has_no_gaps(table: str) -> Rule:
+def grid_has_no_gaps(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: between its first and last row, the symbol has a row (with a value) at every grid instant."""
     value = "open_interest IS NOT NULL" if table == "open_interest" else "true"
 
     def rule(subject: Subject) -> Outcome:
         minutes = OPEN_INTEREST_GRID_MINUTES if table == "open_interest" else subject.archive.bar_minutes
-        gaps = subject.warehouse.sql(
+        gaps = subject.sql(
             f"SELECT lag(ts) OVER (ORDER BY ts) AS after, ts AS before, "
             f"date_diff('minute', lag(ts) OVER (ORDER BY ts), ts) // $minutes - 1 AS missing "
             f"FROM {table} WHERE symbol = $symbol AND {value} QUALIFY missing > 0 ORDER BY ts",
-            symbol=subject.symbol,
             minutes=minutes,
         )
         missing = sum(gaps["missing"].to_pylist())
@@ -96,10 +89,9 @@ def grid_has_no_gaps(table: str) -> Rule:
 
 def snapshots_are_positive(subject: Subject) -> Outcome:
     """Open interest is never zero or less (such prints are null in the table)."""
-    bad = subject.warehouse.sql(
-        "SELECT ts FROM open_interest WHERE symbol = $symbol AND open_interest IS NULL ORDER BY ts",
-        symbol=subject.symbol,
-    )["ts"].to_pylist()
+    bad = subject.sql("SELECT ts FROM open_interest WHERE symbol = $symbol AND open_interest IS NULL ORDER BY ts")[
+        "ts"
+    ].to_pylist()
     listed = ", ".join(f"{ts:%Y-%m-%d %H:%M}" for ts in bad[:_LISTED])
     return Outcome(not bad, f"{len(bad)} bad prints: {listed}" if bad else "no bad print", WARN, {"bad": len(bad)})
 
@@ -120,25 +112,24 @@ def labels_agree_with_klines(subject: Subject) -> Outcome:
     return Outcome(
         False,
         f"{len(odd)} of {len(days)} files carry labels that disagree with the klines: {listed}",
-        dg.AssetCheckSeverity.ERROR if systematic else WARN,
+        ERROR if systematic else WARN,
         {"files": len(odd)},
     )
 
 
 def klines_and_open_interest_join(subject: Subject) -> Outcome:
     """At least 99 % of the bars between the first and the last snapshot have a snapshot of their own."""
-    found = subject.warehouse.sql(
+    found = subject.sql(
         "SELECT count(*) AS bars, count(o.open_interest) AS joined FROM klines AS k "
         "LEFT JOIN open_interest AS o ON o.symbol = k.symbol AND o.ts = k.ts AND o.open_interest > 0 "
         "WHERE k.symbol = $symbol AND k.ts BETWEEN "
         "(SELECT min(ts) FROM open_interest WHERE symbol = $symbol) AND "
-        "(SELECT max(ts) FROM open_interest WHERE symbol = $symbol)",
-        symbol=subject.symbol,
+        "(SELECT max(ts) FROM open_interest WHERE symbol = $symbol)"
     ).to_pylist()[0]
     rate = found["joined"] / found["bars"] if found["bars"] else 0.0
-    missing = subject.warehouse.sql(
-        "SELECT ts FROM oi_delta WHERE symbol = $symbol AND is_interpolated ORDER BY ts", symbol=subject.symbol
-    )["ts"].to_pylist()
+    missing = subject.sql("SELECT ts FROM oi_delta WHERE symbol = $symbol AND is_interpolated ORDER BY ts")[
+        "ts"
+    ].to_pylist()
     listed = ", ".join(f"{ts:%Y-%m-%d %H:%M}" for ts in missing[:_LISTED]) + (", …" if len(missing) > _LISTED else "")
     text = f"{found['joined']} of {found['bars']} bars have a snapshot ({100 * rate:.2f} %)"
     return Outcome(
@@ -191,13 +182,13 @@ def row_count_does_not_shrink(subject: Subject) -> Outcome:
     return Outcome(not lost.size, text)
 
 
-def schema_is_as_published(table: str) -> Rule:
+def schema_is_as_published(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: the table's columns are those of the contract, which only a new schema version may change."""
     contract = OI_DELTA_SCHEMA if table == "oi_delta" else LEVELS_SCHEMA
     dataset = "oi_delta" if table == "oi_delta" else "liquidation_levels"
 
     def rule(subject: Subject) -> Outcome:
-        now = subject.warehouse.sql(f"SELECT * FROM {table} LIMIT 0").schema
+        now = subject.sql(f"SELECT * FROM {table} LIMIT 0").schema
         found = _difference(now, contract)
         timeframe = None if table == "oi_delta" else table.rsplit("_", 1)[1]
         path = dataset_path(Path(subject.publisher.folder), dataset, subject.symbol, timeframe)
@@ -222,41 +213,59 @@ def _difference(now: pa.Schema, before: pa.Schema) -> list[str]:
 
 
 def _rows(subject: Subject, table: str) -> pa.Table:
-    return subject.warehouse.sql(f"SELECT * FROM {table} WHERE symbol = $symbol ORDER BY ts", symbol=subject.symbol)
+    return subject.sql(f"SELECT * FROM {table} WHERE symbol = $symbol ORDER BY ts")
 
 
-def integrity_checks(symbols: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """Return the integrity checks of every table."""
-    checks = []
+def integrity_rules() -> list[Rule]:
+    """Return what must hold of every table as a table."""
+    rules = []
     for table, key in KEYS.items():
-        checks += [
-            check(table, "keys_are_unique", keys_are_unique(table), symbols, blocking=True,
-                  description=f"No two rows share ({', '.join(key)})."),
-            check(table, "keys_have_no_nulls", keys_have_no_nulls(table), symbols, blocking=True,
-                  description=f"No null in ({', '.join(key)})."),
-        ]  # fmt: skip
+        columns = ", ".join(key)
+        rules += [
+            Rule(table, "keys_are_unique", keys_are_unique(table), f"No two rows share ({columns}).", True),
+            Rule(table, "keys_have_no_nulls", keys_have_no_nulls(table), f"No null in ({columns}).", True),
+        ]
     for table in ("open_interest", "klines"):
-        checks.append(
-            check(table, "grid_has_no_gaps", grid_has_no_gaps(table), symbols, blocking=False,
-                  description="A row at every grid instant between the first and the last; gaps are listed.")
-        )  # fmt: skip
+        text = "A row at every grid instant between the first and the last; gaps are listed."
+        rules.append(Rule(table, "grid_has_no_gaps", grid_has_no_gaps(table), text))
     for table in ("oi_delta", *LEVEL_TABLES):
-        checks.append(
-            check(table, "schema_is_as_published", schema_is_as_published(table), symbols, blocking=True,
-                  description="Columns and types are those of the published contract.")
-        )  # fmt: skip
-    for table in ("open_interest", "klines", "oi_delta", "position_cohorts", "liquidation_levels_90d"):
-        checks.append(check(table, "table_has_rows", has_rows(table), symbols, blocking=True, description="Not empty."))
-    checks += [
-        check("open_interest", "snapshots_are_positive", snapshots_are_positive, symbols, blocking=False,
-              description="Open interest of zero or less is a bad print; it is null in the table and counted here."),
-        check("oi_delta", "snapshot_labels_agree_with_klines", labels_agree_with_klines, symbols, blocking=True,
-              description="The price implied by value / contracts is that of the bar closing at the snapshot."),
-        check("oi_delta", "klines_and_open_interest_join", klines_and_open_interest_join, symbols, blocking=False,
-              description="At least 99 % of the bars have a snapshot; the others are listed as interpolated."),
-        check("oi_delta", "delta_equals_recomputation", delta_equals_recomputation, symbols, blocking=True,
-              description="An independent recomputation from the snapshots gives the same changes."),
-        check("oi_delta", "row_count_does_not_shrink", row_count_does_not_shrink, symbols, blocking=True,
-              description="No bar that was published has vanished."),
-    ]  # fmt: skip
-    return checks
+        text = "Columns and types are those of the published contract."
+        rules.append(Rule(table, "schema_is_as_published", schema_is_as_published(table), text, True))
+    for table in ("open_interest", "klines", "oi_delta", "position_cohorts", LEVEL_TABLES[-1]):
+        rules.append(Rule(table, "table_has_rows", has_rows(table), "The symbol has rows.", True))
+    return [
+        *rules,
+        Rule(
+            "open_interest",
+            "snapshots_are_positive",
+            snapshots_are_positive,
+            "Open interest of zero or less is a bad print; it is null in the table and counted here.",
+        ),
+        Rule(
+            "oi_delta",
+            "snapshot_labels_agree_with_klines",
+            labels_agree_with_klines,
+            "The price implied by value / contracts is that of the bar that closes at the snapshot.",
+            blocking=True,
+        ),
+        Rule(
+            "oi_delta",
+            "klines_and_open_interest_join",
+            klines_and_open_interest_join,
+            "At least 99 % of the bars have a snapshot; the others are listed as interpolated.",
+        ),
+        Rule(
+            "oi_delta",
+            "delta_equals_recomputation",
+            delta_equals_recomputation,
+            "An independent recomputation from the snapshots gives the same changes.",
+            blocking=True,
+        ),
+        Rule(
+            "oi_delta",
+            "row_count_does_not_shrink",
+            row_count_does_not_shrink,
+            "No bar that was published has vanished.",
+            blocking=True,
+        ),
+    ]

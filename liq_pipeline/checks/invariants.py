@@ -1,35 +1,34 @@
 """Does the map add up? Every invariant of model.md 4, on the data of the run."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
-import dagster as dg
 import numpy as np
 
-from liq_pipeline.assets.positions import read_walk_input
-from liq_pipeline.checks.rule import Outcome, Rule, Subject, check
-from liq_pipeline.model.walk import Walk, WalkInput, walk
+from liq_pipeline.checks.rule import Outcome, Rule, Subject
+from liq_pipeline.model.margin import Side
+from liq_pipeline.model.walk import SIDES, Floats, WalkInput, walk
 from liq_pipeline.warehouse.warehouse import LEVEL_TABLES
 
 TOLERANCE = 1e-9
 
 
-def long_levels_lie_below_price(table: str) -> Rule:
+def long_levels_lie_below_price(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: every long bin ends at or below the current price."""
     return _on_the_right_side(table, "long", "price_high > current_price")
 
 
-def short_levels_lie_above_price(table: str) -> Rule:
+def short_levels_lie_above_price(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: every short bin starts at or above the current price."""
     return _on_the_right_side(table, "short", "price_low < current_price")
 
 
-def _on_the_right_side(table: str, side: str, wrong: str) -> Rule:
+def _on_the_right_side(table: str, side: str, wrong: str) -> Callable[[Subject], Outcome]:
     def rule(subject: Subject) -> Outcome:
-        found = subject.warehouse.sql(
+        found = subject.sql(
             f"SELECT count(*) AS levels, count(*) FILTER ({wrong}) AS wrong FROM {table} "
             "WHERE symbol = $symbol AND side = $side",
-            symbol=subject.symbol,
             side=side,
         ).to_pylist()[0]
         right = 100 * (1 - found["wrong"] / found["levels"]) if found["levels"] else 100.0
@@ -46,11 +45,10 @@ def shorter_timeframes_are_contained(subject: Subject) -> Outcome:
     """1d ≤ 7d ≤ 30d ≤ 90d in every (side, leverage, bin)."""
     found = []
     for shorter, longer in pairwise(LEVEL_TABLES):
-        wrong = subject.warehouse.sql(
+        wrong = subject.sql(
             f"SELECT count(*) AS n FROM {shorter} AS a "
             f"LEFT JOIN {longer} AS b USING (symbol, side, leverage, price_low) "
-            "WHERE a.symbol = $symbol AND (b.contracts IS NULL OR a.contracts > b.contracts)",
-            symbol=subject.symbol,
+            "WHERE a.symbol = $symbol AND (b.contracts IS NULL OR a.contracts > b.contracts)"
         )["n"][0].as_py()
         if wrong:
             found.append(f"{wrong} bins of {shorter} hold more than in {longer}")
@@ -60,10 +58,9 @@ def shorter_timeframes_are_contained(subject: Subject) -> Outcome:
 def contracts_stay_within_open_interest(subject: Subject) -> Outcome:
     """Per side, the contracts of the longest timeframe are at most the open interest."""
     longest = LEVEL_TABLES[-1]
-    limit = subject.warehouse.newest_bar(subject.symbol)["open_interest"]
-    sums = subject.warehouse.sql(
-        f"SELECT side, sum(contracts) AS contracts FROM {longest} WHERE symbol = $symbol GROUP BY side ORDER BY side",
-        symbol=subject.symbol,
+    limit = subject.newest["open_interest"]
+    sums = subject.sql(
+        f"SELECT side, sum(contracts) AS contracts FROM {longest} WHERE symbol = $symbol GROUP BY side ORDER BY side"
     ).to_pylist()
     shares = {row["side"]: row["contracts"] / limit for row in sums}
     return Outcome(
@@ -75,20 +72,18 @@ def contracts_stay_within_open_interest(subject: Subject) -> Outcome:
 
 def positions_add_up_to_open_interest(subject: Subject) -> Outcome:
     """Per side, tracked + untracked = open interest at every bar, and the living cells sum to what is tracked."""
-    found = subject.warehouse.sql(
+    found = subject.sql(
         "SELECT s.side, max(abs(s.tracked + s.untracked - d.open_interest) / d.open_interest) AS worst, "
         "arg_max(s.tracked, s.ts) AS tracked, "
         "count(*) = (SELECT count(*) FROM oi_delta WHERE symbol = $symbol) AS whole "
         "FROM position_survival AS s JOIN oi_delta AS d USING (symbol, ts) WHERE s.symbol = $symbol "
-        "GROUP BY s.side ORDER BY s.side",
-        symbol=subject.symbol,
+        "GROUP BY s.side ORDER BY s.side"
     ).to_pylist()
-    cells = subject.warehouse.sql(
-        "SELECT side, sum(contracts_open) AS contracts FROM position_cohorts WHERE symbol = $symbol GROUP BY side",
-        symbol=subject.symbol,
+    cells = subject.sql(
+        "SELECT side, sum(contracts_open) AS contracts FROM position_cohorts WHERE symbol = $symbol GROUP BY side"
     ).to_pylist()
     alive = {row["side"]: row["contracts"] for row in cells}
-    limit = subject.warehouse.newest_bar(subject.symbol)["open_interest"]
+    limit = subject.newest["open_interest"]
     worst = max((row["worst"] for row in found), default=1.0)
     drift = max((abs(row["tracked"] - alive.get(row["side"], 0.0)) / limit for row in found), default=1.0)
     whole = len(found) == 2 and all(row["whole"] for row in found)
@@ -102,7 +97,7 @@ def positions_add_up_to_open_interest(subject: Subject) -> Outcome:
 
 def no_living_cell_was_touched(subject: Subject) -> Outcome:
     """No living long lies at or above the lowest low since it opened; mirrored for shorts."""
-    found = subject.warehouse.sql(
+    found = subject.sql(
         "WITH later AS (SELECT d.ts, k.close, "
         "min(k.low) OVER after AS lowest, max(k.high) OVER after AS highest "
         "FROM oi_delta AS d JOIN klines AS k USING (symbol, ts) WHERE d.symbol = $symbol "
@@ -111,17 +106,16 @@ def no_living_cell_was_touched(subject: Subject) -> Outcome:
         "WHEN 'long' THEN c.liquidation_price >= least(l.close, coalesce(l.lowest, l.close)) "
         "ELSE c.liquidation_price <= greatest(l.close, coalesce(l.highest, l.close)) END) AS touched "
         "FROM position_cohorts AS c LEFT JOIN later AS l ON l.ts = c.opened_at "
-        "WHERE c.symbol = $symbol AND c.liquidated_at IS NULL",
-        symbol=subject.symbol,
+        "WHERE c.symbol = $symbol AND c.liquidated_at IS NULL"
     ).to_pylist()[0]
     return Outcome(found["touched"] == 0, f"{found['touched']} of {found['alive']} living cells were touched")
 
 
 def the_past_does_not_change(subject: Subject) -> Outcome:
     """A walk that ends at two thirds of the data gives what the whole walk says of that instant: no look-ahead."""
-    bars = read_walk_input(subject.warehouse, subject.symbol)
+    bars = subject.bars
     cut = max(1, 2 * bars.ts.size // 3)
-    whole = walk(bars, subject.symbol)
+    whole = subject.walked
     part = walk(WalkInput(**{name: values[:cut] for name, values in vars(bars).items()}), subject.symbol)
     same = all(
         np.array_equal(part.sides[side].contracts_open(), whole.sides[side].contracts_open(at=cut - 1)[:cut])
@@ -133,9 +127,9 @@ def the_past_does_not_change(subject: Subject) -> Outcome:
 
 def prices_scale(subject: Subject) -> Outcome:
     """Prices × 2 give the same positions with liquidation prices × 2. (A power of two: exact in floating point.)"""
-    bars = read_walk_input(subject.warehouse, subject.symbol)
+    bars = subject.bars
     scaled = replace(bars, **{name: 2 * getattr(bars, name) for name in ("entry_price", "low", "high", "close")})
-    one, two = walk(bars, subject.symbol), walk(scaled, subject.symbol)
+    one, two = subject.walked, walk(scaled, subject.symbol)
     same = all(
         np.array_equal(one.sides[side].contracts_open(), two.sides[side].contracts_open())
         and np.array_equal(2 * one.sides[side].liquidation_price, two.sides[side].liquidation_price, equal_nan=True)
@@ -144,13 +138,32 @@ def prices_scale(subject: Subject) -> Outcome:
     return Outcome(same, "the map scales with the price" if same else "prices × 2 do not give the same map × 2")
 
 
+def mirrored_prices_exchange_the_sides(subject: Subject) -> Outcome:
+    """With prices negated, lows and highs exchanged and levels at their mirror images, longs live as shorts did.
+
+    The liquidation formula itself is not symmetric (it divides by 1 − m and 1 + m), so the mirror image of the levels
+    is given, not computed.
+    """
+    bars, straight = subject.bars, subject.walked
+    flipped = replace(bars, entry_price=-bars.entry_price, low=-bars.high, high=-bars.low, close=-bars.close)
+    prices: dict[Side, Floats] = {
+        "long": -straight.sides["short"].liquidation_price,
+        "short": -straight.sides["long"].liquidation_price,
+    }
+    mirrored = walk(flipped, subject.symbol, prices=prices)
+    same = all(
+        np.array_equal(straight.sides[one].contracts_open(), mirrored.sides[other].contracts_open())
+        for one, other in zip(SIDES, reversed(SIDES), strict=True)
+    )
+    return Outcome(same, "long and short change places" if same else "the sides are not treated alike")
+
+
 def stored_positions_follow_from_the_bars(subject: Subject) -> Outcome:
     """What the table holds is what the walk gives now on the stored bars."""
-    result: Walk = walk(read_walk_input(subject.warehouse, subject.symbol), subject.symbol)
-    stored = subject.warehouse.sql(
+    result = subject.walked
+    stored = subject.sql(
         "SELECT side, sum(contracts_open::DECIMAL(38, 12))::DOUBLE AS contracts, count(*) AS cells "
-        "FROM position_cohorts WHERE symbol = $symbol GROUP BY side",
-        symbol=subject.symbol,
+        "FROM position_cohorts WHERE symbol = $symbol GROUP BY side"
     ).to_pylist()
     limit = float(result.bars.open_interest[-1])
     wrong = [
@@ -163,30 +176,72 @@ def stored_positions_follow_from_the_bars(subject: Subject) -> Outcome:
     return Outcome(passed, "the table is what the bars give" if passed else f"stale or altered: {wrong or 'empty'}")
 
 
-def invariant_checks(symbols: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """Return the checks of the model's invariants. All of them block."""
-    checks = []
+def invariant_rules() -> list[Rule]:
+    """Return the invariants of the model. All of them block."""
+    rules = []
     for table in LEVEL_TABLES:
-        checks += [
-            check(table, "long_levels_lie_below_price", long_levels_lie_below_price(table), symbols, blocking=True,
-                  description="Every long bin ends at or below the current price."),
-            check(table, "short_levels_lie_above_price", short_levels_lie_above_price(table), symbols, blocking=True,
-                  description="Every short bin starts at or above the current price."),
-        ]  # fmt: skip
-    checks += [
-        check("liquidation_levels_90d", "shorter_timeframes_are_contained", shorter_timeframes_are_contained, symbols,
-              blocking=True, description="1d ≤ 7d ≤ 30d ≤ 90d in every side, leverage and price bin."),
-        check("liquidation_levels_90d", "contracts_stay_within_open_interest", contracts_stay_within_open_interest,
-              symbols, blocking=True, description="Per side, the contracts sum to at most the open interest."),
-        check("position_survival", "positions_add_up_to_open_interest", positions_add_up_to_open_interest, symbols,
-              blocking=True, description="Per side and bar, tracked + untracked = open interest (≤ 1e-9)."),
-        check("position_cohorts", "no_living_cell_was_touched", no_living_cell_was_touched, symbols, blocking=True,
-              description="Price has not reached any living cell since it opened."),
-        check("position_cohorts", "the_past_does_not_change", the_past_does_not_change, symbols, blocking=True,
-              description="Cutting the data off at a past instant gives the same positions: no look-ahead."),
-        check("position_cohorts", "the_map_scales_with_the_price", prices_scale, symbols, blocking=True,
-              description="Prices × 2 give the same map, scaled."),
-        check("position_cohorts", "stored_positions_follow_from_the_bars", stored_positions_follow_from_the_bars,
-              symbols, blocking=True, description="The stored cohorts are what the walk gives on the stored bars."),
-    ]  # fmt: skip
-    return checks
+        below, above = long_levels_lie_below_price(table), short_levels_lie_above_price(table)
+        rules += [
+            Rule(table, "long_levels_lie_below_price", below, "Every long bin ends at or below the price.", True),
+            Rule(table, "short_levels_lie_above_price", above, "Every short bin starts at or above the price.", True),
+        ]
+    longest = LEVEL_TABLES[-1]
+    return [
+        *rules,
+        Rule(
+            longest,
+            "shorter_timeframes_are_contained",
+            shorter_timeframes_are_contained,
+            "1d ≤ 7d ≤ 30d ≤ 90d in every side, leverage and price bin.",
+            blocking=True,
+        ),
+        Rule(
+            longest,
+            "contracts_stay_within_open_interest",
+            contracts_stay_within_open_interest,
+            "Per side, the contracts sum to at most the open interest.",
+            blocking=True,
+        ),
+        Rule(
+            "position_survival",
+            "positions_add_up_to_open_interest",
+            positions_add_up_to_open_interest,
+            "Per side and bar, tracked + untracked = open interest (≤ 1e-9), and the living cells sum to tracked.",
+            blocking=True,
+        ),
+        Rule(
+            "position_cohorts",
+            "no_living_cell_was_touched",
+            no_living_cell_was_touched,
+            "Price has not reached any living cell since it opened.",
+            blocking=True,
+        ),
+        Rule(
+            "position_cohorts",
+            "the_past_does_not_change",
+            the_past_does_not_change,
+            "Cutting the data off at a past instant gives the same positions: no look-ahead.",
+            blocking=True,
+        ),
+        Rule(
+            "position_cohorts",
+            "the_map_scales_with_the_price",
+            prices_scale,
+            "Prices × 2 give the same map, scaled.",
+            blocking=True,
+        ),
+        Rule(
+            "position_cohorts",
+            "mirrored_prices_exchange_the_sides",
+            mirrored_prices_exchange_the_sides,
+            "Mirrored prices give the same positions with long and short exchanged.",
+            blocking=True,
+        ),
+        Rule(
+            "position_cohorts",
+            "stored_positions_follow_from_the_bars",
+            stored_positions_follow_from_the_bars,
+            "The stored cohorts are what the walk gives on the stored bars.",
+            blocking=True,
+        ),
+    ]

@@ -1,18 +1,27 @@
-"""One way to make a check: a pure function of the warehouse and a symbol becomes a Dagster check on an asset.
+"""One way to make a check: a rule, a pure function of a symbol's tables, becomes a Dagster check.
 
-A rule returns an `Outcome`; its name is a statement that holds when it passes.
+A rule's name is a statement that holds when it passes. The rules of one group of tables run in one step, over one
+connection: a step for each rule would cost more than the rules.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
+import duckdb
+import pyarrow as pa
 
+from liq_pipeline.assets.positions import walk_input_of
 from liq_pipeline.clock import Clock
+from liq_pipeline.model.walk import Walk, WalkInput, walk
 from liq_pipeline.resources import ArchiveSource
 from liq_pipeline.warehouse.publish import Publisher
-from liq_pipeline.warehouse.warehouse import Warehouse
+from liq_pipeline.warehouse.warehouse import Warehouse, named_query
+
+ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
 
 @dataclass(frozen=True)
@@ -28,51 +37,114 @@ class Outcome:
 
     passed: bool
     found: str
-    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+    severity: dg.AssetCheckSeverity = ERROR
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Subject:
     """What a rule may look at: one symbol, in the warehouse and in what is published."""
 
     symbol: str
-    warehouse: Warehouse
+    connection: duckdb.DuckDBPyConnection
     archive: ArchiveSource
     publisher: Publisher
     clock: Clock
 
+    def sql(self, text: str, **parameters: Any) -> pa.Table:
+        """Run a query on the warehouse; `$symbol` is bound where the query names it."""
+        if re.search(r"\$symbol\b", text):
+            parameters["symbol"] = self.symbol
+        return self.connection.execute(text, parameters).to_arrow_table()
 
-Rule = Callable[[Subject], Outcome]
+    @cached_property
+    def newest(self) -> dict[str, Any]:
+        """The newest bar: as_of, first_ts, current_price, open_interest."""
+        row: dict[str, Any] = self.sql(named_query("newest_bar")).to_pylist()[0]
+        return row
+
+    @cached_property
+    def bars(self) -> WalkInput:
+        """What the walk reads."""
+        return walk_input_of(self.sql(named_query("walk_input")))
+
+    @cached_property
+    def walked(self) -> Walk:
+        """The walk over the stored bars, computed now."""
+        return walk(self.bars, self.symbol)
 
 
-def check(
-    asset: str, name: str, rule: Rule, symbols: dg.PartitionsDefinition, *, blocking: bool, description: str
-) -> dg.AssetChecksDefinition:
-    """Return the Dagster check that applies a rule to the symbol of the run.
+@dataclass(frozen=True)
+class Rule:
+    """A statement about an asset, and how to find out.
 
-    Args:
+    Attributes:
         asset: the asset it guards.
         name: the statement that holds when it passes.
-        rule: what to look at.
-        symbols: partitions; results are kept per symbol.
-        blocking: whether what lies downstream must wait for it.
+        apply: looks at a symbol.
         description: what people read in the UI.
+        blocking: whether what lies downstream must wait for it.
     """
 
-    @dg.asset_check(
-        asset=asset, name=name, blocking=blocking, description=description, partitions_def=symbols,
-    )  # fmt: skip
+    asset: str
+    name: str
+    apply: Callable[[Subject], Outcome]
+    description: str
+    blocking: bool = False
+
+
+def checks_of(name: str, rules: list[Rule], symbols: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
+    """Return the Dagster checks that apply the rules to the symbol of the run, in one step.
+
+    Args:
+        name: name of the step.
+        rules: what to look at.
+        symbols: partitions; results are kept per symbol.
+    """
+
+    @dg.multi_asset_check(
+        name=name,
+        specs=[
+            dg.AssetCheckSpec(
+                rule.name,
+                asset=rule.asset,
+                description=rule.description,
+                blocking=rule.blocking,
+                partitions_def=symbols,
+            )
+            for rule in rules
+        ],
+        can_subset=True,
+    )
     def evaluate(
         context: dg.AssetCheckExecutionContext,
         warehouse: Warehouse,
         archive: ArchiveSource,
         publisher: Publisher,
         clock: Clock,
-    ) -> dg.AssetCheckResult:
-        outcome = rule(Subject(context.partition_key, warehouse, archive, publisher, clock))
-        return dg.AssetCheckResult(
-            passed=outcome.passed, severity=outcome.severity, description=outcome.found, metadata=outcome.facts
-        )
+    ) -> Iterator[dg.AssetCheckResult]:
+        with warehouse.get_connection() as connection:
+            subject = Subject(context.partition_key, connection, archive, publisher, clock)
+            results = [
+                _evaluate(rule, subject)
+                for rule in rules
+                if dg.AssetCheckKey(dg.AssetKey(rule.asset), rule.name) in context.selected_asset_check_keys
+            ]
+        yield from results
 
     return evaluate
+
+
+def _evaluate(rule: Rule, subject: Subject) -> dg.AssetCheckResult:
+    try:
+        outcome = rule.apply(subject)
+    except Exception as error:  # a rule that cannot tell has not passed; the others still speak
+        outcome = Outcome(False, f"the check itself failed: {type(error).__name__}: {error}")
+    return dg.AssetCheckResult(
+        asset_key=rule.asset,
+        check_name=rule.name,
+        passed=outcome.passed,
+        severity=outcome.severity,
+        description=outcome.found,
+        metadata=outcome.facts,
+    )

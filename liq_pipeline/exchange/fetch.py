@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-
-import stamina
 
 from liq_pipeline.errors import LiqError
 from liq_pipeline.exchange.archive import Archive
@@ -15,7 +14,7 @@ from liq_pipeline.exchange.keys import RemoteFile
 from liq_pipeline.exchange.manifest import fsync
 from liq_pipeline.exchange.transfer import MissingObject, TransferError, sha256_of
 
-ATTEMPTS = 4  # one, and three more
+PAUSES_SECONDS = (0, 0.3, 1, 3)  # before the first attempt, and before each further one
 
 
 @dataclass(frozen=True)
@@ -53,24 +52,24 @@ def fetch_file(archive: Archive, remote: RemoteFile, raw_dir: Path) -> Fetched:
     final = raw_dir / remote.key
     part = final.with_name(final.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        for attempt in stamina.retry_context(
-            on=TransferError, attempts=ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=2
-        ):
-            with attempt:
-                fresh = attempt.num > 1
-                expected = archive.read_checksum(remote.key, fresh=fresh)
-                if sha256_of(final) == expected:
-                    return Fetched(remote, "ok", final, expected, expected)
-                _download(archive, remote.key, part, expected, fresh=fresh)
-    except MissingObject as error:
-        return Fetched(remote, "missing", message=f"{final.name} is listed, but {error} answered 404")
-    except TransferError as error:
-        path = part if part.exists() else None
-        message = f"{error.reason}, {ATTEMPTS} times"
-        return Fetched(remote, "mismatch", path, error.sha256, error.expected_sha256, message)
-    fsync(part)
-    return Fetched(remote, "ok", part, expected, expected, downloaded=True)
+    failure = TransferError("never tried")
+    for attempt, pause in enumerate(PAUSES_SECONDS):
+        time.sleep(pause)
+        try:
+            expected = archive.read_checksum(remote.key, fresh=attempt > 0)
+            if sha256_of(final) == expected:
+                return Fetched(remote, "ok", final, expected, expected)
+            _download(archive, remote.key, part, expected, fresh=attempt > 0)
+        except MissingObject as error:
+            return Fetched(remote, "missing", message=f"{final.name} is listed, but {error} answered 404")
+        except TransferError as error:
+            failure = error
+        else:
+            fsync(part)
+            return Fetched(remote, "ok", part, expected, expected, downloaded=True)
+    path = part if part.exists() else None
+    message = f"{failure.reason}, {len(PAUSES_SECONDS)} times"
+    return Fetched(remote, "mismatch", path, failure.sha256, failure.expected_sha256, message)
 
 
 def fetch_files(

@@ -150,8 +150,8 @@ def read_open_interest(files: Sequence[Path], symbol: str) -> Parsed:
     numbers = {name: rows.column(name) for name in METRICS_LAYOUT.types if name not in ("create_time", "symbol")}
     rows = rows.without_offenders(
         [
-            Offence(pc.not_equal(rows.table["symbol"], symbol).to_numpy(), f"rows of {symbol} only"),
             Offence(rows.table["create_time"].is_null().to_numpy(), "a time in every row"),
+            Offence(pc.not_equal(rows.table["symbol"], symbol).to_numpy(), f"rows of {symbol} only"),
             *_not_numbers(rows, numbers),
             Offence(off_grid, "labels within 60 s of the 5-minute grid", OffGrid),
             Offence(

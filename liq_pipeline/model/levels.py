@@ -66,9 +66,7 @@ def bin_width(price: float) -> float:
 
 def bin_edge(index: NDArray[np.int64], width: float) -> Floats:
     """Return the lower edge of each bin, as the nearest double to the decimal number that people read."""
-    if width >= 1:
-        return index * width
-    return index / round(1 / width)
+    return np.asarray(index * width if width >= 1 else index / round(1 / width), dtype=np.float64)
 
 
 def bin_index(price: Floats, width: float) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ one survival factor per side and bar stands for the fate of every cell:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -184,13 +185,19 @@ def _walk_side(
     return log_survival, tracked, untracked, liquidated, opened, closed, contracts
 
 
-def walk(bars: WalkInput, symbol: str, parameters: WalkParameters | None = None) -> Walk:
+def walk(
+    bars: WalkInput,
+    symbol: str,
+    parameters: WalkParameters | None = None,
+    prices: Mapping[Side, Floats] | None = None,
+) -> Walk:
     """Walk positions through their life, both sides.
 
     Args:
         bars: the input, at least one bar.
         symbol: decides the margin brackets (dated).
         parameters: what the walk assumes.
+        prices: liquidation prices to use instead of the formula's, per side, shape (bars, tiers).
 
     Raises:
         ValueError: empty or unusable input (nulls, open interest not positive, no leverage of the ladder allowed).
@@ -211,19 +218,28 @@ def walk(bars: WalkInput, symbol: str, parameters: WalkParameters | None = None)
     if not (shares.sum(axis=1) > 0).all():
         raise ValueError(f"no leverage of the ladder {parameters.ladder} is allowed for {symbol}")
     weights = shares / shares.sum(axis=1, keepdims=True)
-    mmr = np.array([table.mmr[0] for table in history])  # positions are taken as small: first bracket, cum 0
+    if prices is None:
+        mmr = np.array([table.mmr[0] for table in history])[epoch]  # taken as small: first bracket, cum 0
+        prices = {side: liquidation_price(side, bars.entry_price[:, None], ladder, mmr[:, None]) for side in SIDES}
 
     result: dict[Side, SideWalk] = {}
     for side in SIDES:
-        sign = 1.0 if side == "long" else -1.0
-        price = liquidation_price(side, bars.entry_price[:, None], ladder, mmr[epoch][:, None])
-        price[~allowed[epoch]] = np.nan
-        extreme = bars.low if side == "long" else -bars.high
+        # Shorts are longs upside down: one kernel serves both.
+        sign, extreme = (1.0, bars.low) if side == "long" else (-1.0, -bars.high)
+        price = np.where(allowed[epoch], prices[side], np.nan)
         touched = first_touch(extreme, sign * price)
-        flows = _walk_side(
-            bars.open_interest, bars.volume, sign * bars.close, sign * price, touched, weights, epoch,
-            parameters.gamma, parameters.churn_cap,
-        )  # fmt: skip
-        *per_bar, contracts = flows
-        result[side] = SideWalk(side, *per_bar, price, contracts, touched)
+        log_survival, tracked, untracked, liquidated, opened, closed, contracts = _walk_side(
+            bars.open_interest,
+            bars.volume,
+            sign * bars.close,
+            sign * price,
+            touched,
+            weights,
+            epoch,
+            parameters.gamma,
+            parameters.churn_cap,
+        )
+        result[side] = SideWalk(
+            side, log_survival, tracked, untracked, liquidated, opened, closed, price, contracts, touched
+        )
     return Walk(bars, parameters, result)

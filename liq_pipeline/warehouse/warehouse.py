@@ -5,6 +5,7 @@ What belongs here: connections, tables, named queries. What does not: formulas, 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -39,7 +40,8 @@ def _ddl() -> str:
 
 
 @cache
-def _query(name: str) -> str:
+def named_query(name: str) -> str:
+    """Return the text of `sql/queries/<name>.sql`."""
     return (SQL_DIR / "queries" / f"{name}.sql").read_text(encoding="utf-8")
 
 
@@ -66,6 +68,22 @@ def table_schemas() -> dict[str, dg.TableSchema]:
             )
         )
     return {table: dg.TableSchema(columns=columns[table]) for table in TABLES}
+
+
+def _ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables that `sql/*.sql` declares. A file made by another version starts anew: all of it is derived."""
+    version = hashlib.sha256(_ddl().encode()).hexdigest()
+    known = dict(connection.execute("SELECT table_name, comment FROM duckdb_tables() WHERE NOT internal").fetchall())
+    if known.get("warehouse_version") == version:
+        return
+    connection.begin()
+    connection.execute("DROP VIEW IF EXISTS klines_15m")
+    for table in known:
+        connection.execute(f'DROP TABLE "{table}"')
+    connection.execute(_ddl())
+    connection.execute("CREATE TABLE warehouse_version AS SELECT $version AS version", {"version": version})
+    connection.execute(f"COMMENT ON TABLE warehouse_version IS '{version}'")  # a digest: nothing to escape
+    connection.commit()
 
 
 class Warehouse(DuckDBResource):
@@ -105,7 +123,7 @@ class Warehouse(DuckDBResource):
             )
             try:
                 connection.execute("SET TimeZone = 'UTC'")
-                connection.execute(_ddl())
+                _ensure_tables(connection)
                 yield connection
             finally:
                 connection.close()
@@ -135,7 +153,7 @@ class Warehouse(DuckDBResource):
 
     def rebuild(self, table: str, symbol: str) -> int:
         """Replace the symbol's rows by what `queries/<table>.sql` gives, in one transaction."""
-        return self._replace(table, symbol, _query(table), {}, {"symbol": symbol})
+        return self._replace(table, symbol, named_query(table), {}, {"symbol": symbol})
 
     def _replace(
         self, table: str, symbol: str, source: str, relations: dict[str, pa.Table], parameters: dict[str, Any]
@@ -161,12 +179,12 @@ class Warehouse(DuckDBResource):
 
     def read(self, query: str, **parameters: Any) -> pa.Table:
         """Run `queries/<query>.sql` with bound parameters and return its rows."""
-        return self.sql(_query(query), **parameters)
+        return self.sql(named_query(query), **parameters)
 
     def sql(self, text: str, **parameters: Any) -> pa.Table:
         """Run a query with bound parameters and return its rows."""
         with self.get_connection() as connection:
-            return connection.execute(text, parameters).fetch_arrow_table()
+            return connection.execute(text, parameters).to_arrow_table()
 
     def newest_bar(self, symbol: str) -> dict[str, Any]:
         """Return as_of and first_ts (UTC), current_price (USD) and open_interest (contracts) of a symbol.

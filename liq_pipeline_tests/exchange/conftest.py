@@ -13,10 +13,10 @@ from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 import pytest
-import stamina
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from liq_pipeline.exchange import fetch
 from liq_pipeline.exchange.archive import METRICS, Dataset, HttpArchive
 from liq_pipeline.exchange.http_archive import RETRY
 
@@ -31,9 +31,8 @@ KLINES_HEADER = (
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=4, cap=True):
-        yield
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "PAUSES_SECONDS", (0, 0, 0, 0))
 
 
 @pytest.fixture
@@ -109,7 +108,7 @@ class Server:
     """The mirror over HTTP. `faults[key]` are answers that come before the true one, in turn."""
 
     def __init__(self, http: HTTPServer, files: Files) -> None:
-        self.http, self.files = http, files
+        self.files = files
         self.page_size = 1000
         self.next_marker = True
         self.faults: dict[str, list[Response]] = defaultdict(list)
@@ -154,7 +153,24 @@ class Server:
         )
 
 
-@pytest.fixture
-def server(files: Files) -> Iterator[Server]:
+@pytest.fixture(scope="session")
+def http() -> Iterator[HTTPServer]:
+    """One for all tests: stopping takes half a second."""
     with HTTPServer(threaded=True) as http:
-        yield Server(http, files)
+        yield http
+
+
+@pytest.fixture
+def server(http: HTTPServer, files: Files) -> Iterator[Server]:
+    yield Server(http, files)
+    http.clear()
+
+
+def broken_off(content: bytes) -> Response:
+    """An answer whose body ends too early."""
+    return Response(iter([content[:50]]), headers={"Content-Length": str(len(content))})
+
+
+@pytest.fixture
+def cut() -> Callable[[bytes], Response]:
+    return broken_off

@@ -175,7 +175,7 @@ def test_no_files_make_an_empty_table() -> None:
         ("2026-01-11 00:15:00,BTCUSDT,garbage,5,1,1,1,1", "8 cells"),
         ("2026-01-11 00:15:00,BTCUSDT,7", "8 cells"),
         ("not a time,BTCUSDT,7,5,1,1,1,1", "8 cells"),
-        ("", "8 cells"),
+        ("", "a time in every row"),
         (",BTCUSDT,7,5,1,1,1,1", "a time in every row"),
         ("2026-01-11 00:15:00,ETHUSDT,7,5,1,1,1,1", "rows of BTCUSDT only"),
         ("2026-01-11 00:15:00,BTCUSDT,nan,5,1,1,1,1", "a finite number as sum_open_interest"),
