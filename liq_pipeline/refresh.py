@@ -52,7 +52,9 @@ class SymbolResult:
     @property
     def lost_data(self) -> bool:
         """Whether the symbol could not be published, or a part of its data was lost."""
-        return not self.published or any(finding.check == NO_FILE_WAS_LOST for finding in self.findings)
+        return not self.published or any(
+            finding.check == NO_FILE_WAS_LOST and finding.severity == "ERROR" for finding in self.findings
+        )
 
     @property
     def has_error_findings(self) -> bool:
