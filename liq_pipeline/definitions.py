@@ -8,6 +8,7 @@ from importlib.metadata import version
 import dagster as dg
 
 from liq_pipeline.assets.archive import archive_assets
+from liq_pipeline.assets.heatmaps import heatmap_assets
 from liq_pipeline.assets.levels import level_assets
 from liq_pipeline.assets.market import market_assets
 from liq_pipeline.assets.positions import position_assets
@@ -33,6 +34,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
             *market_assets(symbols),
             *position_assets(symbols),
             *level_assets(symbols),
+            *heatmap_assets(symbols),
             *published_assets(symbols),
         ],
         asset_checks=all_checks(symbols),

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from liq_pipeline.checks.freshness import AGEING, STALE
 from liq_pipeline.model.levels import TIMEFRAMES
-from liq_pipeline.warehouse.publish import dataset_path, read_manifest
+from liq_pipeline.staleness import STALE, notice
+from liq_pipeline.warehouse.layout import dataset_path, read_manifest
 
 
 def read_status(published: Path, now: datetime) -> dict[str, dict[str, Any]]:
@@ -29,14 +29,7 @@ def read_status(published: Path, now: datetime) -> dict[str, dict[str, Any]]:
             "as_of": as_of.isoformat().replace("+00:00", "Z"),
             "age_hours": age / timedelta(hours=1),
             "is_stale": age >= STALE,
-            "notice": _notice(as_of, age),
+            "notice": notice(as_of, now),
             "timeframes": manifests,
         }
     return found
-
-
-def _notice(as_of: datetime, age: timedelta) -> str:
-    text = f"data up to {as_of:%Y-%m-%d %H:%M} UTC, {age / timedelta(hours=1):.1f} h old"
-    if age >= STALE:
-        return f"{text}; stale (the limit is 48 h)"
-    return f"{text}; 1d leans on old data" if age >= AGEING else text

@@ -37,3 +37,31 @@ def instant(value: datetime) -> dg.MetadataValue:
 def failure(error: LiqError) -> Exception:
     """Return what an asset raises for an error to act on. Only an archive out of reach is worth a retry."""
     return dg.Failure(str(error), allow_retries=isinstance(error, ArchiveUnreachable))
+
+
+def checks_of_this_run(context: dg.AssetExecutionContext) -> list[dict[str, Any]]:
+    """Return what the checks of this run found, ordered by name; without any, nothing may be published."""
+    entries = context.instance.all_logs(context.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    found = []
+    for entry in entries:
+        evaluation = entry.get_dagster_event().asset_check_evaluation_data
+        found.append(
+            {
+                "asset": evaluation.asset_key.to_user_string(),
+                "check": evaluation.check_name,
+                "passed": evaluation.passed,
+                "severity": evaluation.severity.value,
+            }
+        )
+    if not found:
+        raise dg.Failure(
+            "Nothing was published: this run evaluated no check. To do: launch the job `refresh`, or select the "
+            "upstream assets with their checks.",
+            allow_retries=False,
+        )
+    return sorted(found, key=lambda item: (item["asset"], item["check"]))
+
+
+def iso(instant_: Any) -> str:
+    """Return an instant as manifests write it."""
+    return str(instant_.isoformat().replace("+00:00", "Z"))

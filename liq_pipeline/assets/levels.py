@@ -12,7 +12,7 @@ from liq_pipeline.assets.common import OWNERS, failure, instant, preview, table_
 from liq_pipeline.errors import LiqError
 from liq_pipeline.model.levels import TIMEFRAMES, Cells, Levels, liquidation_levels
 from liq_pipeline.model.walk import MODEL_VERSION
-from liq_pipeline.warehouse.publish import LEVELS_SCHEMA
+from liq_pipeline.warehouse.layout import LEVELS_SCHEMA
 from liq_pipeline.warehouse.warehouse import Warehouse
 
 

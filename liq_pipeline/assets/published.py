@@ -4,18 +4,20 @@ from typing import Any
 
 import dagster as dg
 
-from liq_pipeline.assets.common import OWNERS, failure, instant
+from liq_pipeline.assets.common import OWNERS, checks_of_this_run, failure, instant, iso
 from liq_pipeline.assets.levels import level_facts
+from liq_pipeline.assets.pictures import picture_assets
 from liq_pipeline.errors import LiqError
 from liq_pipeline.model.levels import TIMEFRAMES
 from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, WalkParameters
 from liq_pipeline.resources import ArchiveSource
-from liq_pipeline.warehouse.publish import LEVELS_SCHEMA, OI_DELTA_SCHEMA, Dataset, Publisher
+from liq_pipeline.warehouse.layout import LEVELS_SCHEMA, OI_DELTA_SCHEMA
+from liq_pipeline.warehouse.publish import Dataset, Publisher
 from liq_pipeline.warehouse.warehouse import LEVEL_TABLES, Warehouse
 
 
 def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Return `published_levels`."""
+    """Return `published_levels`, `published_heatmaps` and `published_views`."""
 
     @dg.asset(
         partitions_def=symbols,
@@ -33,20 +35,14 @@ def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
         the same run; a reader never sees a half-written file.
         """
         symbol = context.partition_key
-        checks = _checks_of_this_run(context)
-        if not checks:
-            raise dg.Failure(
-                "Nothing was published: this run evaluated no check. To do: launch the job `refresh`, or select the "
-                "upstream assets with their checks.",
-                allow_retries=False,
-            )
+        checks = checks_of_this_run(context)
         try:
             newest = warehouse.newest_bar(symbol)
         except LiqError as error:
             raise failure(error) from error
         shared: dict[str, Any] = {
-            "as_of": _iso(newest["as_of"]),
-            "first_ts": _iso(newest["first_ts"]),
+            "as_of": iso(newest["as_of"]),
+            "first_ts": iso(newest["first_ts"]),
             "bar_minutes": archive.bar_minutes,
             "open_interest_contracts": newest["open_interest"],
             "model": {"name": MODEL_NAME, "version": MODEL_VERSION, "parameters": vars(WalkParameters())},
@@ -74,25 +70,4 @@ def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
             }
         )
 
-    return [published_levels]
-
-
-def _checks_of_this_run(context: dg.AssetExecutionContext) -> list[dict[str, Any]]:
-    """Return what the checks of this run found, ordered by name."""
-    entries = context.instance.all_logs(context.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-    found = []
-    for entry in entries:
-        evaluation = entry.get_dagster_event().asset_check_evaluation_data
-        found.append(
-            {
-                "asset": evaluation.asset_key.to_user_string(),
-                "check": evaluation.check_name,
-                "passed": evaluation.passed,
-                "severity": evaluation.severity.value,
-            }
-        )
-    return sorted(found, key=lambda item: (item["asset"], item["check"]))
-
-
-def _iso(instant_: Any) -> str:
-    return str(instant_.isoformat().replace("+00:00", "Z"))
+    return [published_levels, *picture_assets(symbols)]

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from liq_pipeline.checks.rule import WARN, Outcome, Rule, Subject
-
-STALE = timedelta(hours=48)
-AGEING = timedelta(hours=24)
+from liq_pipeline.staleness import AGEING, STALE
 
 
 def is_fresh(table: str) -> Callable[[Subject], Outcome]:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import dagster as dg
 
 from liq_pipeline.checks.freshness import freshness_rules
+from liq_pipeline.checks.heatmaps import heatmap_rules
 from liq_pipeline.checks.integrity import integrity_rules
 from liq_pipeline.checks.invariants import invariant_rules
 from liq_pipeline.checks.rule import checks_of
-from liq_pipeline.warehouse.warehouse import LEVEL_TABLES
+from liq_pipeline.warehouse.warehouse import HEATMAP_TABLES, LEVEL_TABLES
 
 STEPS = {
     "check_open_interest": ("open_interest",),
@@ -16,12 +17,13 @@ STEPS = {
     "check_oi_delta": ("oi_delta",),
     "check_positions": ("position_cohorts", "position_survival"),
     "check_liquidation_levels": LEVEL_TABLES,
+    "check_liquidation_heatmaps": HEATMAP_TABLES,
 }
 
 
 def all_checks(symbols: dg.PartitionsDefinition) -> Sequence[dg.AssetChecksDefinition]:
     """Return every check but those that the archive assets make themselves."""
-    rules = [*freshness_rules(), *integrity_rules(), *invariant_rules()]
+    rules = [*freshness_rules(), *integrity_rules(), *invariant_rules(), *heatmap_rules()]
     return [
         checks_of(step, [rule for rule in rules if rule.asset in assets], symbols) for step, assets in STEPS.items()
     ]

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from liq_pipeline.checks.rule import ERROR, WARN, Outcome, Rule, Subject
 from liq_pipeline.exchange.label_check import label_shift_disagreements
-from liq_pipeline.warehouse.publish import LEVELS_SCHEMA, OI_DELTA_SCHEMA, SCHEMA_VERSION, dataset_path, read_manifest
-from liq_pipeline.warehouse.warehouse import LEVEL_TABLES
+from liq_pipeline.warehouse.layout import SCHEMA_VERSION, SCHEMAS, dataset_path, read_manifest
+from liq_pipeline.warehouse.warehouse import HEATMAP_TABLES, LEVEL_TABLES
 
 KEYS = {
     "open_interest": ("symbol", "ts"),
@@ -20,6 +20,7 @@ KEYS = {
     "position_cohorts": ("symbol", "opened_at", "side", "leverage"),
     "position_survival": ("symbol", "ts", "side"),
     **dict.fromkeys(LEVEL_TABLES, ("symbol", "side", "leverage", "price_low")),
+    **dict.fromkeys(HEATMAP_TABLES, ("symbol", "ts", "side", "price_low")),
 }
 OPEN_INTEREST_GRID_MINUTES = 5
 MINIMUM_JOIN_RATE = 0.99
@@ -185,13 +186,12 @@ def row_count_does_not_shrink(subject: Subject) -> Outcome:
 
 def schema_is_as_published(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: the table's columns are those of the contract, which only a new schema version may change."""
-    contract = OI_DELTA_SCHEMA if table == "oi_delta" else LEVELS_SCHEMA
-    dataset = "oi_delta" if table == "oi_delta" else "liquidation_levels"
+    dataset, timeframe = (table, None) if table == "oi_delta" else table.rsplit("_", 1)
+    contract = SCHEMAS[dataset]
 
     def rule(subject: Subject) -> Outcome:
         now = subject.sql(f"SELECT * FROM {table} LIMIT 0").schema
         found = _difference(now, contract)
-        timeframe = None if table == "oi_delta" else table.rsplit("_", 1)[1]
         path = dataset_path(Path(subject.publisher.folder), dataset, subject.symbol, timeframe)
         manifest = read_manifest(path)
         if manifest and manifest["schema_version"] == SCHEMA_VERSION:
@@ -234,10 +234,10 @@ def integrity_rules() -> list[Rule]:
     for table in ("open_interest", "klines"):
         text = "A row at every grid instant between the first and the last; gaps are listed."
         rules.append(Rule(table, "grid_has_no_gaps", grid_has_no_gaps(table), text))
-    for table in ("oi_delta", *LEVEL_TABLES):
+    for table in ("oi_delta", *LEVEL_TABLES, *HEATMAP_TABLES):
         text = "Columns and types are those of the published contract."
         rules.append(Rule(table, "schema_is_as_published", schema_is_as_published(table), text, True))
-    for table in ("open_interest", "klines", "oi_delta", "position_cohorts", LEVEL_TABLES[-1]):
+    for table in ("open_interest", "klines", "oi_delta", "position_cohorts", LEVEL_TABLES[-1], *HEATMAP_TABLES):
         rules.append(Rule(table, "table_has_rows", has_rows(table), "The symbol has rows.", True))
     return [
         *rules,

@@ -19,35 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-SCHEMA_VERSION = 1
-
-LEVELS_SCHEMA = pa.schema(
-    {
-        "symbol": pa.string(),
-        "timeframe": pa.string(),
-        "as_of": pa.timestamp("us", "UTC"),
-        "side": pa.string(),
-        "leverage": pa.float64(),
-        "price_low": pa.float64(),
-        "price_high": pa.float64(),
-        "contracts": pa.float64(),
-        "notional_usd": pa.float64(),
-        "current_price": pa.float64(),
-        "distance_pct": pa.float64(),
-    }
-)
-OI_DELTA_SCHEMA = pa.schema(
-    {
-        "symbol": pa.string(),
-        "ts": pa.timestamp("us", "UTC"),
-        "open_interest": pa.float64(),
-        "oi_delta": pa.float64(),
-        "oi_delta_usd": pa.float64(),
-        "entry_price": pa.float64(),
-        "volume": pa.float64(),
-        "is_interpolated": pa.bool_(),
-    }
-)
+from liq_pipeline.warehouse.layout import SCHEMA_VERSION, dataset_path, shared_path, view_folder
 
 
 @dataclass(frozen=True)
@@ -65,10 +37,14 @@ class Dataset:
         return dataset_path(folder, self.name, self.symbol, self.timeframe)
 
 
-def dataset_path(folder: Path, name: str, symbol: str, timeframe: str | None = None) -> Path:
-    """Return where a dataset of a symbol is published."""
-    place = folder / name / f"symbol={symbol}"
-    return (place / f"timeframe={timeframe}" if timeframe else place) / f"{name}.parquet"
+@dataclass(frozen=True)
+class Views:
+    """What people open for one symbol and timeframe: pictures, a page, exports; with one manifest."""
+
+    symbol: str
+    timeframe: str
+    files: dict[str, bytes]
+    manifest: dict[str, Any]
 
 
 class Publisher(dg.ConfigurableResource):
@@ -106,14 +82,42 @@ class Publisher(dg.ConfigurableResource):
                     "code_version": self.code_version,
                     **dataset.manifest,
                 }
-                text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
                 staged += _stage(target, data)
-                staged += _stage(target.with_name("manifest.json"), text.encode())
-            for temporary, path in staged:
-                temporary.replace(path)
-            for folder in {path.parent for _, path in staged}:
-                _sync_folder(folder)
+                staged += _stage(target.with_name("manifest.json"), _json_bytes(manifest))
+            _put_in_place(staged)
         return [dataset.path_in(Path(self.folder)) for dataset in datasets]
+
+    def publish_views(self, views: list[Views], shared: dict[str, bytes]) -> list[Path]:
+        """Replace the pictures and pages by these and return their paths.
+
+        Args:
+            views: per timeframe.
+            shared: files that every page uses, by name; their names carry a version, so they never change.
+        """
+        root = Path(self.folder)
+        staged: list[tuple[Path, Path]] = []
+        paths: list[Path] = []
+        with self._lock():
+            for name, data in shared.items():
+                staged += _stage(shared_path(root, name), data)
+            for view in views:
+                folder = view_folder(root, view.symbol, view.timeframe)
+                for name, data in view.files.items():
+                    staged += _stage(folder / name, data)
+                    paths.append(folder / name)
+                manifest = {
+                    "schema_version": SCHEMA_VERSION,
+                    "dataset": "views",
+                    "symbol": view.symbol,
+                    "timeframe": view.timeframe,
+                    "source_label": self.source_label,
+                    "code_version": self.code_version,
+                    "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in view.files.items()},
+                    **view.manifest,
+                }
+                staged += _stage(folder / "manifest.json", _json_bytes(manifest))
+            _put_in_place(staged)
+        return paths
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -122,19 +126,21 @@ class Publisher(dg.ConfigurableResource):
             yield
 
 
-def read_manifest(path: Path) -> dict[str, Any] | None:
-    """Return the manifest beside a published file, or None where there is none."""
-    manifest = path.with_name("manifest.json")
-    if not manifest.exists():
-        return None
-    content: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-    return content
-
-
 def _parquet_bytes(rows: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink, compression="zstd")
     return bytes(sink.getvalue().to_pybytes())
+
+
+def _json_bytes(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _put_in_place(staged: list[tuple[Path, Path]]) -> None:
+    for temporary, path in staged:
+        temporary.replace(path)
+    for folder in {path.parent for _, path in staged}:
+        _sync_folder(folder)
 
 
 def _stage(path: Path, data: bytes) -> list[tuple[Path, Path]]:

@@ -28,14 +28,16 @@ SQL_DIR = Path(__file__).with_name("sql")
 TIMEFRAMES = ("1d", "7d", "30d", "90d")
 BASE_TABLES = ("open_interest", "klines", "oi_delta", "position_cohorts", "position_survival")
 LEVEL_TABLES = tuple(f"liquidation_levels_{timeframe}" for timeframe in TIMEFRAMES)
-TABLES = BASE_TABLES + LEVEL_TABLES
+HEATMAP_TABLES = tuple(f"liquidation_heatmap_{timeframe}" for timeframe in TIMEFRAMES)
+TABLES = BASE_TABLES + LEVEL_TABLES + HEATMAP_TABLES
 
 
 @cache
 def _ddl() -> str:
     statements = [(SQL_DIR / f"{table}.sql").read_text(encoding="utf-8") for table in BASE_TABLES]
-    template = (SQL_DIR / "liquidation_levels.sql").read_text(encoding="utf-8")
-    statements += [template.replace("{timeframe}", timeframe) for timeframe in TIMEFRAMES]
+    for name in ("liquidation_levels", "liquidation_heatmap"):
+        template = (SQL_DIR / f"{name}.sql").read_text(encoding="utf-8")
+        statements += [template.replace("{timeframe}", timeframe) for timeframe in TIMEFRAMES]
     return "\n".join(statements)
 
 

@@ -1,0 +1,202 @@
+"""Heatmap: what was alive when, over time × price (model.md 5).
+
+A column is the state at its closing instant: a band starts in the column in which it was opened, brightens as more
+opens at the same price, fades as positions close, and ends before the column whose candle touches it. A column shows
+every position alive at that time, whatever its age.
+
+Added at opening, taken off at the touch, scaled by survival from column to column: O(cells + columns × rows).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from liq_pipeline.model.levels import TIMEFRAMES, bin_edge, bin_index, bin_width
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+COLUMN_WIDTHS = {"1d": np.timedelta64(5, "m"), "7d": np.timedelta64(30, "m"),
+                 "30d": np.timedelta64(2, "h"), "90d": np.timedelta64(6, "h")}  # fmt: skip
+"""Width of a column per timeframe; one bar where bars are wider."""
+
+LEVERAGE_CLASSES = {"10x": 10.0, "25x": 25.0, "50x": 50.0, "100x": np.inf}
+"""Highest leverage of each class, lowest class first; the last one holds all above 50x."""
+
+BURN_IN = np.timedelta64(20, "D")
+MAX_ROWS = 1500
+"""Rows from the lowest to the highest living cell, at most; a day's picture is finer, it shows less of them."""
+MAX_ROWS_1D = 3000
+_COARSER = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+@dataclass(frozen=True)
+class Cohorts:
+    """Cells of the walk, oldest first. Arrays of one length.
+
+    Attributes:
+        opened: index of the bar that opened the cell.
+        ended: index of the bar that touched it; the number of bars where it is alive.
+        is_long: side.
+        leverage: leverage.
+        liquidation_price: USD.
+        contracts_opened: base asset.
+    """
+
+    opened: Integers
+    ended: Integers
+    is_long: NDArray[np.bool_]
+    leverage: Floats
+    liquidation_price: Floats
+    contracts_opened: Floats
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """Cells that hold something, ordered by column, side (long first), price. Arrays of one length but for `ts`.
+
+    Attributes:
+        ts: closing instant of each column, datetime64[us], UTC.
+        bin_width: height of a row, USD: the levels' bin width or a multiple of it.
+        column: index into `ts`.
+        is_long: side.
+        price_low, price_high: edges of the row, USD.
+        contracts: what is alive at `ts`.
+        notional_usd: contracts × liquidation price, summed.
+        by_class: notional per leverage class, shape (cells, classes).
+    """
+
+    ts: NDArray[np.datetime64]
+    bin_width: float
+    column: Integers
+    is_long: NDArray[np.bool_]
+    price_low: Floats
+    price_high: Floats
+    contracts: Floats
+    notional_usd: Floats
+    by_class: Floats
+
+
+def column_instants(ts: NDArray[np.datetime64], timeframe: str) -> NDArray[np.datetime64]:
+    """Return the closing instants of a timeframe's columns, oldest first; the last one is the newest bar's.
+
+    Columns begin after the burn-in: 20 days, or half of the history where that is less (a map that starts with every
+    position unknown would start empty).
+
+    Args:
+        ts: closing instants of the bars, oldest first.
+        timeframe: '1d', '7d', '30d' or '90d'.
+    """
+    as_of = ts[-1]
+    bar = np.diff(ts).min() if ts.size > 1 else COLUMN_WIDTHS[timeframe]
+    width = max(COLUMN_WIDTHS[timeframe], bar).astype("timedelta64[us]")
+    burned_in = ts[0] + min(BURN_IN.astype("timedelta64[us]"), (as_of - ts[0]) // 2)
+    count = min(TIMEFRAMES[timeframe], as_of - burned_in) // width
+    instants: NDArray[np.datetime64] = as_of - width * np.arange(max(1, int(count)))[::-1]
+    return instants
+
+
+def heatmap(
+    cohorts: Cohorts,
+    ts: NDArray[np.datetime64],
+    log_survival: dict[str, Floats],
+    columns: NDArray[np.datetime64],
+    current_price: float,
+    max_rows: int = MAX_ROWS,
+) -> Heatmap:
+    """Sum the cells alive at each column's closing instant, per side and price row.
+
+    Args:
+        cohorts: every cell that was alive at one of the columns, ordered by `opened`; others do no harm.
+        ts: closing instants of the bars.
+        log_survival: per side ('long', 'short'), shape (bars,).
+        columns: closing instants, ascending, from the first bar to the newest.
+        current_price: USD, decides the height of the rows.
+        max_rows: bins are added together until there are no more rows than this.
+    """
+    ends = np.searchsorted(ts, columns, side="right") - 1
+    seen = (cohorts.opened <= ends[-1]) & (cohorts.ended > ends[0]) & (cohorts.contracts_opened > 0)
+    base = bin_width(current_price)
+    index = bin_index(cohorts.liquidation_price[seen], base)
+    lowest, highest = (int(index.min()), int(index.max())) if index.size else (0, 0)
+    coarser = next((k for k in _COARSER if highest // k - lowest // k < max_rows), _COARSER[-1])
+    row, first = index // coarser - lowest // coarser, lowest // coarser
+    rows = highest // coarser - first + 1
+    klass = np.searchsorted(list(LEVERAGE_CLASSES.values()), cohorts.leverage[seen])
+
+    parts = []
+    for side, is_long in (("long", True), ("short", False)):
+        mine = cohorts.is_long[seen] == is_long
+        opened, ended = cohorts.opened[seen][mine], cohorts.ended[seen][mine]
+        contracts, alive = _states(
+            opened, ended, np.argsort(ended, kind="stable"), row[mine], klass[mine],
+            cohorts.contracts_opened[seen][mine], cohorts.liquidation_price[seen][mine], log_survival[side],
+            ends, rows, len(LEVERAGE_CLASSES),
+        )  # fmt: skip
+        column, where = np.nonzero(alive)
+        parts.append((column, np.full(column.size, is_long), where, contracts[column, where]))
+    column, is_long_, where, amounts = (np.concatenate(part) for part in zip(*parts, strict=True))
+    order = np.lexsort((where, ~is_long_, column))
+    column, is_long_, where, amounts = column[order], is_long_[order], where[order], amounts[order]
+    low = bin_edge((where + first) * coarser, base)
+    high = bin_edge((where + first + 1) * coarser, base)
+    by_class = amounts[:, 1:]
+    return Heatmap(
+        columns, base * coarser, column, is_long_, low, high, amounts[:, 0], by_class.sum(axis=1), by_class
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _states(
+    opened: Integers,
+    ended: Integers,
+    by_end: Integers,
+    row: Integers,
+    klass: Integers,
+    contracts: Floats,
+    price: Floats,
+    log_survival: Floats,
+    ends: Integers,
+    rows: int,
+    classes: int,
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return per column and row: contracts, then notional per class; and which rows hold a living cell."""
+    states = np.zeros((ends.size, rows, 1 + classes))
+    alive = np.zeros((ends.size, rows), dtype=np.bool_)
+    state = np.zeros((rows, 1 + classes))
+    living = np.zeros((rows, classes), dtype=np.int64)
+    before, next_open, next_end = -1, 0, 0
+    for c in range(ends.size):
+        end = ends[c]
+        if before >= 0:
+            state *= np.exp(log_survival[end] - log_survival[before])
+        while next_end < by_end.size and ended[by_end[next_end]] <= end:
+            cell = by_end[next_end]
+            next_end += 1
+            if opened[cell] > before:
+                continue  # opened and ended between two columns: never seen
+            left = contracts[cell] * np.exp(log_survival[end] - log_survival[opened[cell]])
+            r, k = row[cell], 1 + klass[cell]
+            living[r, k - 1] -= 1
+            # What cancels must leave nothing: a rounding residue is not a position.
+            state[r, k] = max(state[r, k] - left * price[cell], 0.0) if living[r, k - 1] else 0.0
+            state[r, 0] = max(state[r, 0] - left, 0.0) if living[r].any() else 0.0
+        while next_open < opened.size and opened[next_open] <= end:
+            cell = next_open
+            next_open += 1
+            if ended[cell] <= end:
+                continue
+            left = contracts[cell] * np.exp(log_survival[end] - log_survival[opened[cell]])
+            r, k = row[cell], 1 + klass[cell]
+            living[r, k - 1] += 1
+            state[r, 0] += left
+            state[r, k] += left * price[cell]
+        states[c] = state
+        for r in range(rows):
+            alive[c, r] = state[r, 0] > 0.0
+        before = end
+    return states, alive

@@ -1,0 +1,17 @@
+"""How old data is, and how that is said. One wording for the command line, pictures, pages and the service."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+AGEING = timedelta(hours=24)
+STALE = timedelta(hours=48)
+
+
+def notice(as_of: datetime, now: datetime) -> str:
+    """Return what people should know of the age of data up to `as_of`."""
+    age = now - as_of
+    text = f"data up to {as_of:%Y-%m-%d %H:%M} UTC, {age / timedelta(hours=1):.1f} h old"
+    if age >= STALE:
+        return f"{text}; stale (the limit is 48 h)"
+    return f"{text}; 1d leans on old data" if age >= AGEING else text

@@ -1,0 +1,61 @@
+"""All views of one symbol and timeframe, from its published files."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from liq_pipeline.errors import NoData
+from liq_pipeline.views.exports import heatmap_json, levels_csv
+from liq_pipeline.views.frame import frame_of
+from liq_pipeline.views.heatmap_png import draw_heatmap
+from liq_pipeline.views.levels_frame import levels_frame_of
+from liq_pipeline.views.map_png import draw_map
+from liq_pipeline.views.page import heatmap_html, plotly_name, plotly_script
+from liq_pipeline.views.payload import heatmap_payload, levels_payload
+from liq_pipeline.views.style import DARK, LIGHT
+from liq_pipeline.warehouse.layout import dataset_path, read_manifest
+
+
+def draw_all(folder: Path, symbol: str, timeframe: str, now: datetime) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """Return the files of `views/symbol=<SYMBOL>/timeframe=<TF>/` by name, and what their manifest says.
+
+    Raises:
+        NoData: the symbol's levels, heatmap or candles are not published.
+    """
+    (cells, facts), (candles, _), (levels, of_levels) = (
+        _published(folder, name, symbol, timeframe) for name in ("liquidation_heatmap", "candles", "liquidation_levels")
+    )
+    frame = frame_of(cells, candles, facts, now)
+    map_ = levels_frame_of(levels, of_levels, symbol, timeframe, now)
+    files = {
+        "heatmap.png": draw_heatmap(frame, DARK),
+        "heatmap-light.png": draw_heatmap(frame, LIGHT),
+        "map.png": draw_map(map_, DARK),
+        "map-light.png": draw_map(map_, LIGHT),
+        "heatmap.html": heatmap_html(heatmap_payload(frame), levels_payload(levels, of_levels, symbol, timeframe, now)),
+        "heatmap.json": heatmap_json(frame),
+        "levels.csv": levels_csv(levels),
+    }
+    return files, {"as_of": facts["as_of"], "drawn_at": now.isoformat().replace("+00:00", "Z")}
+
+
+def shared_files() -> dict[str, bytes]:
+    """Return the files that all pages share, by name."""
+    return {plotly_name(): plotly_script()}
+
+
+def _published(folder: Path, name: str, symbol: str, timeframe: str) -> tuple[pa.Table, dict[str, Any]]:
+    path = dataset_path(folder, name, symbol, timeframe)
+    manifest = read_manifest(path)
+    if manifest is None or not path.exists():
+        raise NoData(
+            f"{path} is not published",
+            expected="levels, heatmap and candles of the same run",
+            remedy="run the job `refresh`",
+        )
+    return pq.read_table(path, partitioning=None), manifest

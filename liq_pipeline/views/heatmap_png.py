@@ -1,0 +1,141 @@
+"""`heatmap.png`: candles over the field of bands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from liq_pipeline.staleness import AGEING
+from liq_pipeline.views.frame import QUANTILE, Frame
+from liq_pipeline.views.style import (
+    DARK,
+    Theme,
+    colour_map,
+    dress,
+    headings,
+    new_figure,
+    png,
+    price_text,
+    short_usd,
+    write_headings,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def draw_heatmap(frame: Frame, theme: Theme = DARK) -> bytes:
+    """Return the picture as PNG, 1600 × 900."""
+    return png(heatmap_figure(frame, theme))
+
+
+def heatmap_figure(frame: Frame, theme: Theme = DARK) -> Figure:
+    """Return the picture as a figure."""
+    from matplotlib.dates import AutoDateLocator
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    figure = new_figure(theme)
+    axes = figure.add_axes((0.06, 0.085, 0.825, 0.815))
+    dress(axes, theme)
+    image = _bands(axes, frame, theme)
+    _candles(axes, frame, theme)
+    axes.axhline(frame.current_price, color=theme.price, linewidth=1, linestyle=(0, (4, 3)))
+    axes.annotate(
+        price_text(frame.current_price), (1, frame.current_price), xycoords=("axes fraction", "data"), xytext=(4, 0),
+        textcoords="offset points", color=theme.price, fontsize=11, fontweight="bold", va="center",
+    )  # fmt: skip
+    locator = AutoDateLocator(minticks=5, maxticks=10)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(_date_labels(locator))
+    axes.yaxis.set_major_locator(MaxNLocator(10))
+    axes.yaxis.set_major_formatter(FuncFormatter(price_text))
+
+    bar = figure.colorbar(image, cax=figure.add_axes((0.952, 0.085, 0.012, 0.815)), extend="max")
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(short_usd))
+    bar.ax.yaxis.set_ticks_position("left")
+    bar.ax.tick_params(colors=theme.faint, labelsize=10)
+    bar.outline.set_edgecolor(theme.grid)  # type: ignore[operator]
+    figure.text(
+        0.978, 0.4925, f"USD per row of {price_text(frame.row_height)} USD", rotation=90, color=theme.faint,
+        fontsize=10, ha="center", va="center",
+    )  # fmt: skip
+    footer = (
+        "Every position alive at each time, whatever its age; bands end where a candle touches them. Exposure, not a "
+        f"forecast. Colour: linear; above the {100 * QUANTILE:.0f} % quantile ({short_usd(frame.top)} USD) "
+        "all alike."
+    )
+    write_headings(figure, theme, *headings(frame, "liquidation heatmap"), footer, frame.age >= AGEING)
+    return figure
+
+
+def draw_preview(frame: Frame, limit: int, theme: Theme = DARK) -> bytes:
+    """Return a small picture without text, at most `limit` bytes of PNG."""
+    import io
+
+    from PIL import Image
+
+    figure = new_figure(theme, (7.2, 3.8))
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set_axis_off()
+    _bands(axes, frame, theme)
+    _candles(axes, frame, theme)
+    picture = Image.open(io.BytesIO(png(figure))).convert("RGB")
+    for colours in (64, 32, 16, 8):
+        sink = io.BytesIO()
+        picture.quantize(colours, dither=Image.Dither.NONE).save(sink, "PNG", optimize=True)
+        if sink.tell() <= limit:
+            return sink.getvalue()
+    picture.resize((360, 190)).quantize(8, dither=Image.Dither.NONE).save(sink := io.BytesIO(), "PNG", optimize=True)
+    return sink.getvalue()
+
+
+def _date_labels(locator: Any) -> Any:
+    from matplotlib.dates import ConciseDateFormatter
+
+    return ConciseDateFormatter(
+        locator,
+        formats=["%Y", "%b %Y", "%d %b", "%H:%M", "%H:%M", "%S"],
+        zero_formats=["", "%b %Y", "%d %b", "%d %b", "%H:%M", "%H:%M"],
+        show_offset=False,
+    )
+
+
+def _days(frame: Frame) -> np.ndarray:
+    from matplotlib.dates import date2num
+
+    return np.asarray(date2num(frame.ts))
+
+
+def _bands(axes: Axes, frame: Frame, theme: Theme) -> Any:
+    days, width = _days(frame), frame.column_width / 86_400
+    image = axes.imshow(
+        frame.total.T, origin="lower", aspect="auto", interpolation="nearest", cmap=colour_map(theme),
+        vmin=0, vmax=frame.top,
+        extent=(days[0] - width, days[-1], frame.row_edges[0], frame.row_edges[-1]),
+    )  # fmt: skip
+    axes.set_xlim(days[0] - width, days[-1])
+    axes.set_ylim(frame.row_edges[0], frame.row_edges[-1])
+    return image
+
+
+def _candles(axes: Axes, frame: Frame, theme: Theme) -> None:
+    from matplotlib.collections import LineCollection, PolyCollection
+
+    width = frame.column_width / 86_400
+    middle = _days(frame) - width / 2
+    known = ~np.isnan(frame.candles["close"])
+    middle = middle[known]
+    open_, high, low, close = (frame.candles[name][known] for name in ("open", "high", "low", "close"))
+    rising = close >= open_
+    colours = np.where(rising, theme.up, theme.down)
+    edges = np.where(rising, theme.text if theme.name == "light" else theme.up, theme.down)
+    wicks = np.stack([np.column_stack([middle, low]), np.column_stack([middle, high])], axis=1)
+    axes.add_collection(LineCollection(list(wicks), colors=list(edges), linewidths=0.8))
+    half = 0.36 * width
+    left, right = middle - half, middle + half
+    bottom, top = np.minimum(open_, close), np.maximum(open_, close)
+    bodies = np.stack([np.column_stack(corner) for corner in
+                       ((left, bottom), (right, bottom), (right, top), (left, top))], axis=1)  # fmt: skip
+    axes.add_collection(PolyCollection(list(bodies), facecolors=list(colours), edgecolors=list(edges), linewidths=0.5))

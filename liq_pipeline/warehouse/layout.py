@@ -1,0 +1,104 @@
+"""The published folder: where each file lies and what its columns are. A contract (docs/architecture.md).
+
+Writers and readers share it; it loads neither Dagster nor DuckDB.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+LEVELS_SCHEMA = pa.schema(
+    {
+        "symbol": pa.string(),
+        "timeframe": pa.string(),
+        "as_of": pa.timestamp("us", "UTC"),
+        "side": pa.string(),
+        "leverage": pa.float64(),
+        "price_low": pa.float64(),
+        "price_high": pa.float64(),
+        "contracts": pa.float64(),
+        "notional_usd": pa.float64(),
+        "current_price": pa.float64(),
+        "distance_pct": pa.float64(),
+    }
+)
+OI_DELTA_SCHEMA = pa.schema(
+    {
+        "symbol": pa.string(),
+        "ts": pa.timestamp("us", "UTC"),
+        "open_interest": pa.float64(),
+        "oi_delta": pa.float64(),
+        "oi_delta_usd": pa.float64(),
+        "entry_price": pa.float64(),
+        "volume": pa.float64(),
+        "is_interpolated": pa.bool_(),
+    }
+)
+HEATMAP_SCHEMA = pa.schema(
+    {
+        "symbol": pa.string(),
+        "timeframe": pa.string(),
+        "ts": pa.timestamp("us", "UTC"),
+        "price_low": pa.float64(),
+        "price_high": pa.float64(),
+        "side": pa.string(),
+        "notional_usd": pa.float64(),
+        "contracts": pa.float64(),
+        "notional_usd_10x": pa.float32(),
+        "notional_usd_25x": pa.float32(),
+        "notional_usd_50x": pa.float32(),
+        "notional_usd_100x": pa.float32(),
+    }
+)
+CANDLES_SCHEMA = pa.schema(
+    {
+        "symbol": pa.string(),
+        "timeframe": pa.string(),
+        "ts": pa.timestamp("us", "UTC"),
+        "open_time": pa.timestamp("us", "UTC"),
+        "open": pa.float64(),
+        "high": pa.float64(),
+        "low": pa.float64(),
+        "close": pa.float64(),
+        "volume": pa.float64(),
+    }
+)
+
+
+SCHEMAS = {
+    "liquidation_levels": LEVELS_SCHEMA,
+    "oi_delta": OI_DELTA_SCHEMA,
+    "liquidation_heatmap": HEATMAP_SCHEMA,
+    "candles": CANDLES_SCHEMA,
+}
+
+
+def dataset_path(folder: Path, name: str, symbol: str, timeframe: str | None = None) -> Path:
+    """Return where a dataset of a symbol is published."""
+    place = folder / name / f"symbol={symbol}"
+    return (place / f"timeframe={timeframe}" if timeframe else place) / f"{name}.parquet"
+
+
+def view_folder(folder: Path, symbol: str, timeframe: str) -> Path:
+    """Return where the pictures and the page of a symbol and timeframe are published."""
+    return folder / "views" / f"symbol={symbol}" / f"timeframe={timeframe}"
+
+
+def shared_path(folder: Path, name: str) -> Path:
+    """Return where a file lies that all pages share."""
+    return folder / "views" / "assets" / name
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """Return the manifest beside a published file, or None where there is none."""
+    manifest = path.with_name("manifest.json")
+    if not manifest.exists():
+        return None
+    content: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
+    return content

@@ -1,0 +1,17 @@
+-- Candles of $symbol in columns of $width seconds that close at $as_of and before, from $since on.
+-- A column without a bar has no candle. Volumes are added as DECIMAL: reproducible to the last digit.
+SELECT
+    $symbol AS symbol,
+    $timeframe AS timeframe,
+    $as_of::TIMESTAMPTZ
+        - to_seconds(CAST(floor(epoch($as_of::TIMESTAMPTZ - k.ts) / $width) AS BIGINT) * $width) AS ts,
+    min(k.open_time) AS open_time,
+    arg_min(k.open, k.ts) AS open,
+    max(k.high) AS high,
+    min(k.low) AS low,
+    arg_max(k.close, k.ts) AS close,
+    sum(k.volume::DECIMAL(28, 8))::DOUBLE AS volume
+FROM klines AS k
+WHERE k.symbol = $symbol AND k.ts > $since AND k.ts <= $as_of
+GROUP BY ALL
+ORDER BY 3
