@@ -111,6 +111,36 @@ def status(
     raise typer.Exit(STALE if any(entry["is_stale"] for entry in found.values()) else OK)
 
 
+@app.command()
+def serve(
+    data: Data = None,
+    now: Now = None,
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address to listen on; 127.0.0.1 by default (LIQ_SERVE_HOST).")
+    ] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port; 8000 by default (LIQ_SERVE_PORT).")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Serve what the demo published, by the demo's clock.")] = False,
+) -> None:
+    """Serve the published files: the page, the data, health. Read-only."""
+    settings = load_settings(data_dir=data, now=now, serve_host=host, serve_port=port)
+    if demo:
+        mirror = _demo_mirror(_console(), settings)
+        served = {name: getattr(settings, name) for name in type(settings).model_fields if name.startswith("serve_")}
+        settings = _demo_settings(settings, mirror, archive=str(mirror.folder)).model_copy(update=served)
+    try:
+        from liq_pipeline.server.run import serve as run_server
+    except ModuleNotFoundError as error:
+        raise LiqError(
+            f"the service needs a package that is not installed: {error.name}",
+            remedy="pip install 'liq_pipeline[serve]'",
+        ) from None
+    console = _console()
+    console.print(
+        f"http://{settings.serve_host}:{settings.serve_port}/  serves {settings.published_dir}", soft_wrap=True
+    )
+    run_server(settings, lambda: _clock(settings))
+
+
 def _run(settings: Settings) -> int:
     from liq_pipeline.console import print_levels, print_result, print_where, reporter
     from liq_pipeline.refresh import refresh

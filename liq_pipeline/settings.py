@@ -6,6 +6,7 @@ A setting comes from a `LIQ_*` variable, or from the command-line option of the 
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -40,6 +41,15 @@ class Settings(BaseSettings):
     memory_limit: str = Field("2GB", description="DuckDB's memory limit")
     lock_timeout_seconds: float = Field(600, gt=0, description="how long to wait for another process's warehouse lock")
     source_label: str = Field("", description="note shown in titles and manifests, e.g. 'simulated'")
+    serve_host: str = Field("127.0.0.1", description="address that `liq serve` listens on")
+    serve_port: int = Field(8000, ge=0, le=65535, description="port of `liq serve`")
+    serve_token: str = Field("", repr=False, description="if set, data is served only with this bearer token")
+    serve_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="web origins that may read the service (CORS), comma-separated; none by default"
+    )
+    serve_rate_limit: str = Field(
+        "600/minute", description="requests per client, such as 600/minute; empty for no limit"
+    )
     dagster_home: Path | None = Field(
         None,
         validation_alias=AliasChoices("dagster_home", "DAGSTER_HOME"),
@@ -58,6 +68,18 @@ class Settings(BaseSettings):
             if not symbol.replace("_", "").isalnum():
                 raise ValueError(f"{symbol!r} is not a symbol: letters, digits and '_' only")
         return symbols
+
+    @field_validator("serve_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: Any) -> Any:
+        return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
+
+    @field_validator("serve_rate_limit")
+    @classmethod
+    def _readable_rate(cls, value: str) -> str:
+        if value and not re.fullmatch(r"\d+\s*(/|per)\s*\d*\s*(second|minute|hour|day)s?", value):
+            raise ValueError("expected a number of requests and a span, such as 600/minute")
+        return value
 
     @field_validator("since", "now", "listing", "dagster_home", mode="before")
     @classmethod

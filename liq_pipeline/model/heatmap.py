@@ -9,6 +9,7 @@ Added at opening, taken off at the touch, scaled by survival from column to colu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from liq_pipeline.model.levels import TIMEFRAMES, bin_edge, bin_index, bin_width
+from liq_pipeline.model.margin import Side
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -103,7 +105,7 @@ def column_instants(ts: NDArray[np.datetime64], timeframe: str) -> NDArray[np.da
 def heatmap(
     cohorts: Cohorts,
     ts: NDArray[np.datetime64],
-    log_survival: dict[str, Floats],
+    log_survival: Mapping[Side, Floats],
     columns: NDArray[np.datetime64],
     current_price: float,
     max_rows: int = MAX_ROWS,
@@ -129,7 +131,8 @@ def heatmap(
     klass = np.searchsorted(list(LEVERAGE_CLASSES.values()), cohorts.leverage[seen])
 
     parts = []
-    for side, is_long in (("long", True), ("short", False)):
+    sides: tuple[tuple[Side, bool], ...] = (("long", True), ("short", False))
+    for side, is_long in sides:
         mine = cohorts.is_long[seen] == is_long
         opened, ended = cohorts.opened[seen][mine], cohorts.ended[seen][mine]
         contracts, alive = _states(

@@ -114,14 +114,10 @@ def frame_of(
     column, row = column[inside], row[inside]
     side = np.asarray(cells["side"].to_numpy(zero_copy_only=False) == "short")[inside].astype(np.int64)
     slot = (side * ts.size + column) * rows + row
-    usd = np.stack(
-        [
-            np.bincount(slot, cells[f"notional_usd_{name}"].to_numpy()[inside], 2 * ts.size * rows)
-            .reshape(2, ts.size, rows)
-            for name in LEVERAGE_CLASSES
-        ],
-        axis=1,
-    )  # fmt: skip
+    usd = np.zeros((2, len(LEVERAGE_CLASSES), ts.size, rows))
+    for number, name in enumerate(LEVERAGE_CLASSES):
+        sums = np.bincount(slot, cells[f"notional_usd_{name}"].to_numpy()[inside], 2 * ts.size * rows)
+        usd[:, number] = sums.reshape(2, ts.size, rows)
     step = merged * width
     return Frame(
         symbol=cells["symbol"][0].as_py() if cells.num_rows else "",

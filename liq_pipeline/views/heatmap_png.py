@@ -56,7 +56,7 @@ def heatmap_figure(frame: Frame, theme: Theme = DARK) -> Figure:
     bar.ax.yaxis.set_major_formatter(FuncFormatter(short_usd))
     bar.ax.yaxis.set_ticks_position("left")
     bar.ax.tick_params(colors=theme.faint, labelsize=10)
-    bar.outline.set_edgecolor(theme.grid)  # type: ignore[operator]
+    bar.outline.set_edgecolor(theme.grid)
     figure.text(
         0.978, 0.4925, f"USD per row of {price_text(frame.row_height)} USD", rotation=90, color=theme.faint,
         fontsize=10, ha="center", va="center",

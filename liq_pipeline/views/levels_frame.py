@@ -96,7 +96,8 @@ def levels_frame_of(
     klass = np.searchsorted(list(LEVERAGE_CLASSES.values()), levels["leverage"].to_numpy())
     shape = (2, len(LEVERAGE_CLASSES), last - first)
     slot = (is_short * shape[1] + klass) * shape[2] + bar
-    usd = np.bincount(slot[inside], notional[inside], shape[0] * shape[1] * shape[2]).reshape(shape)
+    usd = np.zeros(shape)
+    np.add.at(usd.reshape(-1), slot[inside], notional[inside])
     as_of = facts["as_of"]
     return LevelsFrame(
         symbol=symbol,

@@ -62,7 +62,8 @@ def colour_map(theme: Theme) -> Any:
     name, low, high = theme.ramp
     stops = 64
     colours = [mpl.colormaps[name](low + (high - low) * i / (stops - 1)) for i in range(stops)]
-    return LinearSegmentedColormap.from_list(f"liq_{theme.name}", [theme.background, *colours[2:]])
+    ramp: Any = [theme.background, *colours[2:]]
+    return LinearSegmentedColormap.from_list(f"liq_{theme.name}", ramp)
 
 
 def short_usd(value: float, _position: object = None) -> str:

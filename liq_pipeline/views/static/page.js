@@ -32,11 +32,12 @@ function remember() {
   if (state.min) query.set("min", state.min);
   if (state.classes.size !== CLASSES.length) query.set("leverage", [...state.classes].sort().join("."));
   if (asked.has("theme") || shown) query.set("theme", state.theme);
-  try { history.replaceState(null, "", `${location.pathname}${[...query].length ? `?${query}` : ""}`); } catch { /* a file in a sandbox */ }
+  try { history.replaceState(null, "", `${location.pathname}${[...query].length ? `?${query}` : ""}${location.hash}`); } catch { /* a file in a sandbox */ }
 }
 
 async function get(path) {
-  const answer = await fetch(path, { headers: { accept: "application/json" } });
+  const token = new URLSearchParams(location.hash.slice(1)).get("token"); // after the #: it never leaves the browser in an address
+  const answer = await fetch(path, { headers: { accept: "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) } });
   const body = await answer.json();
   if (!answer.ok) throw new Error(body.detail || body.title || `status ${answer.status}`);
   return body;
@@ -72,7 +73,7 @@ function describe() {
   const history = heatmap.burn_in_days !== null && heatmap.burn_in_days < 20 && state.view === "heatmap"
     ? ` · only ${heatmap.burn_in_days.toFixed(0)} of 20 days of history before the left edge` : "";
   $("subtitle").textContent = `${data.notice}${served ? "" : " (when drawn)"} · price ${price(data.current_price)}${history}`;
-  $("note").textContent = `${data.note} ${state.view === "heatmap" ? "Bands end where a candle touches them. " : ""}Colours: linear; above the ${Math.round(heatmap.brightest_quantile * 100)} % quantile all alike.`;
+  $("note").textContent = `${data.note} ${state.view === "heatmap" ? `Bands end where a candle touches them. Colours: linear; above the ${Math.round(heatmap.brightest_quantile * 100)} % quantile (${usd(heatmap.brightest_usd)} USD) all alike.` : ""}`;
   say(data.is_ageing || data.is_stale ? data.notice : "", data.is_stale);
 }
 
@@ -104,7 +105,7 @@ function drawHeatmap() {
   return {
     data: [
       { type: "heatmap", x: edges, y: Array.from({ length: rows + 1 }, (_, i) => low + i * height), z, colorscale: t.ramp, zmin: 0, zmax: heatmap.brightest_usd,
-        hoverinfo: "none", showscale: !narrow(), colorbar: { thickness: 12, outlinewidth: 0, tickformat: ".3~s", title: { text: `USD per ${price(height)}`, side: "right", font: { color: t.faint, size: 11 } }, tickfont: { color: t.faint } } },
+        hoverinfo: "none", showscale: !narrow(), colorbar: { thickness: 12, outlinewidth: 0, exponentformat: "B", title: { text: `USD per ${price(height)}`, side: "right", font: { color: t.faint, size: 11 } }, tickfont: { color: t.faint } } },
       { type: "candlestick", x: middle, open: pick(0), high: pick(1), low: pick(2), close: pick(3), hoverinfo: "skip", line: { width: 1 },
         increasing: { line: { color: state.theme === "light" ? t.text : t.up }, fillcolor: t.up }, decreasing: { line: { color: t.down }, fillcolor: t.down } },
     ],
@@ -151,8 +152,8 @@ function drawMap() {
       curve(below, t.long, "longs, cumulative"), curve(above, t.short, "shorts, cumulative"),
     ],
     layout: layout({
-      barmode: "stack", xaxis: { range: [first * step, (first + count) * step], tickformat: "," }, yaxis: { tickformat: ".3~s", rangemode: "tozero", showgrid: true, title: narrow() ? undefined : { text: `USD per ${price(step)}`, font: { color: t.faint } } },
-      yaxis2: { overlaying: "y", side: "right", rangemode: "tozero", showgrid: false, zeroline: false, tickformat: ".3~s", tickfont: { color: t.faint }, visible: !narrow() },
+      barmode: "stack", xaxis: { range: [first * step, (first + count) * step], tickformat: "," }, yaxis: { tickformat: "", exponentformat: "B", rangemode: "tozero", showgrid: true, title: narrow() ? undefined : { text: `USD per ${price(step)}`, font: { color: t.faint } } },
+      yaxis2: { overlaying: "y", side: "right", rangemode: "tozero", showgrid: false, zeroline: false, exponentformat: "B", tickfont: { color: t.faint }, visible: !narrow() },
       showlegend: true, legend: { orientation: "h", x: 0, y: 1.0, yanchor: "bottom", font: { size: narrow() ? 9 : 12, color: t.text }, itemclick: false, itemdoubleclick: false },
       margin: narrow() ? { l: 52, r: 10, t: 70, b: 32 } : { l: 84, r: 66, t: 46, b: 40 },
       shapes: [{ type: "line", yref: "paper", y0: 0, y1: 1, x0: now, x1: now, line: { color: t.price, width: 1, dash: "dash" } }],

@@ -1,0 +1,145 @@
+"""What the service answers: published rows, filtered and summed, as bytes."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from liq_pipeline.model.levels import bin_width
+from liq_pipeline.server.store import Published, Store
+from liq_pipeline.views.exports import heatmap_json, levels_csv
+from liq_pipeline.views.frame import frame_of
+from liq_pipeline.views.payload import ESTIMATED, age_facts, heatmap_payload, levels_payload
+
+MAX_PAIN = (
+    "The middle of the price bin in which the most USD would be liquidated, all leverages added: where one bin's width "
+    "of price movement hurts most. An exposure estimate, not a target."
+)
+CLUSTER = "A bin among the largest tenth of its side's bins; the nearest three are given."
+_CLUSTERS = 3
+_CLUSTER_QUANTILE = 0.9
+
+
+def as_json(content: dict[str, Any]) -> bytes:
+    """Return compact JSON."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def levels(
+    found: Published, symbol: str, timeframe: str, now: datetime, kind: str, *, side: str, min_usd: float
+) -> bytes:
+    """Return levels as JSON, CSV or Parquet."""
+    if kind == "parquet" and not side and not min_usd:
+        return found.content
+    rows = _some(found.rows, side, min_usd)
+    if kind == "csv":
+        return levels_csv(rows)
+    if kind == "parquet":
+        sink = io.BytesIO()
+        pq.write_table(rows, sink, compression="zstd")
+        return sink.getvalue()
+    return as_json(levels_payload(rows, found.manifest, symbol, timeframe, now))
+
+
+def _some(rows: pa.Table, side: str, min_usd: float) -> pa.Table:
+    if side:
+        rows = rows.filter(pc.equal(rows["side"], side))
+    return rows.filter(pc.greater_equal(rows["notional_usd"], min_usd)) if min_usd else rows
+
+
+def heatmap(cells: Published, candles_: Published, now: datetime, kind: str) -> bytes:
+    """Return a heatmap at display size, in our shape or in the one that bots parse."""
+    frame = frame_of(cells.rows, candles_.rows, cells.manifest, now)
+    return heatmap_json(frame) if kind == "coinglass" else as_json(heatmap_payload(frame))
+
+
+def candles(found: Published, symbol: str, timeframe: str, now: datetime) -> bytes:
+    """Return candles, oldest first."""
+    rows = found.rows.drop_columns(["symbol", "timeframe"]).to_pylist()
+    for row in rows:
+        row |= {name: row[name].isoformat().replace("+00:00", "Z") for name in ("ts", "open_time")}
+    as_of = datetime.fromisoformat(found.manifest["as_of"])
+    return as_json({"symbol": symbol, "timeframe": timeframe, **age_facts(as_of, now), "candles": rows})
+
+
+def summary(found: Published, symbol: str, timeframe: str, now: datetime) -> bytes:
+    """Return totals per side, imbalance, the nearest clusters, and the max-pain price."""
+    price = float(found.manifest["current_price"])
+    by_bin = found.rows.group_by(["side", "price_low", "price_high"]).aggregate([("notional_usd", "sum")])
+    sides = {side: _bins(by_bin.filter(pc.equal(by_bin["side"], side)), price) for side in ("long", "short")}
+    total = {side: sum(item["notional_usd"] for item in bins) for side, bins in sides.items()}
+    both = total["long"] + total["short"]
+    pains = {side: max(bins, key=lambda item: item["notional_usd"], default=None) for side, bins in sides.items()}
+    overall = max(filter(None, pains.values()), key=lambda item: item["notional_usd"], default=None)
+    as_of = datetime.fromisoformat(found.manifest["as_of"])
+    return as_json(
+        {
+            "symbol": symbol,
+            "timeframe": timeframe,
+            "source_label": found.manifest.get("source_label", ""),
+            **age_facts(as_of, now),
+            "note": f"{ESTIMATED} Positions younger than {timeframe}.",
+            "current_price": price,
+            "bin_width": bin_width(price),
+            "long_notional_usd": total["long"],
+            "short_notional_usd": total["short"],
+            "imbalance": (total["long"] - total["short"]) / both if both else 0.0,
+            "imbalance_definition": "(long − short) / (long + short): 1 if all exposure is long, −1 if all is short.",
+            "nearest_long_clusters": _clusters(sides["long"]),
+            "nearest_short_clusters": _clusters(sides["short"]),
+            "cluster_definition": CLUSTER,
+            "max_pain": {"price": overall and overall["price"], "long": pains["long"], "short": pains["short"]},
+            "max_pain_definition": MAX_PAIN,
+        }
+    )
+
+
+def _bins(rows: pa.Table, price: float) -> list[dict[str, float]]:
+    """Return price bins, nearest to the price first."""
+    found = []
+    for row in rows.to_pylist():
+        middle = (row["price_low"] + row["price_high"]) / 2
+        found.append(
+            {
+                "price": middle,
+                "price_low": row["price_low"],
+                "price_high": row["price_high"],
+                "distance_pct": 100 * (middle / price - 1),
+                "notional_usd": row["notional_usd_sum"],
+            }
+        )
+    return sorted(found, key=lambda item: abs(item["distance_pct"]))
+
+
+def _clusters(bins: list[dict[str, float]]) -> list[dict[str, float]]:
+    if not bins:
+        return []
+    least = np.quantile([item["notional_usd"] for item in bins], _CLUSTER_QUANTILE)
+    return [item for item in bins if item["notional_usd"] >= least][:_CLUSTERS]
+
+
+def symbols(store: Store, now: datetime) -> list[dict[str, Any]]:
+    """Return every published symbol with its age and price."""
+    found = []
+    for symbol in store.symbols():
+        manifests = store.manifests(symbol)
+        if not manifests:
+            continue
+        newest = next(iter(manifests.values()))
+        found.append(
+            {
+                "symbol": symbol,
+                "timeframes": list(manifests),
+                **age_facts(datetime.fromisoformat(newest["as_of"]), now),
+                "current_price": newest["current_price"],
+                "source_label": newest.get("source_label", ""),
+            }
+        )
+    return found

@@ -1,0 +1,48 @@
+"""Errors as problem+json (RFC 9457): what went wrong, in words that help."""
+
+from __future__ import annotations
+
+import json
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import Response
+
+from liq_pipeline.server.store import NotPublished, Torn
+
+log = logging.getLogger("liq.serve")
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """Return an error answer."""
+    content = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return Response(
+        json.dumps(content, ensure_ascii=False), status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE
+    )
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Make the app answer every error as a problem."""
+
+    @app.exception_handler(StarletteHTTPException)
+    async def refused(_: Request, error: HTTPException) -> Response:
+        return problem(error.status_code, str(error.detail), dict(error.headers or {}))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        details = [f"{'.'.join(map(str, item['loc'][1:]))}: {item['msg']}" for item in error.errors()]
+        return problem(422, "; ".join(details))
+
+    @app.exception_handler(NotPublished)
+    async def unknown(_: Request, error: NotPublished) -> Response:
+        return problem(404, str(error))
+
+    @app.exception_handler(Torn)
+    async def torn(_: Request, error: Torn) -> Response:
+        log.warning("%s", error)
+        return problem(503, str(error), {"Retry-After": "1"})

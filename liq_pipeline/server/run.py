@@ -1,0 +1,35 @@
+"""`liq serve`: the service in a uvicorn of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+import uvicorn
+
+from liq_pipeline.server.app import create_app
+from liq_pipeline.settings import Settings
+
+
+def serve(settings: Settings, now: Callable[[], datetime]) -> None:
+    """Serve the published folder until interrupted."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    app = create_app(
+        settings.published_dir.absolute(),
+        now,
+        token=settings.serve_token,
+        origins=settings.serve_origins,
+        rate=settings.serve_rate_limit,
+    )
+    uvicorn.run(
+        app,
+        host=settings.serve_host,
+        port=settings.serve_port,
+        access_log=False,
+        server_header=False,
+        log_level="info",
+        proxy_headers=False,  # a client must not choose the address that it is counted under
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
+    )
