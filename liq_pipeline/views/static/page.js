@@ -78,10 +78,10 @@ function describe() {
 }
 
 function layout(extra) {
-  const t = themes[state.theme], axis = { gridcolor: t.grid, linecolor: t.grid, zeroline: false, tickfont: { color: t.faint } };
+  const t = themes[state.theme], axis = { gridcolor: t.grid, linecolor: t.grid, zeroline: false, tickfont: { color: t.faint, ...(narrow() ? { size: 10 } : {}) } };
   return {
     paper_bgcolor: t.background, plot_bgcolor: t.background, font: { color: t.text, family: "system-ui, DejaVu Sans, sans-serif", size: innerWidth > 2000 ? 16 : 12 },
-    margin: narrow() ? { l: 52, r: 10, t: 22, b: 32 } : { l: 76, r: state.view === "map" ? 66 : 20, t: 26, b: 40 },
+    margin: narrow() ? { l: 56, r: 10, t: 14, b: 32 } : { l: 76, r: state.view === "map" ? 66 : 20, t: 14, b: 40 },
     hovermode: "closest", dragmode: "zoom", showlegend: false, ...extra,
     xaxis: { ...axis, showgrid: false, ...extra.xaxis }, yaxis: { ...axis, tickformat: ",", ...extra.yaxis },
   };
@@ -153,9 +153,9 @@ function drawMap() {
     ],
     layout: layout({
       barmode: "stack", xaxis: { range: [first * step, (first + count) * step], tickformat: "," }, yaxis: { tickformat: "", exponentformat: "B", rangemode: "tozero", showgrid: true, title: narrow() ? undefined : { text: `USD per ${price(step)}`, font: { color: t.faint } } },
-      yaxis2: { overlaying: "y", side: "right", rangemode: "tozero", showgrid: false, zeroline: false, exponentformat: "B", tickfont: { color: t.faint }, visible: !narrow() },
-      showlegend: true, legend: { orientation: "h", x: 0, y: 1.0, yanchor: "bottom", font: { size: narrow() ? 9 : 12, color: t.text }, itemclick: false, itemdoubleclick: false },
-      margin: narrow() ? { l: 52, r: 10, t: 70, b: 32 } : { l: 84, r: 66, t: 46, b: 40 },
+      yaxis2: { overlaying: "y", side: "right", rangemode: "tozero", showgrid: false, zeroline: false, tickmode: "auto", exponentformat: "B", tickfont: { color: t.faint }, visible: !narrow() },
+      showlegend: true, legend: { orientation: "h", traceorder: "normal", x: 0, y: 1.0, yanchor: "bottom", font: { size: narrow() ? 9 : 12, color: t.text }, itemclick: false, itemdoubleclick: false },
+      margin: narrow() ? { l: 56, r: 10, t: 70, b: 32 } : { l: 84, r: 66, t: 46, b: 40 },
       shapes: [{ type: "line", yref: "paper", y0: 0, y1: 1, x0: now, x1: now, line: { color: t.price, width: 1, dash: "dash" } }],
       annotations: [{ yref: "paper", y: 1, yanchor: "top", x: now, text: `<b>${price(now)}</b>`, showarrow: false, font: { color: t.price, size: 13 }, bgcolor: t.background, opacity: 0.85 }],
     }),
