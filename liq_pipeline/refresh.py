@@ -67,7 +67,7 @@ class SymbolResult:
 def dagster_instance(home: Path) -> Iterator[dg.DagsterInstance]:
     """Open Dagster's history in `home`; made on first use.
 
-    Two processes that make it at once would fail on each other's tables (dagster.md A3): they take turns.
+    Two processes that make it at once would fail on each other's tables: they take turns.
     """
     home = home.absolute()
     home.mkdir(parents=True, exist_ok=True)
