@@ -8,10 +8,16 @@ AGEING = timedelta(hours=24)
 STALE = timedelta(hours=48)
 
 
+def age_in_words(age: timedelta) -> str:
+    """Return an age in hours, and in days where hours are hard to read."""
+    hours = f"{age / timedelta(hours=1):.1f} h"
+    return f"{hours} ({age / timedelta(days=1):.1f} days)" if age >= timedelta(days=3) else hours
+
+
 def notice(as_of: datetime, now: datetime) -> str:
     """Return what people should know of the age of data up to `as_of`."""
     age = now - as_of
-    text = f"data up to {as_of:%Y-%m-%d %H:%M} UTC, {age / timedelta(hours=1):.1f} h old"
+    text = f"data up to {as_of:%Y-%m-%d %H:%M} UTC, {age_in_words(age)} old"
     if age >= STALE:
         return f"{text}; stale (the limit is 48 h)"
     return f"{text}; 1d leans on old data" if age >= AGEING else text

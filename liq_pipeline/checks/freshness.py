@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from liq_pipeline.checks.rule import WARN, Outcome, Rule, Subject
-from liq_pipeline.staleness import AGEING, STALE
+from liq_pipeline.staleness import AGEING, STALE, age_in_words
 
 
 def is_fresh(table: str) -> Callable[[Subject], Outcome]:
@@ -18,7 +18,7 @@ def is_fresh(table: str) -> Callable[[Subject], Outcome]:
         age = subject.clock.now() - newest
         hours = age / timedelta(hours=1)
         facts = {"age_hours": hours, "newest": str(newest)}
-        text = f"newest bar {newest:%Y-%m-%d %H:%M} UTC, {hours:.1f} h old"
+        text = f"newest bar {newest:%Y-%m-%d %H:%M} UTC, {age_in_words(age)} old"
         if age < timedelta(0):
             return Outcome(False, f"{text}: it lies in the future; check the clock or LIQ_NOW", facts=facts)
         if age < AGEING:

@@ -107,7 +107,10 @@ def labels_agree_with_klines(subject: Subject) -> Outcome:
     if not odd:
         return Outcome(True, f"labels of {len(days)} files agree with the klines")
     systematic = len(odd) > max(1, 0.1 * len(days))
-    listed = "; ".join(str(item) for item in odd[:5])
+    listed = "; ".join(
+        f"{day}: labels + {observed} min fit the klines, + {expected} min was expected"
+        for day, expected, observed, _ in odd[:5]
+    )
     return Outcome(
         False,
         f"{len(odd)} of {len(days)} files carry labels that disagree with the klines: {listed}",

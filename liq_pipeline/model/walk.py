@@ -45,6 +45,12 @@ class WalkParameters:
     def __post_init__(self) -> None:
         if self.weights is not None and len(self.weights) != len(self.ladder):
             raise ValueError(f"{len(self.ladder)} leverages but {len(self.weights)} weights")
+        if self.weights is not None and min(self.weights) < 0:
+            raise ValueError(f"weights must not be negative: {self.weights}")
+        if not self.gamma >= 0:
+            raise ValueError(f"gamma must not be negative: {self.gamma}")
+        if not 0 <= self.churn_cap < 1:
+            raise ValueError(f"churn_cap must be at least 0 and below 1: {self.churn_cap}")
 
 
 @dataclass(frozen=True)
@@ -156,11 +162,11 @@ def _walk_side(
                 gone += contracts[i, k] * np.exp(log_survival[t - 1] - log_survival[i])
         live = max(live - gone, 0.0)
         # 2. Net flow: what open interest says, plus the takers-over of the liquidated.
-        before = open_interest[t - 1] - gone
+        before = live + rest  # what the books hold, not q − X: rounding errors do not add up from bar to bar
         net = open_interest[t] - before
         keep = 1.0
         if net < 0.0:
-            keep = 1.0 - min(1.0, -net / before)
+            keep = open_interest[t] / before  # 1 − f, without cancellation when almost everything closes
         # 3. Churn: positions turn over even when open interest is flat.
         turnover = max(volume[t] - abs(open_interest[t] - open_interest[t - 1]), 0.0)
         churn = min(churn_cap, gamma * turnover / open_interest[t])

@@ -15,13 +15,17 @@ from liq_pipeline.assets.archive import NO_FILE_WAS_LOST
 from liq_pipeline.checks import invariants
 from liq_pipeline.checks.freshness import freshness_rules
 from liq_pipeline.checks.groups import all_checks
+from liq_pipeline.checks.heatmaps import heatmap_rules
 from liq_pipeline.checks.integrity import KEYS, integrity_rules
 from liq_pipeline.checks.invariants import invariant_rules
 from liq_pipeline.checks.rule import ERROR, WARN, Rule, Subject
 from liq_pipeline.clock import Clock
-from liq_pipeline.warehouse.warehouse import LEVEL_TABLES
+from liq_pipeline.warehouse.warehouse import HEATMAP_TABLES, LEVEL_TABLES
 
-RULES = {(rule.asset, rule.name): rule for rule in [*freshness_rules(), *integrity_rules(), *invariant_rules()]}
+RULES = {
+    (rule.asset, rule.name): rule
+    for rule in [*freshness_rules(), *integrity_rules(), *invariant_rules(), *heatmap_rules()]
+}
 LONGEST = LEVEL_TABLES[-1]
 
 
@@ -94,10 +98,13 @@ _SHIFTED_DAY = f"{_SHIFTED} WHERE file_date = '2026-06-20'"
 
 FAULTS: dict[tuple[str, str], Fault] = {
     **{(table, "keys_are_unique"): Fault(_doubled(table), r"doubled keys: .*'times': 2") for table in KEYS},
-    **{(table, "keys_have_no_nulls"): Fault(_null_key(table), r"1 of \d+ rows have a null in the key") for table in KEYS},
+    **{
+        (table, "keys_have_no_nulls"): Fault(_null_key(table), r"1 of \d+ rows have a null in the key")
+        for table in KEYS
+    },
     **{
         (table, "table_has_rows"): Fault(_emptied(table), "0 rows")
-        for table in ("open_interest", "klines", "oi_delta", "position_cohorts", LONGEST)
+        for table in ("open_interest", "klines", "oi_delta", "position_cohorts", LONGEST, *HEATMAP_TABLES)
     },
     **{
         (table, "newest_bar_is_younger_than_48_hours"): Fault(
@@ -123,8 +130,36 @@ FAULTS: dict[tuple[str, str], Fault] = {
         "volume is float, was double",
     ),
     **{
-        (table, "schema_is_as_published"): Fault(f"ALTER TABLE {table} DROP COLUMN distance_pct", "distance_pct is gone")
+        (table, "schema_is_as_published"): Fault(
+            f"ALTER TABLE {table} DROP COLUMN distance_pct", "distance_pct is gone"
+        )
         for table in LEVEL_TABLES
+    },
+    **{
+        (table, "schema_is_as_published"): Fault(f"ALTER TABLE {table} DROP COLUMN contracts", "contracts is gone")
+        for table in HEATMAP_TABLES
+    },
+    **{
+        (table, "last_column_is_the_living_cells"): Fault(
+            f"DELETE FROM {table} WHERE rowid = (SELECT max(rowid) FROM {table})", r"living cells lie outside the rows"
+        )
+        for table in HEATMAP_TABLES
+    },
+    **{
+        (table, "last_candle_touches_no_older_cell"): Fault(
+            f"INSERT INTO {table} BY NAME SELECT * EXCLUDE (close) REPLACE (close - 1e-6 AS price_low, close AS price_high, "
+            f"1000 AS contracts) FROM (SELECT * FROM {table} ORDER BY ts DESC LIMIT 1), "
+            "(SELECT arg_max(close, ts) AS close FROM klines WHERE symbol = 'BTCUSDT')",
+            r"\d[\d.]* contracts inside the last candle's range were opened before it",
+        )
+        for table in HEATMAP_TABLES
+    },
+    **{
+        (table, "columns_stay_within_open_interest"): Fault(
+            f"UPDATE {table} SET contracts = 2 * contracts WHERE ts = (SELECT min(ts) FROM {table})",
+            r"\d+ column sums, at most \d+\.\d\d % of open interest, within \d\.\de-0[12] of what is tracked",
+        )
+        for table in HEATMAP_TABLES
     },
     ("oi_delta", "snapshot_labels_agree_with_klines"): Fault(
         _SHIFTED, r"10 of 10 files carry labels that disagree with the klines: .*2026, 6, 18"
@@ -209,6 +244,9 @@ BLOCKING = {
     "the_map_scales_with_the_price",
     "mirrored_prices_exchange_the_sides",
     "stored_positions_follow_from_the_bars",
+    "last_column_is_the_living_cells",
+    "last_candle_touches_no_older_cell",
+    "columns_stay_within_open_interest",
 }
 
 
