@@ -133,6 +133,7 @@ def good_run(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Se
     settings = load_settings(**_defaults(exchange, tmp_path_factory.mktemp("good") / "data"))
     (result,) = refresh(settings)
     assert result.published
+    assert not result.errors
     assert not result.findings
     return settings
 

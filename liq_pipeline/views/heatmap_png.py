@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_TICK_MINUTES = (1, 5, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14_400, 28_800)
+
 
 def draw_heatmap(frame: Frame, theme: Theme = DARK) -> bytes:
     """Return the picture as PNG, 1600 × 900."""
@@ -33,7 +35,7 @@ def draw_heatmap(frame: Frame, theme: Theme = DARK) -> bytes:
 
 def heatmap_figure(frame: Frame, theme: Theme = DARK) -> Figure:
     """Return the picture as a figure."""
-    from matplotlib.dates import AutoDateLocator
+    from matplotlib.dates import date2num
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     figure = new_figure(theme)
@@ -46,9 +48,8 @@ def heatmap_figure(frame: Frame, theme: Theme = DARK) -> Figure:
         price_text(frame.current_price), (1, frame.current_price), xycoords=("axes fraction", "data"), xytext=(4, 0),
         textcoords="offset points", color=theme.price, fontsize=11, fontweight="bold", va="center",
     )  # fmt: skip
-    locator = AutoDateLocator(minticks=5, maxticks=10)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(_date_labels(locator))
+    ticks = _time_ticks(frame)
+    axes.set_xticks(np.asarray(date2num(ticks)), [_time_text(tick) for tick in ticks])
     axes.yaxis.set_major_locator(MaxNLocator(10))
     axes.yaxis.set_major_formatter(FuncFormatter(price_text))
 
@@ -91,15 +92,20 @@ def draw_preview(frame: Frame, limit: int, theme: Theme = DARK) -> bytes:
     return sink.getvalue()
 
 
-def _date_labels(locator: Any) -> Any:
-    from matplotlib.dates import ConciseDateFormatter
+def _time_ticks(frame: Frame) -> np.ndarray:
+    """Return round instants inside the picture, at most ten."""
+    last = frame.ts[-1]
+    first = frame.ts[0] - np.timedelta64(round(frame.column_width), "s")
+    minutes = next((step for step in _TICK_MINUTES if (last - first) / np.timedelta64(step, "m") <= 10), 86_400)
+    step = np.timedelta64(minutes, "m").astype("timedelta64[us]")
+    epoch = np.datetime64(0, "us")
+    begin = epoch - (-(first - epoch) // step) * step
+    return np.asarray(np.arange(begin, last + np.timedelta64(1, "us"), step))
 
-    return ConciseDateFormatter(
-        locator,
-        formats=["%Y", "%b %Y", "%d %b", "%H:%M", "%H:%M", "%S"],
-        zero_formats=["", "%b %Y", "%d %b", "%d %b", "%H:%M", "%H:%M"],
-        show_offset=False,
-    )
+
+def _time_text(instant: np.datetime64) -> str:
+    moment = instant.astype("datetime64[us]").item()
+    return f"{moment:%d %b}" if moment.hour == moment.minute == 0 else f"{moment:%H:%M}"
 
 
 def _days(frame: Frame) -> np.ndarray:

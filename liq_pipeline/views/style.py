@@ -44,7 +44,7 @@ class Theme:
 
 
 DARK = Theme(
-    "dark", "#0d0b14", "#e9e7f0", "#a09cb2", "#2b2738", "#f7f7fa", "#4cb3ff", "#7dff9b", ("inferno", 0.0, 1.0),
+    "dark", "#0d0b14", "#e9e7f0", "#a09cb2", "#2b2738", "#f7f7fa", "#4cb3ff", "#7dff9b", ("inferno", 0.05, 1.0),
     ("#3b528b", "#21918c", "#7ad151", "#fde725"), "#ff9d5c", "#5cc8ff", "#ffb000",
 )  # fmt: skip
 LIGHT = Theme(

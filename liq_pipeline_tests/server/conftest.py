@@ -1,0 +1,65 @@
+"""The service on a real socket, over the good run's published files."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import uvicorn
+
+from liq_pipeline.server.app import create_app
+from liq_pipeline.settings import Settings
+
+
+class Service:
+    """A running service. `hours` moves its clock."""
+
+    def __init__(self, folder: Path, now: datetime, **options: Any) -> None:
+        self.hours = 0.0
+        app = create_app(folder, lambda: now + timedelta(hours=self.hours), **options)
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="warning", proxy_headers=False))
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.005)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        """Ask for a path below the service's address."""
+        return requests.get(self.url + path, timeout=20, allow_redirects=False, **options)
+
+    def stop(self) -> None:
+        """Stop and wait."""
+        self._server.should_exit = True
+        self._thread.join(10)
+        self._socket.close()
+
+
+@pytest.fixture(scope="session")
+def service(good_run: Settings) -> Iterator[Service]:
+    """Over the good run. Only read it."""
+    running = Service(good_run.published_dir, good_run.now)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def own_service(good_run: Settings) -> Iterator[Callable[..., Service]]:
+    """Return a factory of services with options of their own."""
+    running: list[Service] = []
+
+    def make(folder: Path = good_run.published_dir, **options: Any) -> Service:
+        running.append(Service(folder, good_run.now, **options))
+        return running[-1]
+
+    yield make
+    for one in running:
+        one.stop()

@@ -1,0 +1,299 @@
+"""The service answers what is published, says how old it is, and refuses the rest in words."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from pydantic import TypeAdapter
+
+from liq_pipeline.model.levels import TIMEFRAMES
+from liq_pipeline.server import models
+from liq_pipeline.warehouse.layout import dataset_path
+
+LEVELS = "/liquidations/levels?symbol=BTCUSDT"
+
+
+def published(good_run, timeframe: str):
+    return pq.read_table(
+        dataset_path(good_run.published_dir, "liquidation_levels", "BTCUSDT", timeframe), partitioning=None
+    )
+
+
+@pytest.mark.parametrize("timeframe", TIMEFRAMES)
+def test_levels_are_the_published_ones(service, good_run, timeframe) -> None:
+    found = service.get(f"{LEVELS}&timeframe={timeframe}").json()
+    rows = published(good_run, timeframe)
+
+    models.Levels.model_validate(found, strict=True)
+    assert found["symbol"], found["timeframe"] == ("BTCUSDT", timeframe)
+    assert (found["as_of"], found["age_hours"]) == ("2026-06-28T00:00:00Z", 6.0)
+    both = found["long_liquidations"] + found["short_liquidations"]
+    assert len(both) == rows.num_rows
+    assert sum(level["notional_usd"] for level in both) == pytest.approx(sum(rows["notional_usd"].to_pylist()))
+    assert all(level["price_high"] <= found["current_price"] for level in found["long_liquidations"])
+    assert all(level["price_low"] >= found["current_price"] for level in found["short_liquidations"])
+    nearest = [abs(level["price_high"] - found["current_price"]) for level in found["long_liquidations"]]
+    assert nearest == sorted(nearest)
+
+
+@pytest.mark.parametrize("days", ["1", "7", "30", "90"])
+def test_bare_days_mean_the_same(service, days) -> None:
+    assert service.get(f"{LEVELS}&timeframe={days}").content == service.get(f"{LEVELS}&timeframe={days}d").content
+
+
+def test_side_and_min_usd_filter(service, good_run) -> None:
+    found = service.get(f"{LEVELS}&side=short&min_usd=250000").json()
+    wanted = [
+        row
+        for row in published(good_run, "7d").to_pylist()
+        if row["side"] == "short" and row["notional_usd"] >= 250_000
+    ]
+
+    assert found["long_liquidations"] == []
+    assert len(found["short_liquidations"]) == len(wanted) > 0
+
+
+def test_csv_and_parquet_hold_the_same(service, good_run) -> None:
+    rows = published(good_run, "7d")
+    parquet = service.get(f"{LEVELS}&format=parquet")
+    text = service.get(f"{LEVELS}&format=csv")
+    some = service.get(f"{LEVELS}&format=parquet&side=long")
+
+    assert pq.read_table(io.BytesIO(parquet.content)).equals(rows)
+    assert parquet.headers["content-type"] == "application/vnd.apache.parquet"
+    assert pyarrow.csv.read_csv(io.BytesIO(text.content)).num_rows == rows.num_rows
+    assert text.headers["content-type"].startswith("text/csv")
+    assert set(pq.read_table(io.BytesIO(some.content))["side"].to_pylist()) == {"long"}
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("/liquidations/heatmap?symbol=BTCUSDT", models.Heatmap),
+        ("/liquidations/heatmap?symbol=BTCUSDT&format=coinglass", models.BotHeatmap),
+        ("/liquidations/summary?symbol=BTCUSDT", models.Summary),
+        ("/candles?symbol=BTCUSDT&timeframe=1", models.Candles),
+        ("/symbols", models.Symbols),
+        ("/health", models.Health),
+    ],
+)
+def test_answers_have_the_documented_shape(service, path, model) -> None:
+    answer = service.get(path)
+
+    assert answer.status_code == 200
+    TypeAdapter(model).validate_json(answer.content)
+
+
+def test_the_summary_adds_up(service, good_run) -> None:
+    found = service.get("/liquidations/summary?symbol=BTCUSDT").json()
+    rows = published(good_run, "7d").to_pylist()
+    by_bin: dict[float, float] = {}
+    for row in rows:
+        middle = (row["price_low"] + row["price_high"]) / 2
+        by_bin[middle] = by_bin.get(middle, 0.0) + row["notional_usd"]
+
+    long = sum(row["notional_usd"] for row in rows if row["side"] == "long")
+    short = sum(row["notional_usd"] for row in rows if row["side"] == "short")
+    assert found["long_notional_usd"] == pytest.approx(long)
+    assert found["imbalance"] == pytest.approx((long - short) / (long + short))
+    assert found["max_pain"]["price"] == max(by_bin, key=by_bin.__getitem__)
+    assert len(found["max_pain_definition"]) > 40
+    assert all(item["distance_pct"] <= 0 for item in found["nearest_long_clusters"])
+    assert all(item["distance_pct"] >= 0 for item in found["nearest_short_clusters"])
+
+
+@pytest.mark.parametrize(
+    ("hours", "stale", "words", "status"),
+    [(0, False, "6.0 h old", "ok"), (20, False, "1d leans on old data", "ok"), (50, True, "stale", "degraded")],
+)
+def test_age_is_told_everywhere(own_service, hours, stale, words, status) -> None:
+    service = own_service()
+    service.hours = hours
+    for path in (LEVELS, "/liquidations/heatmap?symbol=BTCUSDT", "/liquidations/summary?symbol=BTCUSDT"):
+        found = service.get(path).json()
+        assert found["is_stale"] is stale
+        assert words in found["notice"]
+        assert found["age_hours"] == 6 + hours
+    health = service.get("/health").json()
+    assert health["status"] == status
+    assert (health["symbols"][0]["warning"] is None) == (hours == 0)
+
+
+def test_an_unchanged_answer_is_not_sent_again(own_service) -> None:
+    service = own_service()
+    for path in (LEVELS, "/liquidations/heatmap?symbol=BTCUSDT", "/candles?symbol=BTCUSDT", "/", "/static/page.js"):
+        first = service.get(path)
+        again = service.get(path, headers={"If-None-Match": first.headers["etag"]})
+        assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+        assert again.headers["etag"] == first.headers["etag"]
+    old = service.get(LEVELS).headers["etag"]
+    service.hours = 1
+    assert service.get(LEVELS, headers={"If-None-Match": old}).status_code == 200
+
+
+def test_large_answers_are_compressed_if_the_client_can(service) -> None:
+    plain = service.get(LEVELS, headers={"Accept-Encoding": "identity"})
+    packed = service.get(LEVELS, headers={"Accept-Encoding": "gzip"})
+
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(plain.content) / 2
+    assert packed.content == plain.content
+
+
+def test_the_old_address_leads_to_the_page(service) -> None:
+    moved = service.get("/frontend/liquidation_map.html?timeframe=30")
+
+    assert moved.status_code == 308
+    assert moved.headers["location"] == "/?timeframe=30d&view=map"
+    assert service.get("/frontend/liquidation_map.html?timeframe=%0d%0aX:1&symbol=%0d%0aY:2").status_code == 308
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        ("/liquidations/levels", 422, "symbol"),
+        (f"{LEVELS}&timeframe=8d", 422, "timeframe"),
+        (f"{LEVELS}&min_usd=nan", 422, "min_usd"),
+        (f"{LEVELS}&min_usd=-1", 422, "min_usd"),
+        (f"{LEVELS}&side=both", 422, "side"),
+        (f"{LEVELS}&format=xml", 422, "format"),
+        ("/liquidations/levels?symbol=NOPE", 404, "NOPE is not published"),
+        ("/liquidations/levels?symbol=../../etc", 404, "is not published"),
+        ("/liquidations/levels?symbol=BTCUSDT%00", 404, "is not published"),
+        ("/static/..%2f..%2fpyproject.toml", 404, ""),
+        ("/static/page.py", 404, "no such file"),
+        ("/nothing", 404, ""),
+        (f"{LEVELS}&x={'y' * 2000}", 414, "longer than"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_as_a_problem(service, path, status, says) -> None:
+    answer = service.get(path)
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = models.Problem.model_validate(answer.json())
+    assert problem.status == status
+    assert says in problem.detail
+
+
+def test_bodies_and_other_methods_are_refused(service) -> None:
+    import requests
+
+    assert requests.post(service.url + "/symbols", data=b"x" * 20_000, timeout=5).status_code == 413
+    assert requests.post(service.url + "/symbols", timeout=5).status_code == 405
+    assert requests.delete(service.url + LEVELS, timeout=5).headers["content-type"] == "application/problem+json"
+
+
+def test_too_many_requests_wait(own_service) -> None:
+    service = own_service(rate="5/minute")
+    answers = [service.get("/symbols") for _ in range(6)]
+
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+
+
+def test_a_token_guards_the_data_but_not_the_page(own_service) -> None:
+    service = own_service(token="secret")
+
+    assert service.get("/").status_code == 200
+    assert service.get("/health").status_code == 200
+    for path in (LEVELS, "/symbols", "/metrics", "/liquidations/heatmap?symbol=BTCUSDT"):
+        assert service.get(path).status_code == 401
+        assert service.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
+        assert service.get(path, headers={"Authorization": "Bearer secret"}).status_code == 200
+
+
+def test_other_origins_read_only_if_they_are_named(own_service, service) -> None:
+    asked = {"Origin": "https://example.org"}
+    allowed = own_service(origins=("https://example.org",))
+
+    assert "access-control-allow-origin" not in service.get(LEVELS, headers=asked).headers
+    assert allowed.get(LEVELS, headers=asked).headers["access-control-allow-origin"] == "https://example.org"
+    other = allowed.get(LEVELS, headers={"Origin": "https://other.example"})
+    assert "access-control-allow-origin" not in other.headers
+
+
+def test_nothing_published_is_down_and_comes_up_without_a_restart(own_service, good_run, tmp_path) -> None:
+    import shutil
+
+    service = own_service(folder=tmp_path / "published")
+    down = service.get("/health")
+    assert (down.status_code, down.json()["status"]) == (503, "down")
+    assert service.get(LEVELS).status_code == 404
+    assert service.get("/symbols").json() == {"symbols": []}
+
+    shutil.copytree(good_run.published_dir, tmp_path / "published")
+    assert service.get("/health").json()["status"] == "ok"
+    assert service.get(LEVELS).status_code == 200
+
+
+def test_metrics_and_health_count_requests(own_service) -> None:
+    service = own_service()
+    for _ in range(3):
+        service.get(f"{LEVELS}&timeframe=1d")
+    service.get(f"{LEVELS}&timeframe=nonsense")
+
+    text = service.get("/metrics").text
+    assert 'liq_requests_total{endpoint="/liquidations/levels",status="200",timeframe="1d"} 3.0' in text
+    assert 'liq_data_age_hours{symbol="BTCUSDT"} 6.0' in text
+    assert "nonsense" not in text
+    (seen,) = [
+        row for row in service.get("/health").json()["requests"]
+        if (row["endpoint"], row["timeframe"]) == ("/liquidations/levels", "1d")
+    ]  # fmt: skip
+    assert seen["requests"] == 3
+    assert seen["error_rate"] == seen["empty_rate"] == 0
+    assert 0 < seen["p50_ms"] <= seen["p95_ms"] <= seen["p99_ms"]
+
+
+def test_slowness_and_errors_are_logged(caplog) -> None:
+    from liq_pipeline.server.watch import Watch
+
+    watch = Watch()
+    with caplog.at_level(logging.WARNING, "liq.serve"):
+        watch.count("/x", "1d", 200, 2.5, False)
+        watch.count("/x", "1d", 500, 0.1, False)
+
+    assert "p95 2.50 s" in caplog.text
+    assert "/x 1d answered 500" in caplog.text
+
+
+def test_a_torn_pair_is_never_served(own_service, published) -> None:
+    path = dataset_path(published, "liquidation_levels", "BTCUSDT", "7d")
+    service = own_service(folder=published)
+    before = service.get(LEVELS).content
+    path.write_bytes(path.read_bytes() + b"x")  # a publisher died between the file and its manifest
+    assert service.get(LEVELS).content == before  # the last good one
+
+    fresh = own_service(folder=published)
+    answer = fresh.get(LEVELS)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_the_service_opens_nothing_outside_published(service, monkeypatch) -> None:
+    import builtins
+
+    opened = []
+    real = builtins.open
+    monkeypatch.setattr(
+        builtins, "open", lambda file, *rest, **more: opened.append(str(file)) or real(file, *rest, **more)
+    )
+    for symbol in ("../../warehouse", "/etc/passwd", "BTCUSDT/../..", "%2e%2e%2f", "symbol=BTCUSDT", ".", "*"):
+        assert service.get("/liquidations/levels", params={"symbol": symbol}).status_code == 404
+    assert not [file for file in opened if "passwd" in file or "warehouse" in file]
+
+
+def test_the_openapi_document_has_examples(service) -> None:
+    document = service.get("/openapi.json").json()
+
+    assert set(document["paths"]) == {
+        "/liquidations/levels", "/liquidations/heatmap", "/liquidations/summary", "/candles", "/symbols", "/health",
+        "/metrics",
+    }  # fmt: skip
+    assert json.dumps(document).count('"example') >= 3

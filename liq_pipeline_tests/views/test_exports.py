@@ -1,0 +1,80 @@
+"""Files for programs hold what the picture shows, in the shape that bots parse."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from liq_pipeline.model.levels import TIMEFRAMES
+from liq_pipeline.views.exports import bot_payload
+from liq_pipeline.views.page import plotly_name
+from liq_pipeline.views.payload import heatmap_payload
+from liq_pipeline.warehouse.layout import dataset_path, shared_path
+
+NAMES = {"heatmap.png", "heatmap-light.png", "map.png", "map-light.png", "heatmap.html", "heatmap.json", "levels.csv"}
+
+
+@pytest.mark.parametrize("timeframe", TIMEFRAMES)
+def test_every_view_is_published_and_named_in_the_manifest(pages, timeframe) -> None:
+    folder = pages(timeframe)
+    manifest = json.loads((folder / "manifest.json").read_text())
+
+    assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == NAMES | {"manifest.json"}
+    assert manifest["sha256"] == {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in NAMES}
+    assert manifest["as_of"] == "2026-06-28T00:00:00Z"
+
+
+def test_the_bots_shape(pages, frames) -> None:
+    found = json.loads((pages("7d") / "heatmap.json").read_text())
+    frame, _ = frames("7d")
+
+    assert found == bot_payload(frame)
+    cells, candles, prices = (found[name] for name in ("liquidation_leverage_data", "price_candlesticks", "y_axis"))
+    assert all(len(cell) == 3 and 0 <= cell[0] < len(candles) and 0 <= cell[1] < len(prices) for cell in cells)
+    assert all(isinstance(row[0], int) and all(isinstance(text, str) for text in row[1:]) for row in candles)
+    assert all(float(low) <= float(open_) <= float(high) for _, open_, high, low, _, _ in candles)
+    assert prices == sorted(prices)
+    assert set(np.diff([row[0] for row in candles])) == {int(frame.column_width)}
+    assert sum(cell[2] for cell in cells) == pytest.approx(frame.total.sum(), rel=1e-6)
+
+
+def test_the_pages_runs_give_the_picture_back(frames) -> None:
+    frame, _ = frames("1d")
+    payload = json.loads(json.dumps(heatmap_payload(frame)))
+    dense = np.zeros((frame.ts.size, payload["rows"]))
+    for layer in payload["layers"]:
+        for column, run in enumerate(layer["columns"]):
+            if run:
+                dense[column, run[0] : run[0] + len(run) - 1] += run[1:]
+
+    np.testing.assert_allclose(dense, frame.total, atol=8)
+
+
+def test_the_csv_holds_every_level(pages, good_run) -> None:
+    rows = list(csv.DictReader(io.StringIO((pages("30d") / "levels.csv").read_text())))
+    levels = pq.read_table(
+        dataset_path(good_run.published_dir, "liquidation_levels", "BTCUSDT", "30d"), partitioning=None
+    )
+
+    assert list(rows[0]) == levels.column_names
+    assert len(rows) == levels.num_rows
+    assert rows[0]["as_of"] == "2026-06-28T00:00:00Z"
+    assert float(rows[5]["notional_usd"]) == pytest.approx(levels["notional_usd"][5].as_py())
+
+
+def test_plotly_lies_beside_the_pages_once(good_run, pages) -> None:
+    script = shared_path(good_run.published_dir, plotly_name())
+
+    assert script.stat().st_size > 1_000_000
+    page = (pages("90d") / "heatmap.html").read_text()
+    assert len(page) < 3_000_000
+    assert (pages("90d") / f"../../assets/{plotly_name()}").resolve() == script.resolve()
+    assert f'src="../../assets/{plotly_name()}"' in page
+    assert "http://" not in page
+    assert "https://" not in page

@@ -1,0 +1,157 @@
+"""Pictures say what they show, are small and quick, and no label covers another."""
+
+from __future__ import annotations
+
+import io
+import time
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+from PIL import Image
+
+from liq_pipeline.model.levels import TIMEFRAMES
+from liq_pipeline.views.frame import QUANTILE
+from liq_pipeline.views.heatmap_png import draw_heatmap, draw_preview, heatmap_figure
+from liq_pipeline.views.map_png import draw_map, map_figure
+from liq_pipeline.views.style import THEMES, colour_map, short_usd
+
+themes = pytest.mark.parametrize("theme", THEMES.values(), ids=list(THEMES))
+timeframes = pytest.mark.parametrize("timeframe", TIMEFRAMES)
+
+
+def texts(figure) -> list[tuple[str, object]]:
+    """Every text that is drawn, with the box it takes."""
+    canvas = figure.canvas
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    limits = {}
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in axis.get_major_ticks():
+                for label in (tick.label1, tick.label2):
+                    limits[label] = low <= tick.get_loc() <= high
+    found = []
+    for text in figure.findobj(Text):
+        if text.get_visible() and text.get_text().strip() and limits.get(text, True):
+            found.append((text.get_text(), text.get_window_extent(renderer)))
+    return found
+
+
+def collisions(figure) -> list[tuple[str, str]]:
+    found = texts(figure)
+    width, height = figure.bbox.width, figure.bbox.height
+    out = [(name, "the edge") for name, box in found if box.x0 < 0 or box.y0 < 0 or box.x1 > width or box.y1 > height]
+    for number, (name, box) in enumerate(found):
+        out += [(name, other) for other, second in found[number + 1 :] if box.overlaps(second)]
+    return out
+
+
+@themes
+@timeframes
+@pytest.mark.parametrize("hours", [6, 30, 500])
+def test_no_label_covers_another(frames, timeframe, theme, hours) -> None:
+    frame, levels = frames(timeframe, hours, source_label="simulated")
+
+    assert collisions(heatmap_figure(frame, theme)) == []
+    assert collisions(map_figure(levels, theme)) == []
+
+
+@timeframes
+def test_the_heading_names_estimate_symbol_timeframe_age_and_invented_data(frames, timeframe) -> None:
+    for figure in (f(x) for f, x in zip((heatmap_figure, map_figure), frames(timeframe, 30, source_label="simulated"))):
+        said = " ".join(text for text, _ in texts(figure))
+        for wanted in ("BTCUSDT", timeframe, "estimated", "SIMULATED DATA", "data up to 2026-06-28 00:00 UTC",
+                       "30.0 h old", "not a forecast"):  # fmt: skip
+            assert wanted in said
+
+
+def test_real_data_carries_no_label_and_short_history_is_told(frames) -> None:
+    said = " ".join(text for text, _ in texts(heatmap_figure(frames("7d")[0])))
+
+    assert "DATA" not in said
+    assert "of 20 days of history" in said
+
+
+@themes
+@timeframes
+def test_a_picture_takes_a_second_at_most(frames, timeframe, theme) -> None:
+    frame, levels = frames(timeframe)
+    draw_map(levels, theme)  # fonts are loaded once per process
+
+    for draw, what in ((draw_heatmap, frame), (draw_map, levels)):
+        began = time.process_time()
+        data = draw(what, theme)
+        assert time.process_time() - began <= 1.0
+        assert Image.open(io.BytesIO(data)).size == (1600, 900)
+        assert len(data) < 500_000
+
+
+@timeframes
+def test_the_preview_fits_into_the_ui(frames, timeframe) -> None:
+    for limit in (37_000, 3_000):
+        data = draw_preview(frames(timeframe)[0], limit)
+        assert len(data) <= limit or limit == 3_000
+        assert Image.open(io.BytesIO(data)).format == "PNG"
+
+
+def test_one_huge_cell_does_not_blind_the_rest(frames) -> None:
+    frame, _ = frames("7d")
+    before = frame.top
+    frame.usd[0, 0, 0, 0] += 1e15
+    del frame.__dict__["total"], frame.__dict__["top"]
+
+    assert frame.top == pytest.approx(before, rel=0.05)
+    assert f"{100 * QUANTILE:.0f} % quantile" in " ".join(text for text, _ in texts(heatmap_figure(frame)))
+    frame.usd[0, 0, 0, 0] -= 1e15
+
+
+@themes
+def test_the_colour_map_rises_evenly_in_brightness(theme) -> None:
+    rgb = colour_map(theme)(np.linspace(0, 1, 64))[:, :3]
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    y = linear @ [0.2126, 0.7152, 0.0722]
+    lightness = np.where(y > 0.008856, 116 * np.cbrt(y) - 16, 903.3 * y)
+    steps = np.diff(lightness) * (1 if theme.name == "dark" else -1)
+
+    assert (steps > -0.3).all()
+    assert abs(lightness[-1] - lightness[0]) > 80
+
+
+@timeframes
+def test_nothing_is_empty_at_the_left_edge(frames, timeframe) -> None:
+    total = frames(timeframe)[0].total
+
+    assert total[0].sum() > 0.3 * np.median(total.sum(axis=1))
+
+
+def test_cumulative_curves_start_at_the_price_from_zero_and_grow_outwards(frames) -> None:
+    levels = frames("7d")[1]
+    below, long, above, short = levels.cumulative()
+
+    assert below[0] == above[0] == levels.current_price
+    assert long[0] == short[0] == 0
+    assert (np.diff(below) <= 0).all()
+    assert (np.diff(above) >= 0).all()
+    assert (np.diff(long) >= 0).all()
+    assert (np.diff(short) >= 0).all()
+    assert long[-1] == pytest.approx(levels.usd[0].sum())
+    assert short[-1] == pytest.approx(levels.usd[1].sum())
+
+
+def test_amounts_are_short() -> None:
+    assert [short_usd(v) for v in (0, 950, 12_345, 4.56e6, 1.2e9)] == ["0", "950", "12.3 K", "4.56 M", "1.2 B"]
+
+
+def test_an_empty_map_is_drawn_too(frames) -> None:
+    import pyarrow as pa
+
+    from liq_pipeline.views.levels_frame import levels_frame_of
+    from liq_pipeline.warehouse.layout import LEVELS_SCHEMA
+
+    now = datetime(2026, 6, 28, tzinfo=UTC)
+    facts = {"current_price": 100.0, "as_of": now.isoformat()}
+    assert draw_map(levels_frame_of(LEVELS_SCHEMA.empty_table(), facts, "X", "1d", now))
+    assert isinstance(LEVELS_SCHEMA.empty_table(), pa.Table)
