@@ -69,7 +69,7 @@ def main(data: str = "data/demo", symbol: str = "BTCUSDT") -> dict[str, Any]:
         }
         now = newest["as_of"] + timedelta(hours=6)
         milliseconds, (files, _) = timed(
-            lambda timeframe=timeframe: draw_all(folder / "published", symbol, timeframe, now), 3
+            lambda timeframe=timeframe, now=now: draw_all(folder / "published", symbol, timeframe, now), 3
         )
         found[timeframe]["all_views_ms"] = milliseconds
         found[timeframe]["view_bytes"] = {name: len(content) for name, content in files.items()}

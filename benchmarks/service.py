@@ -93,7 +93,8 @@ def load(port: int, path: str, connections: int = CONNECTIONS, seconds: int = SE
         bad = [int(n) for n in re.findall(r"Non-2xx or 3xx responses: (\d+)", text)]
         bad += [int(n) for line in re.findall(r"Socket errors: (.*)", text) for n in re.findall(r"\d+", line)]
         return found | {"errors": float(sum(bad))}
-    code = f"import json; from benchmarks.service import hammer; print(json.dumps(hammer('127.0.0.1', {port}, {path!r}, {connections}, {seconds})))"
+    asked = f"'127.0.0.1', {port}, {path!r}, {connections}, {seconds}"
+    code = f"import json; from benchmarks.service import hammer; print(json.dumps(hammer({asked})))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=seconds + 60, check=True
     )
@@ -148,36 +149,20 @@ def publishing(folder: Path, symbol: str, every: float = 0.05) -> Iterator[list[
         thread.join()
 
 
-PRIOR_SQL = """
-WITH delta AS (
-    SELECT symbol, ts, open_interest - lag(open_interest) OVER (PARTITION BY symbol ORDER BY ts) AS d
-    FROM oi_delta),
-entries AS (
-    SELECT k.ts, k.close, k.close >= k.open AS up, d.d * k.close AS usd
-    FROM klines AS k JOIN delta AS d USING (symbol, ts)
-    WHERE k.symbol = $symbol AND d.d > 0),
-levels AS (
-    SELECT e.*, l.lev, l.w, CASE WHEN up THEN close * (1 - 0.996 / l.lev) ELSE close * (1 + 0.996 / l.lev) END AS price
-    FROM entries AS e, (VALUES (5, .15), (10, .30), (25, .25), (50, .20), (100, .10)) AS l(lev, w)),
-after AS (
-    SELECT ts, min(low) OVER later AS lowest, max(high) OVER later AS highest FROM klines WHERE symbol = $symbol
-    WINDOW later AS (ORDER BY ts ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING))
-SELECT up, lev, floor(price / $bin) * $bin AS bin, sum(usd * w) AS usd
-FROM levels JOIN after USING (ts)
-WHERE levels.ts > (SELECT max(ts) FROM klines WHERE symbol = $symbol) - to_days(90)
-  AND CASE WHEN up THEN coalesce(lowest > price, true) ELSE coalesce(highest < price, true) END
-GROUP BY ALL
-"""
-"""A stand-in for the prior system's query: windows over all rows at query time, over the same warehouse."""
+PRIOR_SQL = Path(__file__).with_name("prior_levels.sql")
 
 
 def prior(database: Path, symbol: str) -> float:
-    """Median milliseconds of the question asked of the tables, as the prior system did."""
+    """Median milliseconds of the prior system's own query for 90 days, on the tables of the same data."""
     with duckdb.connect(str(database), read_only=True) as connection:
+        now = connection.execute("SELECT max(ts) FROM klines WHERE symbol = $symbol", {"symbol": symbol}).fetchone()
+        assert now
+        bound = {"symbol": symbol, "now": now[0], "days": 90, "bin": 50.0}
+        sql = PRIOR_SQL.read_text(encoding="utf-8")
         seconds = []
         for _ in range(6):
             began = time.perf_counter()
-            connection.execute(PRIOR_SQL, {"symbol": symbol, "bin": 50.0}).fetchall()
+            connection.execute(sql, bound).fetchall()
             seconds.append(time.perf_counter() - began)
     return 1000 * median(seconds[1:])
 

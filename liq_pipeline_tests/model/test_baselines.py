@@ -50,7 +50,7 @@ def test_the_rate_goes_by_leverage():
 def test_at_100x_it_lies_62_percent_too_far_out():
     official = 90_000 * (1 - 1 / 100) / (1 - 0.004)
     prior = float(prior_liquidation_price("long", 90_000, 100))
-    assert (90_000 - prior) / (90_000 - official) == pytest.approx(1.619, abs=5e-4)
+    assert (90_000 - prior) / (90_000 - official) == pytest.approx(1.6185, abs=1e-9)
 
 
 @pytest.mark.parametrize(("days", "width"), [(1, 200), (7, 200), (8, 500), (30, 500), (31, 1_500), (90, 1_500)])
@@ -142,3 +142,10 @@ def test_no_candles_are_an_error():
     empty = replace(bars, **{name: getattr(bars, name)[:0] for name in bars.__dataclass_fields__})
     with pytest.raises(ValueError, match="at least one candle"):
         prior_levels(empty, DAY)
+
+
+def test_the_newest_candle_can_cross_a_level_too():
+    bars = candles([90_000, 90_000, 90_000], open=[89_000, 89_000, 90_000], value=[1, 2, 2])
+    bars = replace(bars, low=np.array([89_000, 89_000, 88_000.0]))
+    levels = prior_levels(bars, DAY)
+    assert prior_levels_crossed(bars, levels).tolist() == [False, False, False, True, True]

@@ -42,7 +42,8 @@ def cohorts_of(walked: Walk) -> Cohorts:
         parts.append(
             (
                 bar, of.liquidated_at[bar, tier], np.full(bar.size, side == "long"),
-                np.array(walked.parameters.ladder)[tier], of.liquidation_price[bar, tier], of.contracts_opened[bar, tier],
+                np.array(walked.parameters.ladder)[tier], of.liquidation_price[bar, tier],
+                of.contracts_opened[bar, tier],
             )
         )  # fmt: skip
     columns = [np.concatenate(part) for part in zip(*parts, strict=True)]

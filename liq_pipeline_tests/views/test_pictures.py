@@ -61,7 +61,8 @@ def test_no_label_covers_another(frames, timeframe, theme, hours) -> None:
 
 @timeframes
 def test_the_heading_names_estimate_symbol_timeframe_age_and_invented_data(frames, timeframe) -> None:
-    for figure in (f(x) for f, x in zip((heatmap_figure, map_figure), frames(timeframe, 30, source_label="simulated"))):
+    frame, levels = frames(timeframe, 30, source_label="simulated")
+    for figure in (heatmap_figure(frame), map_figure(levels)):
         said = " ".join(text for text, _ in texts(figure))
         for wanted in ("BTCUSDT", timeframe, "estimated", "SIMULATED DATA", "data up to 2026-06-28 00:00 UTC",
                        "30.0 h old", "not a forecast"):  # fmt: skip
