@@ -22,7 +22,13 @@ GROUPS = {
         "liquidation_levels_30d",
         "liquidation_levels_90d",
     },
-    "published": {"published_levels"},
+    "heatmaps": {
+        "liquidation_heatmap_1d",
+        "liquidation_heatmap_7d",
+        "liquidation_heatmap_30d",
+        "liquidation_heatmap_90d",
+    },
+    "published": {"published_levels", "published_heatmaps", "published_views"},
 }
 ORDER = list(GROUPS)
 LEVEL_CHECKS = {
@@ -31,6 +37,15 @@ LEVEL_CHECKS = {
     "schema_is_as_published": True,
     "long_levels_lie_below_price": True,
     "short_levels_lie_above_price": True,
+}
+HEATMAP_CHECKS = {
+    "keys_are_unique": True,
+    "keys_have_no_nulls": True,
+    "schema_is_as_published": True,
+    "table_has_rows": True,
+    "last_column_is_the_living_cells": True,
+    "last_candle_touches_no_older_cell": True,
+    "columns_stay_within_open_interest": True,
 }
 # Every check, and whether what lies downstream waits for it.
 CHECKS = {
@@ -86,6 +101,10 @@ CHECKS = {
         "shorter_timeframes_are_contained": True,
         "contracts_stay_within_open_interest": True,
     },
+    "liquidation_heatmap_1d": HEATMAP_CHECKS,
+    "liquidation_heatmap_7d": HEATMAP_CHECKS,
+    "liquidation_heatmap_30d": HEATMAP_CHECKS,
+    "liquidation_heatmap_90d": HEATMAP_CHECKS,
 }
 
 

@@ -20,7 +20,7 @@ CLASS_NAMES = {"10x": "≤ 10x", "25x": "11–25x", "50x": "26–50x", "100x": "
 
 MAX_ROWS = 240
 _PAD_OF_RANGE = 0.5
-_PAD_OF_PRICE = 0.04
+_LEAST_PAD, _MOST_PAD = 0.04, 0.12  # of the price
 QUANTILE = 0.99
 
 
@@ -138,7 +138,7 @@ def frame_of(
 def _window(candles: Mapping[str, NDArray[np.float64]], price: float) -> tuple[float, float]:
     low = float(np.nanmin(candles["low"], initial=price))
     high = float(np.nanmax(candles["high"], initial=price))
-    pad = max(_PAD_OF_RANGE * (high - low), _PAD_OF_PRICE * price)
+    pad = float(np.clip(_PAD_OF_RANGE * (high - low), _LEAST_PAD * price, _MOST_PAD * price))
     return max(low - pad, 0.0), high + pad
 
 

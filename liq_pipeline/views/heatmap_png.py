@@ -39,7 +39,7 @@ def heatmap_figure(frame: Frame, theme: Theme = DARK) -> Figure:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     figure = new_figure(theme)
-    axes = figure.add_axes((0.06, 0.085, 0.825, 0.815))
+    axes = figure.add_axes((0.06, 0.085, 0.808, 0.815))
     dress(axes, theme)
     image = _bands(axes, frame, theme)
     _candles(axes, frame, theme)

@@ -119,5 +119,11 @@ def png(figure: Figure) -> bytes:
     import io
 
     sink = io.BytesIO()
-    figure.savefig(sink, format="png", facecolor=figure.get_facecolor(), metadata={"Software": None})
+    figure.savefig(
+        sink,
+        format="png",
+        facecolor=figure.get_facecolor(),
+        metadata={"Software": None},
+        pil_kwargs={"compress_level": 4},
+    )
     return sink.getvalue()
