@@ -27,10 +27,14 @@ def test_a_run_that_was_killed_at_any_moment_is_made_whole_by_the_next(
         )
 
     def kill_after(data: Path, seconds: float) -> bool:
-        """Kill a run so long after it begins to work; before that there is nothing to disturb."""
-        process = start(data)
-        assert process.stdout
-        process.stdout.readline()
+        """Kill a run so long after it begins: to make Dagster's home, or where that is there, to work."""
+        process, home = start(data), data / "dagster_home"
+        if home.exists():
+            assert process.stdout
+            process.stdout.readline()
+        while not home.exists():
+            assert process.poll() is None
+            time.sleep(0.005)
         time.sleep(seconds)
         process.kill()
         process.communicate(timeout=60)

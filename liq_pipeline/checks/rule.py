@@ -123,28 +123,47 @@ def checks_of(name: str, rules: list[Rule], symbols: dg.PartitionsDefinition) ->
         publisher: Publisher,
         clock: Clock,
     ) -> Iterator[dg.AssetCheckResult]:
+        chosen = [
+            rule
+            for rule in rules
+            if dg.AssetCheckKey(dg.AssetKey(rule.asset), rule.name) in context.selected_asset_check_keys
+        ]
+        # "Execute all" on a page of checks launches a run without a partition: then every symbol is looked at.
+        wanted = [context.partition_key] if context.has_partition_key else symbols.get_partition_keys()
+        outcomes: dict[Rule, dict[str, Outcome]] = {rule: {} for rule in chosen}
         with warehouse.get_connection() as connection:
-            subject = Subject(context.partition_key, connection, archive, publisher, clock)
-            results = [
-                _evaluate(rule, subject)
-                for rule in rules
-                if dg.AssetCheckKey(dg.AssetKey(rule.asset), rule.name) in context.selected_asset_check_keys
-            ]
-        yield from results
+            for symbol in wanted:
+                subject = Subject(symbol, connection, archive, publisher, clock)
+                for rule in chosen:
+                    outcomes[rule][symbol] = _evaluate(rule, subject)
+        for rule, by_symbol in outcomes.items():
+            outcome = _together(by_symbol)
+            yield dg.AssetCheckResult(
+                asset_key=rule.asset,
+                check_name=rule.name,
+                passed=outcome.passed,
+                severity=outcome.severity,
+                description=outcome.found,
+                metadata=outcome.facts,
+            )
 
     return evaluate
 
 
-def _evaluate(rule: Rule, subject: Subject) -> dg.AssetCheckResult:
+def _evaluate(rule: Rule, subject: Subject) -> Outcome:
     try:
-        outcome = rule.apply(subject)
+        return rule.apply(subject)
     except Exception as error:  # a rule that cannot tell has not passed; the others still speak
-        outcome = Outcome(False, f"the check itself failed: {type(error).__name__}: {error}")
-    return dg.AssetCheckResult(
-        asset_key=rule.asset,
-        check_name=rule.name,
-        passed=outcome.passed,
-        severity=outcome.severity,
-        description=outcome.found,
-        metadata=outcome.facts,
+        return Outcome(False, f"the check itself failed: {type(error).__name__}: {error}")
+
+
+def _together(by_symbol: dict[str, Outcome]) -> Outcome:
+    """Return one outcome for all symbols: the statement holds if it holds for each."""
+    if len(by_symbol) == 1:
+        return next(iter(by_symbol.values()))
+    failed = [outcome for outcome in by_symbol.values() if not outcome.passed]
+    return Outcome(
+        not failed,
+        "\n".join(f"{symbol}: {outcome.found}" for symbol, outcome in by_symbol.items()),
+        ERROR if not failed or any(outcome.severity is ERROR for outcome in failed) else WARN,
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
+from liq_pipeline.checks.integrity import has_rows
 from liq_pipeline.checks.rule import WARN, Outcome, Rule, Subject, checks_of
 from liq_pipeline.clock import Clock
 from liq_pipeline.resources import ArchiveSource
@@ -27,6 +30,15 @@ RULES = [
 ]
 
 
+def _resources(warehouse: Warehouse, published: Path) -> dict[str, dg.ConfigurableResource]:
+    return {
+        "warehouse": warehouse,
+        "archive": ArchiveSource(location="", listing_url="", raw_dir="", bar_minutes=5),
+        "publisher": Publisher(folder=str(published)),
+        "clock": Clock(),
+    }
+
+
 @pytest.fixture
 def evaluate(warehouse: Warehouse, published):
     """Run the step as Dagster does, for one symbol; return its evaluations by name."""
@@ -42,12 +54,7 @@ def evaluate(warehouse: Warehouse, published):
                 selection=selection,
                 partition_key=symbol,
                 instance=instance,
-                resources={
-                    "warehouse": warehouse,
-                    "archive": ArchiveSource(location="", listing_url="", raw_dir="", bar_minutes=5),
-                    "publisher": Publisher(folder=str(published)),
-                    "clock": Clock(),
-                },
+                resources=_resources(warehouse, published),
             )
         return {found.check_name: found for found in result.get_asset_check_evaluations()}
 
@@ -78,6 +85,32 @@ def test_one_check_of_a_step_can_run_alone(evaluate) -> None:
     chosen = asset | dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("klines"), "odd"))
 
     assert set(evaluate("BTCUSDT", chosen)) == {"odd"}
+
+
+def test_a_run_without_a_partition_looks_at_every_symbol(warehouse: Warehouse, published) -> None:
+    """ "Execute all" on the page of an asset's checks launches such a run."""
+    by_symbol = [
+        Rule("klines", "has_rows", has_rows("klines"), "BTCUSDT has rows, ETHUSDT has none."),
+        Rule("klines", "odd", lambda subject: Outcome(subject.symbol == "BTCUSDT", "odd", WARN), "Warns of ETHUSDT."),
+        Rule("klines", "good", lambda subject: Outcome(True, f"{subject.symbol} is good"), "Holds."),
+    ]
+    asset = dg.AssetSpec("klines", partitions_def=SYMBOLS)
+    definitions = dg.Definitions(
+        assets=[asset],
+        asset_checks=[checks_of("step", by_symbol, SYMBOLS)],
+        resources=_resources(warehouse, published),
+        jobs=[dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks())],
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = definitions.resolve_job_def("checks").execute_in_process(instance=instance)
+    found = {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
+
+    assert not found["has_rows"].passed
+    assert found["has_rows"].severity is dg.AssetCheckSeverity.ERROR
+    assert found["has_rows"].description == "BTCUSDT: 2880 rows\nETHUSDT: 0 rows"
+    assert not found["odd"].passed
+    assert found["odd"].severity is WARN
+    assert found["good"].passed
 
 
 def test_results_are_kept_per_symbol() -> None:
