@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from liq_pipeline.model.alignment import MarketData, Steps, adverse_moves, step_range
+from liq_pipeline.model.alignment import MarketData, Steps, adverse_moves
 from liq_pipeline.model.margin import Side
 from liq_pipeline.model.scoring import Figure, Resampler, Score, out_of_sample, score
 from liq_pipeline.model.walk import SIDES
@@ -85,38 +85,38 @@ def move_features(adverse: Floats) -> Floats:
 def path_features(data: MarketData, steps: Steps) -> tuple[Floats, Floats]:
     """Return what price and VWAP alone know, per side (longs, shorts).
 
-    The adverse and the favourable move; how far the extreme lies beyond the extremes and the VWAPs of the last 1, 4, 24
-    and 72 hours before the step; the mean range of a bar in the day before.
+    The adverse and the favourable move of the step; the mean range of a bar in the day before; and, bar by bar and
+    summed over the step as the model's exposure is: the adverse move, and how far the extreme lies beyond the extremes
+    and the VWAPs of the last 1, 4, 24 and 72 hours before the bar.
     """
     bars = data.walk_input
-    before, low, high = step_range(data, steps)
     adverse = adverse_moves(data, steps)
-    at = steps.first - 1
     spread = pd.Series(np.log(bars.high / bars.low))
     day = max(1, int(np.timedelta64(1, "D") / data.width))
-    quiet = np.log(spread.rolling(day, min_periods=1).mean().to_numpy()[at] + BASIS_POINT)
+    quiet = np.log(spread.rolling(day, min_periods=1).mean().to_numpy()[steps.first - 1] + BASIS_POINT)
+    before = _before(bars.close)
     weight = bars.volume + 1e-12
-    columns: list[list[Floats]] = [[], []]
+    columns: list[list[Floats]] = [[before - bars.low], [bars.high - before]]
     for window in WINDOWS:
         count = max(1, int(window / data.width))
         turnover = pd.Series(bars.entry_price * weight).rolling(count, min_periods=1).sum().to_numpy()
-        vwap = (turnover / pd.Series(weight).rolling(count, min_periods=1).sum().to_numpy())[at]
-        lowest = pd.Series(bars.low).rolling(count, min_periods=1).min().to_numpy()[at]
-        highest = pd.Series(bars.high).rolling(count, min_periods=1).max().to_numpy()[at]
-        for side, beyond in enumerate(((lowest - low, vwap - low), (high - highest, high - vwap))):
-            columns[side] += [np.log1p(np.maximum(gap / before, 0.0) / BASIS_POINT) for gap in beyond]
-    result = [
-        np.column_stack(
-            [
-                move_features(adverse[:, side]),
-                np.log1p(adverse[:, 1 - side] / BASIS_POINT),
-                quiet,
-                *columns[side],
-            ]
-        )
-        for side in range(2)
-    ]
+        vwap = _before(turnover / pd.Series(weight).rolling(count, min_periods=1).sum().to_numpy())
+        lowest = _before(pd.Series(bars.low).rolling(count, min_periods=1).min().to_numpy())
+        highest = _before(pd.Series(bars.high).rolling(count, min_periods=1).max().to_numpy())
+        columns[0] += [lowest - bars.low, vwap - bars.low]
+        columns[1] += [bars.high - highest, bars.high - vwap]
+    result = []
+    for side in range(2):
+        gaps = steps.summed(np.maximum(np.column_stack(columns[side]) / before[:, None], 0.0))
+        favourable = np.log1p(adverse[:, 1 - side] / BASIS_POINT)
+        logs = np.log1p(gaps / BASIS_POINT)
+        result.append(np.column_stack([move_features(adverse[:, side]), favourable, quiet, logs, logs[:, 0] ** 2]))
     return result[0], result[1]
+
+
+def _before(values: Floats) -> Floats:
+    """Return each bar's value of the bar before it."""
+    return np.concatenate([values[:1], values[:-1]])
 
 
 def score_flows(
