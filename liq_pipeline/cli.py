@@ -111,6 +111,39 @@ def status(
     raise typer.Exit(STALE if any(entry["is_stale"] for entry in found.values()) else OK)
 
 
+@app.command()
+def validate(
+    klines: Annotated[Path, typer.Option("--klines", help="Bars: CSV, Parquet, or a folder of archive files.")],
+    open_interest: Annotated[Path, typer.Option("--open-interest", help="Open interest, contracts or USD.")],
+    liquidations: Annotated[Path, typer.Option("--liquidations", help="Reported: ts, long_usd, short_usd.")],
+    bar: Annotated[str, typer.Option("--bar", help="Width of a bar, such as 5m.")] = "5m",
+    symbol: Annotated[str, typer.Option("--symbol", help="Whose margin brackets.")] = "BTCUSDT",
+    as_json: Annotated[bool, typer.Option("--json", help="Print every figure with its interval.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the report: Markdown, HTML, plots.")] = None,
+    kline_stamp: Annotated[
+        str, typer.Option(help="What kline stamps name: start, end, or auto: open_time is a start, ts an end.")
+    ] = "auto",
+    truth_stamp: Annotated[
+        str, typer.Option(help="What truth stamps name: start, end, or auto: ask the data.")
+    ] = "auto",
+    open_interest_stamp: Annotated[str, typer.Option(help="The same for open interest; end is its instant.")] = "auto",
+    gamma: Annotated[float | None, typer.Option(help="Churn (default: by how often open interest is known).")] = None,
+) -> None:
+    """Score the map against reported liquidations, beside every baseline."""
+    from liq_pipeline.validation.command import run_validation
+
+    found = run_validation(
+        klines, open_interest, liquidations, bar, symbol, kline_stamp=kline_stamp,
+        truth_stamp=truth_stamp, open_interest_stamp=open_interest_stamp, gamma=gamma, out=out,
+    )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=2))
+    else:
+        from liq_pipeline.console import print_validation
+
+        print_validation(_console(), found, out)
+
+
 def _run(settings: Settings) -> int:
     from liq_pipeline.console import print_levels, print_result, print_where, reporter
     from liq_pipeline.refresh import refresh

@@ -66,7 +66,7 @@ def shuffled_open_interest(data: MarketData, seed: int = _SHUFFLE_SEED) -> Marke
 
 
 def band_exposure(data: MarketData) -> Exposure:
-    """Return bands at `1/L` from the last close, the same every day: a step function of the move, no positions at all."""
+    """Return bands at `1/L` from the last close, the same every day: a step function of the move, no positions."""
     bars = data.walk_input
     ladder = np.array(WalkParameters().ladder)
     classes = leverage_class(ladder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ Floats = NDArray[np.float64]
 Instants = NDArray[np.datetime64]
 Indices = NDArray[np.int64]
 
+EPOCH = np.datetime64(0, "us")
 MINUTE = np.timedelta64(60_000_000, "us")
 SPARSE = 0.5  # stamps of which fewer than this share follow each other at the usual step are events
 
@@ -109,7 +111,7 @@ def spread_open_interest(
     interest = np.full(ts.size, np.nan)
     at = np.flatnonzero(known)
     interest[at] = snapshots[newest[at]]
-    for before, after in zip(at[:-1], at[1:], strict=True):
+    for before, after in pairwise(at):
         if after - before > 1:
             share = np.cumsum(volume[before + 1 : after + 1])
             share = share / share[-1] if share[-1] > 0 else np.arange(1, after - before + 1) / (after - before)
@@ -125,8 +127,7 @@ def coarsen(data: MarketData, width: np.timedelta64) -> MarketData:
     if ratio == 1:
         return data
     bars = data.walk_input
-    epoch = np.datetime64(0, "us")
-    group = -((epoch - bars.ts.astype("datetime64[us]")) // width)  # index of the closing instant, rounded up
+    group = _turn(bars.ts, width)
     starts = np.flatnonzero(np.diff(group, prepend=group[0] - 1))
     counts = np.diff(np.append(starts, group.size))
     starts = starts[counts == ratio]
@@ -151,13 +152,15 @@ def coarsen(data: MarketData, width: np.timedelta64) -> MarketData:
 
 def truth_from_events(at: Instants, long_usd: Floats, short_usd: Floats, step: np.timedelta64) -> Truth:
     """Return single liquidations summed into steps; steps without any are zero, from the first event to the last."""
-    epoch = np.datetime64(0, "us")
-    index = -((epoch - at.astype("datetime64[us]")) // step)
+    index = _turn(at, step)
     first, count = int(index.min()), int(index.max() - index.min()) + 1
     long_sum = np.bincount(index - first, long_usd, count)
     short_sum = np.bincount(index - first, short_usd, count)
-    end = epoch + (np.arange(count) + first) * step
-    return Truth(end[1:-1], long_sum[1:-1], short_sum[1:-1], step)  # the outer two may be parts
+    end = EPOCH + (np.arange(count) + first) * step
+    inner = slice(1, count - 1)
+    return Truth(
+        end[inner], long_sum[inner].astype(float), short_sum[inner].astype(float), step
+    )  # the outer two may be parts
 
 
 def match_steps(data: MarketData, truth: Truth) -> Steps:
@@ -185,15 +188,20 @@ def _widened(truth: Truth, width: np.timedelta64) -> Truth:
     ratio = int(step / truth.step)
     if ratio == 1:
         return truth
-    epoch = np.datetime64(0, "us")
-    group = -((epoch - truth.end.astype("datetime64[us]")) // step)
+    group = _turn(truth.end, step)
     starts = np.flatnonzero(np.diff(group, prepend=group[0] - 1))
     counts = np.diff(np.append(starts, group.size))
     starts = starts[counts == ratio]
     rows = starts[:, None] + np.arange(ratio)
     return Truth(
-        epoch + group[starts] * step, truth.long_usd[rows].sum(axis=1), truth.short_usd[rows].sum(axis=1), step
+        EPOCH + group[starts] * step, truth.long_usd[rows].sum(axis=1), truth.short_usd[rows].sum(axis=1), step
     )
+
+
+def _turn(instants: Instants, width: np.timedelta64) -> Indices:
+    """Return the number of the step that holds each instant; a step ends at a multiple of the width, included."""
+    since = (instants.astype("datetime64[us]") - EPOCH).astype(np.int64)
+    return np.asarray(-(-since // int(width / np.timedelta64(1, "us"))), dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -239,6 +247,6 @@ def step_range(data: MarketData, steps: Steps) -> tuple[Floats, Floats, Floats]:
 
 
 def adverse_moves(data: MarketData, steps: Steps) -> Floats:
-    """Return the distance from the close before to the low (longs) and to the high (shorts), shape (steps, 2), shares."""
+    """Return the distance from the close before to the low (longs) and the high (shorts), shares, shape (steps, 2)."""
     before, low, high = step_range(data, steps)
     return np.maximum(np.column_stack([1 - low / before, high / before - 1]), 0.0)

@@ -7,6 +7,7 @@ and the drift is part of the answer. Maps do not use it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def scale_drift(days: Floats, mapped_usd: Floats, reported_usd: Floats) -> Scale
     """
     edges = np.linspace(days[0], days[-1] + 1e-9, _PARTS + 1)
     parts, misses = [], []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         now, past = (days >= low) & (days < high), days < low
         enough = past.any() and low - days[0] >= _SHORTEST_PAST_DAYS
         rate = fit_rate(mapped_usd[now], reported_usd[now])

@@ -8,6 +8,7 @@ that follow each other are not independent.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ def fold_tests(days: Floats, folds: int = FOLDS, purge_days: float = PURGE_DAYS)
     """
     edges = np.linspace(0, days.size, folds + 1).astype(int)
     result = []
-    for first, end in zip(edges[:-1], edges[1:], strict=True):
+    for first, end in pairwise(edges):
         if end > first:
             train = (days < days[first] - purge_days) | (days > days[end - 1] + purge_days)
             result.append((slice(int(first), int(end)), train))
@@ -65,7 +66,7 @@ def out_of_sample(features: Floats, target: Floats, days: Floats) -> tuple[Float
     """
     predicted, mean = np.empty(target.size), np.empty(target.size)
     for test, train in fold_tests(days):
-        if train.sum() < 10 * (features.shape[1] + 1):
+        if train.sum() < 4 * (features.shape[1] + 1):
             raise ValueError(f"{int(train.sum())} rows are left to train on beside the purge: too few")
         known, goal = features[train], target[train]
         centre, spread = known.mean(axis=0), known.std(axis=0)
@@ -111,9 +112,7 @@ class Resampler:
         seed: of the draws.
     """
 
-    def __init__(
-        self, days: Floats, block_days: float = BLOCK_DAYS, draws: int = DRAWS, seed: int = 20260301
-    ) -> None:
+    def __init__(self, days: Floats, block_days: float = BLOCK_DAYS, draws: int = DRAWS, seed: int = 20260301) -> None:
         self.unit = np.floor((days - days[0]) * _UNITS_PER_DAY).astype(int)
         units = int(self.unit[-1]) + 1
         length = int(max(1, min(block_days * _UNITS_PER_DAY, units // 4)))

@@ -114,6 +114,15 @@ def path_features(data: MarketData, steps: Steps) -> tuple[Floats, Floats]:
     return result[0], result[1]
 
 
+def _moves_by_bar(data: MarketData, steps: Steps) -> list[Floats]:
+    """Return the move's features from the sum of the adverse moves of the step's bars: they see what the model sees."""
+    bars = data.walk_input
+    before = _before(bars.close)
+    both = np.column_stack([1 - bars.low / before, bars.high / before - 1])
+    total = steps.summed(np.maximum(both, 0.0))
+    return [move_features(total[:, side]) for side in range(2)]
+
+
 def _before(values: Floats) -> Floats:
     """Return each bar's value of the bar before it."""
     return np.concatenate([values[:1], values[:-1]])
@@ -159,7 +168,7 @@ def score_flows(
 
     move, path = judged(moves), judged(list(paths))
     rows: dict[str, FlowRow] = {}
-    alone: dict[str, Score] = {"adverse move": move}
+    alone: dict[str, Score] = {"adverse move": move, "moves bar by bar": judged(_moves_by_bar(data, steps))}
     for name, exposure in exposures.items():
         own = [model_features(steps.summed(exposure[side]), unit) for side in SIDES]
         alone[name] = judged(own)

@@ -1,6 +1,6 @@
 """Levels: of the prices that were reached, did more get liquidated where the map had more?
 
-For each origin (every four hours) the map is laid out by distance from the price: bins of 0.1 % up to 5 % on both sides.
+For each origin (every four hours) the map is laid out by distance from the price: bins of 0.1 % up to 5 %, per side.
 Over the horizon, each step that sets a new extreme spreads its reported USD over what it newly reached. A bin's
 outcome is what it got. Near bins are reached more often and far ones in bigger moves, so a map must be compared with
 **another day's map moved to today's price**, at equal distances: what is left is knowledge about this day.
@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 BIN = 0.001
 BINS = 50
+WARM_UP = np.timedelta64(2, "D")
 EVERY = np.timedelta64(4, "h")
 FEWEST_REACHED = 8
 OTHER_DAYS = 12
@@ -118,7 +119,7 @@ def outcomes(
 
 
 def score_levels(
-    walked: Walk, data: MarketData, steps: Steps, hours: int, warm_up: np.timedelta64 = np.timedelta64(2, "D")
+    walked: Walk, data: MarketData, steps: Steps, hours: int, warm_up: np.timedelta64 = WARM_UP
 ) -> LevelScores | None:
     """Score the map against the reported liquidations of the next hours; None where there are too few origins."""
     origins = origins_of(data, steps, warm_up)

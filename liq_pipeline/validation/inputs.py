@@ -11,10 +11,8 @@ Formats (columns may be more; stamps without a time zone are UTC; numbers are se
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -22,27 +20,15 @@ import pandas as pd
 from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.exchange.formats import read_klines, read_open_interest
 from liq_pipeline.exchange.keys import METRICS
-from liq_pipeline.model.alignment import (
-    SPARSE,
-    MarketData,
-    Truth,
-    coarsen,
-    spread_open_interest,
-    truth_from_events,
-    usual_step,
-    which_end,
-)
+from liq_pipeline.model.alignment import Instants, MarketData, Truth, coarsen, spread_open_interest, usual_step
 from liq_pipeline.model.walk import WalkInput
-
-Stamp = Literal["auto", "start", "end"]
+from liq_pipeline.validation.files import OPENING, instants_of, positive_series, read_frame
+from liq_pipeline.validation.truth import Stamp, names_opening, truth_of, truth_rows
 
 ASSUMED_DAILY_TURNOVER = 1.5
 """Volume of a day in multiples of open interest, where bars come without volume."""
 COARSE_OPEN_INTEREST = np.timedelta64(30, "m")
 
-_OPENING = ("open_time", "opentime", "start", "start_time", "timestamp", "time", "date", "datetime")
-_CLOSING = ("ts", "close_time", "closetime", "end", "end_time")
-_STAMPS = (*_CLOSING, *_OPENING)
 _VALUE_PAIR = ("open_interest_value_open", "open_interest_value_close")
 _ALIASES = {
     "open_interest": ("open_interest", "sum_open_interest", "sumopeninterest"),
@@ -80,6 +66,7 @@ def read_inputs(
     *,
     bar_minutes: int,
     symbol: str,
+    kline_stamp: Stamp = "auto",
     truth_stamp: Stamp = "auto",
     open_interest_stamp: Stamp = "auto",
 ) -> Inputs:
@@ -89,6 +76,8 @@ def read_inputs(
         klines, open_interest, liquidations: files (or, for the first two, folders of the exchange's daily zips).
         bar_minutes: width of a bar; finer klines are merged.
         symbol: whose files a folder holds.
+        kline_stamp: which end of its bar a kline stamp names; 'auto' goes by the column's name, and asks the data
+            whether the name is wrong.
         truth_stamp: which end of its step a truth stamp names; 'auto' asks the data.
         open_interest_stamp: which end of its step a snapshot names; 'end' is the instant of the snapshot.
 
@@ -96,10 +85,19 @@ def read_inputs(
         LiqError: a file that cannot be read, or files that have no time in common.
     """
     notes: list[str] = []
-    bars, width = _bars(klines, bar_minutes, symbol, notes)
     wanted = np.timedelta64(bar_minutes, "m")
-    data, step = _with_open_interest(bars, width, wanted, open_interest, symbol, open_interest_stamp, notes)
-    found = Inputs(data, _read_truth(liquidations, data, truth_stamp, notes), step, notes)
+
+    def joined(stamp: Stamp) -> tuple[MarketData, np.timedelta64]:
+        notes.clear()
+        bars, width = _bars(klines, bar_minutes, symbol, stamp, notes)
+        return _with_open_interest(bars, width, wanted, open_interest, symbol, open_interest_stamp, notes)
+
+    data, step = joined(kline_stamp)
+    table = truth_rows(liquidations)
+    if kline_stamp == "auto" and names_opening(data, table):
+        data, step = joined("start")
+        notes.append("the klines' stamps fit the liquidations only as the START of a bar: read so, against their name")
+    found = Inputs(data, truth_of(table, data, truth_stamp, notes), step, notes)
     ts = data.walk_input.ts
     found.facts = {
         "bars": int(ts.size),
@@ -114,58 +112,20 @@ def read_inputs(
     return found
 
 
-def read_frame(path: Path) -> pd.DataFrame:
-    """Read a CSV (also packed) or a Parquet file; column names in lower case.
-
-    Raises:
-        LiqError: no such file, or not one of the two formats.
-    """
-    if not path.exists():
-        raise LiqError(f"{path} does not exist", remedy="name a CSV or Parquet file")
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            frame = pd.read_parquet(path)
-            if not isinstance(frame.index, pd.RangeIndex):
-                frame = frame.reset_index()
-        else:
-            frame = pd.read_csv(path)
-    except (ValueError, OSError) as error:
-        raise LiqError(f"{path} cannot be read: {error}", expected="a CSV or Parquet file") from error
-    return frame.rename(columns=lambda name: str(name).strip().lower())
-
-
-def _instants(frame: pd.DataFrame, path: Path) -> tuple[pd.Series, str]:
-    """Return the stamps (UTC) and the name of their column."""
-    name = next((name for name in _STAMPS if name in frame), None)
-    if name is None:
-        raise LiqError(
-            f"{path} has no column of stamps, only {', '.join(map(str, frame.columns))}",
-            expected=f"one of {', '.join(_STAMPS)}",
-        )
-    column = frame[name]
-    if pd.api.types.is_numeric_dtype(column):
-        size = float(column.abs().median())
-        unit = "s" if size < 1e11 else "ms" if size < 1e14 else "us" if size < 1e17 else "ns"
-        stamps = pd.to_datetime(column, unit=unit, utc=True, errors="coerce")
-    else:
-        stamps = pd.to_datetime(column, utc=True, errors="coerce", format=None if _is_time(column) else "ISO8601")
-    return stamps.dt.tz_localize(None).astype("datetime64[us]"), name
-
-
-def _is_time(column: pd.Series) -> bool:
-    return pd.api.types.is_datetime64_any_dtype(column)
-
-
-def _bars(path: Path, bar_minutes: int, symbol: str, notes: list[str]) -> tuple[pd.DataFrame, np.timedelta64]:
+def _bars(
+    path: Path, bar_minutes: int, symbol: str, stamp: Stamp, notes: list[str]
+) -> tuple[pd.DataFrame, np.timedelta64]:
     if path.is_dir():
         files = sorted(path.rglob(f"{symbol}-{bar_minutes}m-*.zip"))
         if not files:
             raise LiqError(f"{path} holds no {symbol} klines of {bar_minutes} minutes")
         frame = read_klines(files, symbol, f"{bar_minutes}m").table.to_pandas()
-        notes.append(f"{len(files)} kline files of the archive; open_time + {bar_minutes} minutes is the closing instant")
+        notes.append(
+            f"{len(files)} kline files of the archive; open_time + {bar_minutes} minutes is the closing instant"
+        )
     else:
         frame = read_frame(path)
-    stamps, name = _instants(frame, path)
+    stamps, name = instants_of(frame, path)
     lacking = [column for column in ("open", "high", "low", "close") if column not in frame]
     if lacking and lacking != ["open"]:
         raise LiqError(f"{path} lacks the columns {', '.join(lacking)}", expected="ts, open, high, low, close, volume")
@@ -184,15 +144,20 @@ def _bars(path: Path, bar_minutes: int, symbol: str, notes: list[str]) -> tuple[
     if len(frame) < 2:
         raise NoData(f"{path} has {len(frame)} usable bars", expected="at least some days of bars")
     width, _ = usual_step(frame["ts"].to_numpy())
-    if name in _OPENING:
+    is_opening = stamp == "start" or (stamp == "auto" and name in OPENING)
+    if is_opening:
         frame["ts"] = frame["ts"] + width
     elif name in ("close_time", "closetime"):
         frame["ts"] = frame["ts"].dt.ceil("min")  # the exchange's close_time is a millisecond before the instant
-    off_grid = (frame["ts"].to_numpy().astype("datetime64[us]") - np.datetime64(0, "us")) % width != np.timedelta64(0, "us")
+    off_grid = (frame["ts"].to_numpy().astype("datetime64[us]") - np.datetime64(0, "us")) % width != np.timedelta64(
+        0, "us"
+    )
     if off_grid.any():
-        notes.append(f"{int(off_grid.sum())} bars off the grid of {width / np.timedelta64(1, 'm'):g} minutes were left out")
+        notes.append(
+            f"{int(off_grid.sum())} bars off the grid of {width / np.timedelta64(1, 'm'):g} minutes were left out"
+        )
         frame = frame[~off_grid]
-    notes.append(f"kline stamps: column {name!r}, the {'start' if name in _OPENING else 'closing instant'} of a bar")
+    notes.append(f"kline stamps: column {name!r}, the {'start' if is_opening else 'closing instant'} of a bar")
     return frame, width
 
 
@@ -219,7 +184,9 @@ def _with_open_interest(
     fine = MarketData(bars, frame["open"].to_numpy(float), np.zeros(len(frame), dtype=bool), width)
     instants, contracts, step = _snapshots(path, symbol, fine, stamp, notes)
     if width > wanted or wanted % width:
-        notes.append(f"klines are {width / np.timedelta64(1, 'm'):g} minutes wide and cannot be cut to {wanted}: used as is")
+        notes.append(
+            f"klines are {width / np.timedelta64(1, 'm'):g} minutes wide and cannot be cut to {wanted}: used as is"
+        )
         return _joined(fine, instants, contracts, notes), step
     return _joined(coarsen(fine, wanted), instants, contracts, notes), step
 
@@ -254,24 +221,24 @@ def _snapshots(
         frame = read_open_interest(files, symbol).table.to_pandas()[["ts", "open_interest"]]
     else:
         frame = read_frame(path)
-    stamps, _ = _instants(frame, path)
+    stamps, _ = instants_of(frame, path)
     names = {kind: next((n for n in found if n in frame), None) for kind, found in _ALIASES.items()}
     bars = data.walk_input
     if names["open_interest"]:
-        series = _series(stamps, frame[names["open_interest"]])
+        series = positive_series(stamps, frame[names["open_interest"]])
         step, _ = usual_step(series.index.to_numpy())
         if stamp == "start":
             series.index = series.index + step
         notes.append(f"open interest in contracts, stamped with the {'start' if stamp == 'start' else 'instant'}")
         return series.index.to_numpy().astype("datetime64[us]"), series.to_numpy(), step
     if all(name in frame for name in _VALUE_PAIR):
-        opening, closing = (_series(stamps, frame[name]) for name in _VALUE_PAIR)
+        opening, closing = (positive_series(stamps, frame[name]) for name in _VALUE_PAIR)
         step, _ = usual_step(opening.index.to_numpy())
         closing.index = closing.index + step
         series = opening.combine_first(closing)
         stamp = "end"
     elif names["open_interest_value"]:
-        series = _series(stamps, frame[names["open_interest_value"]])
+        series = positive_series(stamps, frame[names["open_interest_value"]])
         step, _ = usual_step(series.index.to_numpy())
     else:
         raise LiqError(
@@ -282,7 +249,7 @@ def _snapshots(
     readings = {"end": np.timedelta64(0, "us"), "start": step}
     contracts = {}
     for reading, shift in readings.items():
-        at = series.index.to_numpy().astype("datetime64[us]") + shift
+        at: Instants = np.add(series.index.to_numpy().astype("datetime64[us]"), shift)
         newest = np.searchsorted(bars.ts, at, side="right") - 1
         usable = (newest >= 0) & (at - bars.ts[np.maximum(newest, 0)] < data.width)
         contracts[reading] = (at[usable], series.to_numpy()[usable] / bars.close[newest[usable]])
@@ -293,68 +260,10 @@ def _snapshots(
     if stamp == "auto":
         stamp = "start" if unrest["start"] < 0.9 * unrest["end"] else "end"
     notes.append(
-        f"open interest in USD, stamped with the {'start of its step' if stamp == 'start' else 'instant'} (value / price "
-        f"moves {1e4 * unrest['end']:.1f} bp a step read so, {1e4 * unrest['start']:.1f} bp if stamped with the start)"
+        f"open interest in USD, stamped with the {'start of its step' if stamp == 'start' else 'instant'} (value / "
+        f"price moves {1e4 * unrest['end']:.1f} bp a step read as instants, {1e4 * unrest['start']:.1f} bp as starts)"
     )
     at, values = contracts[stamp]
     if not at.size:
         raise NoData(f"{path} has no time in common with the klines")
     return at, values, step
-
-
-def _series(stamps: pd.Series, values: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
-    series = pd.Series(numbers, index=pd.DatetimeIndex(stamps))
-    series = series[np.isfinite(series.to_numpy()) & (series.to_numpy() > 0) & series.index.notna()]
-    series = series[~series.index.duplicated(keep="last")].sort_index()
-    if len(series) < 3:
-        raise NoData(f"{len(series)} usable values of open interest", expected="positive numbers with stamps")
-    return series
-
-
-def _read_truth(path: Path, data: MarketData, stamp: Stamp, notes: list[str]) -> Truth:
-    frame = read_frame(path)
-    stamps, name = _instants(frame, path)
-    if not {"long_usd", "short_usd"} <= set(frame):
-        raise LiqError(f"{path} lacks long_usd or short_usd", expected="ts, long_usd, short_usd")
-    frame = frame[["long_usd", "short_usd"]].apply(pd.to_numeric, errors="coerce").assign(ts=stamps)
-    frame = frame[frame["ts"].notna()].sort_values("ts", kind="stable")
-    if len(frame) < 3:
-        raise NoData(f"{path} has {len(frame)} usable rows")
-    at = frame["ts"].to_numpy().astype("datetime64[us]")
-    step, share = usual_step(at)
-    if share < SPARSE or step <= np.timedelta64(0, "us"):
-        usd = frame.fillna(0.0)
-        notes.append(f"truth: {len(frame)} single events, summed per bar; a bar without events counts as zero")
-        return truth_from_events(at, usd["long_usd"].to_numpy(), usd["short_usd"].to_numpy(), data.width)
-    frame = frame.drop_duplicates("ts", keep="last")
-    at = frame["ts"].to_numpy().astype("datetime64[us]")
-    truth = Truth(at, frame["long_usd"].to_numpy(float), frame["short_usd"].to_numpy(float), step)
-    if name in ("close_time", "end", "end_time"):
-        stamp = "end" if stamp == "auto" else stamp
-    elif name in ("open_time", "start", "start_time"):
-        stamp = "start" if stamp == "auto" else stamp
-    verdict = which_end(data, truth)
-    if stamp == "auto":
-        stamp = "start" if verdict.names_start else "end"
-    notes.append(
-        f"truth stamps name the {stamp} of their {step / np.timedelta64(1, 'm'):g} minutes (rank correlation of adverse "
-        f"move and liquidations: {verdict.fit_of_start:.3f} read as start, {verdict.fit_of_end:.3f} as end)"
-        + ("" if verdict.is_clear else "; THE DATA DO NOT TELL CLEARLY")
-    )
-    return Truth(at + step if stamp == "start" else at, truth.long_usd, truth.short_usd, step)
-
-
-def bar_width(text: str) -> int:
-    """Return the minutes of a width such as '5m' or '1h'.
-
-    Raises:
-        LiqError: not a width.
-    """
-    found = re.fullmatch(r"(\d+)(m|h)", text.strip().lower())
-    if not found or not int(found[1]):
-        raise LiqError(f"{text!r} is not the width of a bar", expected="for example 5m, 15m or 1h")
-    return int(found[1]) * (60 if found[2] == "h" else 1)
-
-
-__all__ = ["Inputs", "Stamp", "bar_width", "coarsen", "read_frame", "read_inputs"]
