@@ -9,6 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 
+def __dir__() -> list[str]:
+    return [*globals(), "defs"]  # Dagster looks for definitions among the members
+
+
 def __getattr__(name: str) -> Any:
     # `-m liq_pipeline` looks for `defs` here. Lazy: `liq --help` and readers of one module need not load Dagster.
     if name == "defs":

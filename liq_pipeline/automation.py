@@ -16,12 +16,11 @@ SCHEDULE = "30 9 * * *"  # the exchange publishes yesterday's files at about 08:
 RAN_RECENTLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=48), warn_window=timedelta(hours=30))
 
 
-def refresh_job(symbols: dg.PartitionsDefinition) -> Any:
+def refresh_job() -> Any:
     """Return the job that runs the whole chain with every check, for one symbol."""
     return dg.define_asset_job(
         JOB_NAME,
         selection=dg.AssetSelection.all(),
-        partitions_def=symbols,
         description="The whole chain for one symbol: files, tables, positions, levels, checks, published files.",
     )
 

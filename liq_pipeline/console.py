@@ -134,10 +134,10 @@ def print_result(console: Console, result: SymbolResult) -> None:
         colour = "red" if finding.severity == "ERROR" else "yellow"
         console.print(f"  [{colour}]{finding.severity:5}[/{colour}] {finding.asset}: {finding.check}")
         for line in finding.text.splitlines():
-            console.print(f"        {line}", markup=False)
+            console.print(f"        {line}", markup=False, soft_wrap=True)
     for error in result.errors:
         console.print("  [red]ERROR[/red] ", end="")
-        console.print(error, markup=False)
+        console.print(error, markup=False, soft_wrap=True)
 
 
 def print_levels(console: Console, symbol: str, manifests: dict[str, dict[str, Any]]) -> None:

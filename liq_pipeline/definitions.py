@@ -36,7 +36,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
             *published_assets(symbols),
         ],
         asset_checks=all_checks(symbols),
-        jobs=[refresh_job(symbols)],
+        jobs=[refresh_job()],
         schedules=[daily_refresh(symbols)],
         sensors=[late_and_rewritten_files(symbols)],
         resources={

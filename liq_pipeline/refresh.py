@@ -14,6 +14,7 @@ from filelock import FileLock
 from liq_pipeline.assets.archive import NO_FILE_WAS_LOST
 from liq_pipeline.automation import JOB_NAME
 from liq_pipeline.definitions import build_definitions
+from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable
 from liq_pipeline.exchange.archive import METRICS, open_archive
 from liq_pipeline.resources import Reporter
 from liq_pipeline.settings import Settings
@@ -52,7 +53,9 @@ class SymbolResult:
     @property
     def lost_data(self) -> bool:
         """Whether the symbol could not be published, or a part of its data was lost."""
-        return not self.published or any(finding.check == NO_FILE_WAS_LOST for finding in self.findings)
+        return not self.published or any(
+            finding.check == NO_FILE_WAS_LOST and finding.severity == "ERROR" for finding in self.findings
+        )
 
     @property
     def has_error_findings(self) -> bool:
@@ -64,7 +67,7 @@ class SymbolResult:
 def dagster_instance(home: Path) -> Iterator[dg.DagsterInstance]:
     """Open Dagster's history in `home`; made on first use.
 
-    Two processes that make it at once would fail on each other's tables (dagster.md A3): they take turns.
+    Two processes that make it at once would fail on each other's tables: they take turns.
     """
     home = home.absolute()
     home.mkdir(parents=True, exist_ok=True)
@@ -83,7 +86,7 @@ def refresh(settings: Settings, reporter: Reporter | None = None) -> Iterator[Sy
     Raises:
         ArchiveForbidden, ArchiveUnreachable: the archive does not answer; asked once, before anything is run.
     """
-    open_archive(settings.archive, settings.listing_url).list_files(METRICS.prefix(settings.symbols[0]))
+    _ask_once(settings)
     definitions = build_definitions(settings, reporter)
     job = definitions.resolve_job_def(JOB_NAME)
     with dagster_instance(settings.home) as instance:
@@ -95,6 +98,22 @@ def refresh(settings: Settings, reporter: Reporter | None = None) -> Iterator[Sy
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
             yield _result(symbol, outcome)
+
+
+def _ask_once(settings: Settings) -> None:
+    """Find out whether the archive answers: one clear message is better than the same from every asset and retry."""
+    try:
+        open_archive(settings.archive, settings.listing_url).list_files(METRICS.prefix(settings.symbols[0]))
+    except (ArchiveForbidden, ArchiveUnreachable) as error:
+        here = {
+            symbol: sum(1 for _ in settings.raw_dir.glob(f"data/**/{symbol}/**/*.zip")) for symbol in settings.symbols
+        }
+        counts = ", ".join(f"{symbol} {count}" for symbol, count in here.items())
+        raise type(error)(
+            f"{error.problem}. Nothing was changed; files already in {settings.raw_dir}: {counts}",
+            expected=error.expected,
+            remedy=f"{error.remedy.rstrip('.')}; `liq demo` shows the whole chain without the exchange",
+        ) from error
 
 
 def _result(symbol: str, outcome: dg.ExecuteInProcessResult) -> SymbolResult:

@@ -12,7 +12,7 @@ from typing import Protocol
 import dagster as dg
 
 from liq_pipeline.exchange.archive import METRICS, Dataset, RemoteFile, klines, open_archive
-from liq_pipeline.exchange.manifest import load_manifest, manifest_path
+from liq_pipeline.exchange.manifest import good_files
 from liq_pipeline.exchange.sync import Progress, SyncReport, plan, sync
 from liq_pipeline.settings import DEFAULT_HISTORY
 
@@ -79,10 +79,4 @@ class ArchiveSource(dg.ConfigurableResource):
 
     def good_files(self, dataset: Dataset, symbol: str, now: datetime) -> list[Path]:
         """Return the local files that passed their checks, in date order."""
-        first = self.first_day(now)
-        days = {
-            day: Path(self.raw_dir) / key
-            for key, entry in load_manifest(manifest_path(Path(self.raw_dir), dataset, symbol)).items()
-            if entry.good_sha256 and (day := dataset.day_of(symbol, key)) and day >= first
-        }
-        return [days[day] for day in sorted(days)]
+        return good_files(Path(self.raw_dir), dataset, symbol, since=self.first_day(now))

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from liq_pipeline.checks.freshness import AGEING, STALE
+from liq_pipeline.checks.freshness import AGEING, STALE, age_in_words
 from liq_pipeline.model.levels import TIMEFRAMES
 from liq_pipeline.warehouse.publish import dataset_path, read_manifest
 
@@ -36,7 +36,7 @@ def read_status(published: Path, now: datetime) -> dict[str, dict[str, Any]]:
 
 
 def _notice(as_of: datetime, age: timedelta) -> str:
-    text = f"data up to {as_of:%Y-%m-%d %H:%M} UTC, {age / timedelta(hours=1):.1f} h old"
+    text = f"data up to {as_of:%Y-%m-%d %H:%M} UTC, {age_in_words(age)} old"
     if age >= STALE:
         return f"{text}; stale (the limit is 48 h)"
     return f"{text}; 1d leans on old data" if age >= AGEING else text

@@ -79,7 +79,7 @@ def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
 
 def _checks_of_this_run(context: dg.AssetExecutionContext) -> list[dict[str, Any]]:
     """Return what the checks of this run found, ordered by name."""
-    entries = context.instance.all_logs(context.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    entries = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     found = []
     for entry in entries:
         evaluation = entry.get_dagster_event().asset_check_evaluation_data

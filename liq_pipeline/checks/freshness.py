@@ -9,6 +9,12 @@ STALE = timedelta(hours=48)
 AGEING = timedelta(hours=24)
 
 
+def age_in_words(age: timedelta) -> str:
+    """Return an age in hours, and in days where hours are hard to read."""
+    hours = f"{age / timedelta(hours=1):.1f} h"
+    return f"{hours} ({age / timedelta(days=1):.1f} days)" if age >= timedelta(days=3) else hours
+
+
 def is_fresh(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: the newest row is younger than 48 h (ERROR), or at least than 24 h (WARN).
 
@@ -20,7 +26,7 @@ def is_fresh(table: str) -> Callable[[Subject], Outcome]:
         age = subject.clock.now() - newest
         hours = age / timedelta(hours=1)
         facts = {"age_hours": hours, "newest": str(newest)}
-        text = f"newest bar {newest:%Y-%m-%d %H:%M} UTC, {hours:.1f} h old"
+        text = f"newest bar {newest:%Y-%m-%d %H:%M} UTC, {age_in_words(age)} old"
         if age < timedelta(0):
             return Outcome(False, f"{text}: it lies in the future; check the clock or LIQ_NOW", facts=facts)
         if age < AGEING:

@@ -77,11 +77,9 @@ def grid_has_no_gaps(table: str) -> Callable[[Subject], Outcome]:
         )
         missing = sum(gaps["missing"].to_pylist())
         spans = [
-            f"{row['after']:%Y-%m-%d %H:%M}..{row['before']:%m-%d %H:%M} ({row['missing']})"
-            for row in gaps.slice(0, _LISTED).to_pylist()
+            f"{row['after']:%Y-%m-%d %H:%M}..{row['before']:%m-%d %H:%M} ({row['missing']})" for row in gaps.to_pylist()
         ]
-        more = f" and {gaps.num_rows - _LISTED} more gaps" if gaps.num_rows > _LISTED else ""
-        text = f"{missing} missing in {gaps.num_rows} gaps, between: {', '.join(spans)}{more}" if missing else "no gap"
+        text = f"{missing} missing in {gaps.num_rows} gaps, between: {_listed(spans)}" if missing else "no gap"
         return Outcome(not missing, text, WARN, {"missing": missing, "gaps": gaps.num_rows})
 
     return rule
@@ -92,7 +90,7 @@ def snapshots_are_positive(subject: Subject) -> Outcome:
     bad = subject.sql("SELECT ts FROM open_interest WHERE symbol = $symbol AND open_interest IS NULL ORDER BY ts")[
         "ts"
     ].to_pylist()
-    listed = ", ".join(f"{ts:%Y-%m-%d %H:%M}" for ts in bad[:_LISTED])
+    listed = _listed([f"{ts:%Y-%m-%d %H:%M}" for ts in bad])
     return Outcome(not bad, f"{len(bad)} bad prints: {listed}" if bad else "no bad print", WARN, {"bad": len(bad)})
 
 
@@ -108,7 +106,10 @@ def labels_agree_with_klines(subject: Subject) -> Outcome:
     if not odd:
         return Outcome(True, f"labels of {len(days)} files agree with the klines")
     systematic = len(odd) > max(1, 0.1 * len(days))
-    listed = "; ".join(str(item) for item in odd[:5])
+    listed = "; ".join(
+        f"{day}: labels + {observed} min fit the klines, + {expected} min was expected"
+        for day, expected, observed, _ in odd[:5]
+    )
     return Outcome(
         False,
         f"{len(odd)} of {len(days)} files carry labels that disagree with the klines: {listed}",
@@ -127,15 +128,18 @@ def klines_and_open_interest_join(subject: Subject) -> Outcome:
         "(SELECT max(ts) FROM open_interest WHERE symbol = $symbol)"
     ).to_pylist()[0]
     rate = found["joined"] / found["bars"] if found["bars"] else 0.0
-    missing = subject.sql("SELECT ts FROM oi_delta WHERE symbol = $symbol AND is_interpolated ORDER BY ts")[
-        "ts"
-    ].to_pylist()
-    listed = ", ".join(f"{ts:%Y-%m-%d %H:%M}" for ts in missing[:_LISTED]) + (", …" if len(missing) > _LISTED else "")
+    spread = subject.sql(
+        "SELECT min(ts) AS first, max(ts) AS last, count(*) AS bars FROM ("
+        "SELECT ts, is_interpolated, row_number() OVER (ORDER BY ts) "
+        "- row_number() OVER (PARTITION BY is_interpolated ORDER BY ts) AS island FROM oi_delta WHERE symbol = $symbol"
+        ") WHERE is_interpolated GROUP BY island ORDER BY first"
+    ).to_pylist()
     text = f"{found['joined']} of {found['bars']} bars have a snapshot ({100 * rate:.2f} %)"
-    return Outcome(
-        rate >= MINIMUM_JOIN_RATE, f"{text}; interpolated: {listed}" if missing else text, WARN,
-        {"join_rate": rate, "interpolated_bars": len(missing)},
-    )  # fmt: skip
+    if spread:
+        listed = [f"{row['first']:%Y-%m-%d %H:%M}..{row['last']:%m-%d %H:%M} ({row['bars']})" for row in spread]
+        text += f"; interpolated: {_listed(listed)}"
+    bars = sum(row["bars"] for row in spread)
+    return Outcome(rate >= MINIMUM_JOIN_RATE, text, WARN, {"join_rate": rate, "interpolated_bars": bars})
 
 
 def delta_equals_recomputation(subject: Subject) -> Outcome:
@@ -210,6 +214,11 @@ def _difference(now: pa.Schema, before: pa.Schema) -> list[str]:
         elif now.field(index).type != column.type:
             found.append(f"{column.name} is {now.field(index).type}, was {column.type}")
     return found
+
+
+def _listed(items: list[str]) -> str:
+    more = f" and {len(items) - _LISTED} more" if len(items) > _LISTED else ""
+    return ", ".join(items[:_LISTED]) + more
 
 
 def _rows(subject: Subject, table: str) -> pa.Table:

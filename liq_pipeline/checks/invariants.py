@@ -84,8 +84,9 @@ def positions_add_up_to_open_interest(subject: Subject) -> Outcome:
     ).to_pylist()
     alive = {row["side"]: row["contracts"] for row in cells}
     limit = subject.newest["open_interest"]
-    worst = max((row["worst"] for row in found), default=1.0)
-    drift = max((abs(row["tracked"] - alive.get(row["side"], 0.0)) / limit for row in found), default=1.0)
+    # NumPy's maximum keeps a NaN; Python's may drop it.
+    worst = float(np.max([row["worst"] for row in found], initial=0.0))
+    drift = float(np.max([abs(row["tracked"] - alive.get(row["side"], 0.0)) / limit for row in found], initial=0.0))
     whole = len(found) == 2 and all(row["whole"] for row in found)
     return Outcome(
         whole and worst <= TOLERANCE and drift <= TOLERANCE,

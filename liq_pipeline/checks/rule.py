@@ -55,7 +55,7 @@ class Subject:
         """Run a query on the warehouse; `$symbol` is bound where the query names it."""
         if re.search(r"\$symbol\b", text):
             parameters["symbol"] = self.symbol
-        return self.connection.execute(text, parameters).to_arrow_table()
+        return self.connection.sql(text, params=parameters).to_arrow_table()
 
     @cached_property
     def newest(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Many daily zips into one Arrow table, in bulk, knowing for every row which file and line it came from.
 
-Type detection and a reader per file cost twenty times the inflating (performance.md 6), so files are inflated, freed
+Type detection and a reader per file cost twenty times the inflating, so files are inflated, freed
 of their headers, joined, and read at once with explicit types. Only when that fails are the culprits looked for, by
 halving.
 """

@@ -45,6 +45,12 @@ class WalkParameters:
     def __post_init__(self) -> None:
         if self.weights is not None and len(self.weights) != len(self.ladder):
             raise ValueError(f"{len(self.ladder)} leverages but {len(self.weights)} weights")
+        if self.weights is not None and min(self.weights) < 0:
+            raise ValueError(f"weights must not be negative: {self.weights}")
+        if not self.gamma >= 0:
+            raise ValueError(f"gamma must not be negative: {self.gamma}")
+        if not 0 <= self.churn_cap < 1:
+            raise ValueError(f"churn_cap must be at least 0 and below 1: {self.churn_cap}")
 
 
 @dataclass(frozen=True)
@@ -129,38 +135,36 @@ def _walk_side(
     liquidated, opened, closed = np.zeros(bars), np.zeros(bars), np.zeros(bars)
     contracts = np.zeros((bars, tiers))
 
-    # Cells sorted by the bar that touches them, in their own order within a bar (so that sums are reproducible).
-    first = np.zeros(bars + 2, dtype=np.int64)
-    for i in range(bars):
-        for k in range(tiers):
-            first[touched[i, k] + 1] += 1
-    for t in range(bars + 1):
-        first[t + 1] += first[t]
-    cell = np.empty(first[bars], dtype=np.int64)
-    fill = first.copy()
-    for i in range(bars):
-        for k in range(tiers):
+    # Per bar a list of the cells that it touches, in their own order (so that sums are reproducible).
+    nobody = np.int32(-1)
+    first = np.full(bars, nobody, dtype=np.int32)
+    following = np.empty(bars * tiers, dtype=np.int32)
+    for i in range(bars - 1, -1, -1):
+        for k in range(tiers - 1, -1, -1):
             t = touched[i, k]
             if t < bars:
-                cell[fill[t]] = i * tiers + k
-                fill[t] += 1
+                following[i * tiers + k] = first[t]
+                first[t] = i * tiers + k
 
     live, rest = 0.0, open_interest[0]
     untracked[0] = rest
     for t in range(1, bars):
         # 1. Liquidate what this bar touches.
         gone = 0.0
-        for position in range(first[t], first[t + 1]):
-            i, k = divmod(cell[position], tiers)
+        cell = first[t]
+        while cell != nobody:
+            i = cell // tiers
+            k = cell - i * tiers
             if contracts[i, k] > 0.0 and touched[i, k] == t:
                 gone += contracts[i, k] * np.exp(log_survival[t - 1] - log_survival[i])
+            cell = following[cell]
         live = max(live - gone, 0.0)
         # 2. Net flow: what open interest says, plus the takers-over of the liquidated.
-        before = open_interest[t - 1] - gone
+        before = live + rest  # what the books hold, not q − X: rounding errors do not add up from bar to bar
         net = open_interest[t] - before
         keep = 1.0
         if net < 0.0:
-            keep = 1.0 - min(1.0, -net / before)
+            keep = open_interest[t] / before  # 1 − f, without cancellation when almost everything closes
         # 3. Churn: positions turn over even when open interest is flat.
         turnover = max(volume[t] - abs(open_interest[t] - open_interest[t - 1]), 0.0)
         churn = min(churn_cap, gamma * turnover / open_interest[t])
@@ -226,13 +230,14 @@ def walk(
     for side in SIDES:
         # Shorts are longs upside down: one kernel serves both.
         sign, extreme = (1.0, bars.low) if side == "long" else (-1.0, -bars.high)
-        price = np.where(allowed[epoch], prices[side], np.nan)
-        touched = first_touch(extreme, sign * price)
+        price = prices[side] if allowed.all() else np.where(allowed[epoch], prices[side], np.nan)
+        oriented = price if side == "long" else -price
+        touched = first_touch(extreme, oriented)
         log_survival, tracked, untracked, liquidated, opened, closed, contracts = _walk_side(
             bars.open_interest,
             bars.volume,
             sign * bars.close,
-            sign * price,
+            oriented,
             touched,
             weights,
             epoch,

@@ -1,6 +1,7 @@
 -- Rows of oi_delta for $symbol, from klines and open_interest.
 -- A gap runs from the bar after one snapshot to the next snapshot; its change is spread in proportion to volume.
 -- Volumes are added as DECIMAL: the order of parallel sums of doubles would change the last digits.
+-- Almost every bar has a snapshot: only bars of gaps go through the windows that spread them.
 WITH bars AS (
     SELECT
         k.ts,
@@ -10,45 +11,60 @@ WITH bars AS (
              ELSE (k.high + k.low + k.close) / 3 END AS entry_price,
         o.open_interest AS snapshot
     FROM klines AS k
-    LEFT JOIN open_interest AS o ON o.symbol = k.symbol AND o.ts = k.ts AND o.open_interest > 0
+    LEFT JOIN (SELECT ts, open_interest FROM open_interest WHERE symbol = $symbol AND open_interest > 0) AS o
+        ON o.ts = k.ts
     WHERE k.symbol = $symbol
 ),
-spanned AS (
-    SELECT
-        *,
-        count(snapshot) OVER (ORDER BY ts ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS gap,
-        last_value(snapshot IGNORE NULLS) OVER (ORDER BY ts ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-    FROM bars
-    WHERE ts BETWEEN (SELECT min(ts) FROM bars WHERE snapshot IS NOT NULL)
-                 AND (SELECT max(ts) FROM bars WHERE snapshot IS NOT NULL)
+known AS (
+    SELECT min(ts) AS first_ts, max(ts) AS last_ts FROM bars WHERE snapshot IS NOT NULL
+),
+ordered AS (
+    SELECT bars.*, lag(ts) OVER by_ts AS previous_ts, lag(snapshot) OVER by_ts AS previous_snapshot
+    FROM bars JOIN known ON ts BETWEEN first_ts AND last_ts
+    WINDOW by_ts AS (ORDER BY ts)
+),
+gaps AS (
+    SELECT ts, volume, snapshot, previous_snapshot, count(previous_snapshot) OVER (ORDER BY ts) AS gap
+    FROM ordered
+    WHERE previous_ts IS NOT NULL AND (snapshot IS NULL OR previous_snapshot IS NULL)
 ),
 shared AS (
     SELECT
         *,
+        max(previous_snapshot) OVER (PARTITION BY gap) AS before,
         max(snapshot) OVER (PARTITION BY gap) AS after,
         count(*) OVER (PARTITION BY gap) AS bars_in_gap,
         row_number() OVER (PARTITION BY gap ORDER BY ts) AS place,
         sum(volume::DECIMAL(28, 8)) OVER (PARTITION BY gap) AS volume_of_gap,
         sum(volume::DECIMAL(28, 8)) OVER (PARTITION BY gap ORDER BY ts) AS volume_so_far
-    FROM spanned
+    FROM gaps
 ),
 filled AS (
     SELECT
-        *,
+        ts,
+        gap,
+        before,
         coalesce(snapshot, before + (after - before) * CASE
             WHEN volume_of_gap > 0 THEN volume_so_far::DOUBLE / volume_of_gap::DOUBLE
-            ELSE place / bars_in_gap END) AS open_interest,
-        lag(ts) OVER (ORDER BY ts) AS previous_ts
+            ELSE place / bars_in_gap END) AS open_interest
     FROM shared
+),
+spread AS (
+    SELECT
+        ts,
+        open_interest,
+        open_interest - coalesce(lag(open_interest) OVER (PARTITION BY gap ORDER BY ts), before) AS oi_delta
+    FROM filled
 )
 SELECT
     $symbol AS symbol,
-    ts,
-    open_interest,
-    open_interest - lag(open_interest) OVER (ORDER BY ts) AS oi_delta,
-    (open_interest - lag(open_interest) OVER (ORDER BY ts)) * entry_price AS oi_delta_usd,
-    entry_price,
-    volume,
-    bars_in_gap > 1 OR coalesce(previous_ts < open_time, false) AS is_interpolated
-FROM filled
-ORDER BY ts
+    o.ts,
+    coalesce(s.open_interest, o.snapshot) AS open_interest,
+    coalesce(s.oi_delta, o.snapshot - o.previous_snapshot) AS oi_delta,
+    coalesce(s.oi_delta, o.snapshot - o.previous_snapshot) * o.entry_price AS oi_delta_usd,
+    o.entry_price,
+    o.volume,
+    s.ts IS NOT NULL OR coalesce(o.previous_ts < o.open_time, false) AS is_interpolated
+FROM ordered AS o
+LEFT JOIN spread AS s ON s.ts = o.ts
+ORDER BY o.ts

@@ -1,0 +1,262 @@
+"""Every check passes on good data, and fails on the fault that it is there to find: with its severity, naming what is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import dagster as dg
+import numpy as np
+import pytest
+
+from liq_pipeline.assets.archive import NO_FILE_WAS_LOST
+from liq_pipeline.checks import invariants
+from liq_pipeline.checks.freshness import freshness_rules
+from liq_pipeline.checks.groups import all_checks
+from liq_pipeline.checks.integrity import KEYS, integrity_rules
+from liq_pipeline.checks.invariants import invariant_rules
+from liq_pipeline.checks.rule import ERROR, WARN, Rule, Subject
+from liq_pipeline.clock import Clock
+from liq_pipeline.warehouse.warehouse import LEVEL_TABLES
+
+RULES = {(rule.asset, rule.name): rule for rule in [*freshness_rules(), *integrity_rules(), *invariant_rules()]}
+LONGEST = LEVEL_TABLES[-1]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """How to break the data, and what the check must say then."""
+
+    plant: str | Callable[[Subject, pytest.MonkeyPatch], None]
+    says: str
+    severity: dg.AssetCheckSeverity = ERROR
+
+
+def _a_week_later(subject: Subject, _: pytest.MonkeyPatch) -> None:
+    subject.clock = Clock(fixed=str(subject.clock.now() + timedelta(days=7)))
+
+
+def _walk_looks_ahead(subject: Subject, patch: pytest.MonkeyPatch) -> None:
+    """A walk in which a position is smaller the more bars are still to come: it knows the future."""
+    honest = invariants.walk
+
+    def cheat(bars, symbol, **more):
+        result = honest(bars, symbol, **more)
+        result.sides["long"].contracts_opened[:] *= bars.ts.size
+        return result
+
+    patch.setattr(invariants, "walk", cheat)
+
+
+def _walk_minds_the_size_of_prices(subject: Subject, patch: pytest.MonkeyPatch) -> None:
+    honest = invariants.walk
+
+    def cheat(bars, symbol, **more):
+        result = honest(bars, symbol, **more)
+        result.sides["long"].contracts_opened[:] *= np.log10(abs(bars.close[0]))
+        return result
+
+    patch.setattr(invariants, "walk", cheat)
+
+
+def _walk_favours_longs(subject: Subject, patch: pytest.MonkeyPatch) -> None:
+    honest = invariants.walk
+
+    def cheat(bars, symbol, **more):
+        result = honest(bars, symbol, **more)
+        result.sides["long"].contracts_opened[:] *= 2
+        return result
+
+    patch.setattr(invariants, "walk", cheat)
+
+
+def _doubled(table: str) -> str:
+    return f"INSERT INTO {table} SELECT * FROM {table} LIMIT 1"
+
+
+def _null_key(table: str) -> str:
+    column = KEYS[table][-1]
+    return (
+        f"ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL;"
+        f"UPDATE {table} SET {column} = NULL WHERE rowid = (SELECT min(rowid) FROM {table})"
+    )
+
+
+def _emptied(table: str) -> str:
+    return f"DELETE FROM {table}"
+
+
+# Five minutes later by the label, while the implied prices stay those of the true instants.
+_SHIFTED = "UPDATE open_interest SET ts = ts + INTERVAL 5 MINUTE"
+_SHIFTED_DAY = f"{_SHIFTED} WHERE file_date = '2026-06-20'"
+
+FAULTS: dict[tuple[str, str], Fault] = {
+    **{(table, "keys_are_unique"): Fault(_doubled(table), r"doubled keys: .*'times': 2") for table in KEYS},
+    **{(table, "keys_have_no_nulls"): Fault(_null_key(table), r"1 of \d+ rows have a null in the key") for table in KEYS},
+    **{
+        (table, "table_has_rows"): Fault(_emptied(table), "0 rows")
+        for table in ("open_interest", "klines", "oi_delta", "position_cohorts", LONGEST)
+    },
+    **{
+        (table, "newest_bar_is_younger_than_48_hours"): Fault(
+            _a_week_later, r"newest bar 2026-06-28 00:00 UTC, 174\.0 h old; the limit is 48 h"
+        )
+        for table in ("open_interest", "klines", "oi_delta")
+    },
+    **{
+        (table, "grid_has_no_gaps"): Fault(
+            f"DELETE FROM {table} WHERE ts IN ('2026-06-20 12:00:00+00', '2026-06-20 12:05:00+00')",
+            r"2 missing in 1 gaps, between: 2026-06-20 11:55..06-20 12:10 \(2\)",
+            WARN,
+        )
+        for table in ("open_interest", "klines")
+    },
+    ("open_interest", "snapshots_are_positive"): Fault(
+        "UPDATE open_interest SET open_interest = NULL WHERE ts = '2026-06-20 12:00:00+00'",
+        "1 bad prints: 2026-06-20 12:00",
+        WARN,
+    ),
+    ("oi_delta", "schema_is_as_published"): Fault(
+        "ALTER TABLE oi_delta ALTER COLUMN volume DROP NOT NULL; ALTER TABLE oi_delta ALTER COLUMN volume TYPE FLOAT",
+        "volume is float, was double",
+    ),
+    **{
+        (table, "schema_is_as_published"): Fault(f"ALTER TABLE {table} DROP COLUMN distance_pct", "distance_pct is gone")
+        for table in LEVEL_TABLES
+    },
+    ("oi_delta", "snapshot_labels_agree_with_klines"): Fault(
+        _SHIFTED, r"10 of 10 files carry labels that disagree with the klines: .*2026, 6, 18"
+    ),
+    ("oi_delta", "klines_and_open_interest_join"): Fault(
+        "DELETE FROM open_interest WHERE ts BETWEEN '2026-06-20 06:00:00+00' AND '2026-06-20 12:00:00+00';"
+        "UPDATE oi_delta SET is_interpolated = true WHERE ts = '2026-06-20 06:00:00+00'",
+        r"2807 of 2880 bars have a snapshot \(97\.47 %\); interpolated: 2026-06-20 06:00",
+        WARN,
+    ),
+    ("oi_delta", "delta_equals_recomputation"): Fault(
+        "UPDATE oi_delta SET oi_delta = oi_delta + 1 WHERE ts = '2026-06-20 12:00:00+00'",
+        r"largest relative difference \de-05, first row null, neighbouring snapshots not exact",
+    ),
+    ("oi_delta", "row_count_does_not_shrink"): Fault(
+        "DELETE FROM oi_delta WHERE ts = '2026-06-20 12:00:00+00'",
+        r"1 published bars are gone, the first 2026-06-20T12:00.*delete .*oi_delta\.parquet",
+    ),
+    **{
+        (table, "long_levels_lie_below_price"): Fault(
+            f"UPDATE {table} SET price_high = current_price + 1 WHERE rowid = "
+            f"(SELECT min(rowid) FROM {table} WHERE side = 'long')",
+            r"\d+\.\d % of \d+ long levels lie on their side of the price",
+        )
+        for table in LEVEL_TABLES
+    },
+    **{
+        (table, "short_levels_lie_above_price"): Fault(
+            f"UPDATE {table} SET price_low = current_price - 1 WHERE rowid = "
+            f"(SELECT min(rowid) FROM {table} WHERE side = 'short')",
+            r"\d+\.\d % of \d+ short levels lie on their side of the price",
+        )
+        for table in LEVEL_TABLES
+    },
+    (LONGEST, "shorter_timeframes_are_contained"): Fault(
+        "UPDATE liquidation_levels_1d SET contracts = contracts * 1000 WHERE rowid = "
+        "(SELECT min(rowid) FROM liquidation_levels_1d)",
+        "1 bins of liquidation_levels_1d hold more than in liquidation_levels_7d",
+    ),
+    (LONGEST, "contracts_stay_within_open_interest"): Fault(
+        f"UPDATE {LONGEST} SET contracts = contracts * 10 WHERE side = 'short'",
+        r"short: \d{3}\.\d\d % of open interest",
+    ),
+    ("position_survival", "positions_add_up_to_open_interest"): Fault(
+        "UPDATE position_survival SET tracked = tracked + 1 WHERE side = 'long' AND ts = '2026-06-20 12:00:00+00'",
+        r"largest relative error of tracked \+ untracked against open interest \d\.\de-05",
+    ),
+    ("position_cohorts", "no_living_cell_was_touched"): Fault(
+        "UPDATE position_cohorts SET liquidation_price = entry_price * 2 WHERE rowid = (SELECT min(rowid) FROM "
+        "position_cohorts WHERE side = 'long' AND liquidated_at IS NULL)",
+        r"1 of \d+ living cells were touched",
+    ),
+    ("position_cohorts", "the_past_does_not_change"): Fault(
+        _walk_looks_ahead, r"replayed to 2026-06-2\dT\d\d:\d\d: not the same; the walk looks ahead"
+    ),
+    ("position_cohorts", "the_map_scales_with_the_price"): Fault(
+        _walk_minds_the_size_of_prices, "prices × 2 do not give the same map × 2"
+    ),
+    ("position_cohorts", "mirrored_prices_exchange_the_sides"): Fault(
+        _walk_favours_longs, "the sides are not treated alike"
+    ),
+    ("position_cohorts", "stored_positions_follow_from_the_bars"): Fault(
+        "UPDATE position_cohorts SET contracts_open = contracts_open * 1.001 WHERE side = 'short'",
+        r"stale or altered: \['short'\]",
+    ),
+}
+BLOCKING = {
+    "keys_are_unique",
+    "keys_have_no_nulls",
+    "table_has_rows",
+    "schema_is_as_published",
+    "snapshot_labels_agree_with_klines",
+    "delta_equals_recomputation",
+    "row_count_does_not_shrink",
+    "long_levels_lie_below_price",
+    "short_levels_lie_above_price",
+    "shorter_timeframes_are_contained",
+    "contracts_stay_within_open_interest",
+    "positions_add_up_to_open_interest",
+    "no_living_cell_was_touched",
+    "the_past_does_not_change",
+    "the_map_scales_with_the_price",
+    "mirrored_prices_exchange_the_sides",
+    "stored_positions_follow_from_the_bars",
+}
+
+
+def _each(rules: dict[tuple[str, str], Rule]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("key", sorted(rules), ids="-".join)
+
+
+@_each(RULES)
+def test_the_check_passes_on_good_data(key: tuple[str, str], subject: Subject) -> None:
+    outcome = RULES[key].apply(subject)
+
+    assert outcome.passed, outcome.found
+
+
+@_each(RULES)
+def test_the_check_fails_on_its_fault_and_names_it(
+    key: tuple[str, str], subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = FAULTS[key]
+    if callable(fault.plant):
+        subject.walked  # noqa: B018 - what is stored was walked honestly
+        fault.plant(subject, monkeypatch)
+    else:
+        subject.connection.execute(fault.plant)
+
+    outcome = RULES[key].apply(subject)
+
+    assert not outcome.passed
+    assert outcome.severity is fault.severity
+    assert re.search(fault.says, outcome.found), outcome.found
+
+
+def test_every_check_that_exists_has_a_planted_fault() -> None:
+    symbols = dg.StaticPartitionsDefinition(["BTCUSDT"])
+    existing = {(key.asset_key.to_user_string(), key.name) for step in all_checks(symbols) for key in step.check_keys}
+
+    assert existing == set(FAULTS)
+    assert existing == set(RULES)
+
+
+def test_the_archive_assets_have_no_check_but_the_one_that_is_tested_beside_them() -> None:
+    from liq_pipeline.assets.archive import archive_assets
+
+    assets = archive_assets(dg.StaticPartitionsDefinition(["BTCUSDT"]))
+
+    assert {key.name for asset in assets for key in asset.check_keys} == {NO_FILE_WAS_LOST}
+
+
+def test_the_checks_that_guard_correctness_block_and_the_others_do_not() -> None:
+    assert {name for (_, name), rule in RULES.items() if rule.blocking} == BLOCKING
+    assert {name for (_, name), rule in RULES.items() if not rule.blocking}.isdisjoint(BLOCKING)

@@ -1,0 +1,238 @@
+"""What every test may lean on: a small simulated exchange, settings in a temporary folder, a good warehouse, `liq`.
+
+The one place of the tests that reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from liq_pipeline.checks.rule import Subject
+from liq_pipeline.clock import Clock
+from liq_pipeline.refresh import refresh
+from liq_pipeline.resources import ArchiveSource
+from liq_pipeline.settings import Settings, load_settings
+from liq_pipeline.simulator.defects import HOLES
+from liq_pipeline.simulator.market import MarketConfig, simulate
+from liq_pipeline.simulator.mirror import ALL_DEFECTS, publish
+from liq_pipeline.warehouse.publish import Publisher
+from liq_pipeline.warehouse.warehouse import Warehouse
+
+REPOSITORY = Path(__file__).parents[1]
+SHARED_ARCHIVE = REPOSITORY.parent / "shared" / "archive"
+CHROMIUM = Path("/usr/bin/chromium")
+IN_CI = bool(os.environ.get("CI"))
+
+# The label change of 2026-06-25 lies inside. Ten days: the first are older than the week in which a file is "not yet".
+FIRST_DAY, DAYS = date(2026, 6, 18), 10
+NOW = datetime(2026, 6, 28, 6, tzinfo=UTC)
+
+
+def _absent(what: str, remedy: str) -> None:
+    """Skip, saying so; in CI nothing may be skipped in silence."""
+    message = f"{what} is absent; {remedy}"
+    if IN_CI:
+        pytest.fail(f"{message} (CI must run this test, not skip it)")
+    pytest.skip(message)
+
+
+@pytest.fixture(autouse=True)
+def _only_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("LIQ_") or name == "DAGSTER_HOME"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_archive() -> Path:
+    """The real market data that lies beside the checkout."""
+    if not SHARED_ARCHIVE.is_dir():
+        _absent(str(SHARED_ARCHIVE), "these tests read real market data there, in place")
+    return SHARED_ARCHIVE
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """A real browser."""
+    if not CHROMIUM.exists():
+        _absent(str(CHROMIUM), "apt-get install chromium")
+    return CHROMIUM
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A simulated exchange's mirror, and the clock to run on it."""
+
+    folder: Path
+    symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")
+    first_day: date = FIRST_DAY
+    now: datetime = NOW
+
+    def day(self, number: int) -> date:
+        """Return a day of the data, 0 = the first."""
+        return self.first_day + timedelta(days=number)
+
+
+@pytest.fixture(scope="session")
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> Exchange:
+    """Two symbols, ten days, every defect of the real archive that loses nothing. Only read it."""
+    folder = tmp_path_factory.mktemp("exchange")
+    for seed, symbol in enumerate(("BTCUSDT", "ETHUSDT")):
+        market = simulate(MarketConfig(symbol=symbol, seed=seed + 1, first_day=FIRST_DAY, days=DAYS, traders=300))
+        publish(market, folder, defects=ALL_DEFECTS - set(HOLES))
+    return Exchange(folder)
+
+
+@pytest.fixture
+def own_exchange(exchange: Exchange, tmp_path: Path) -> Exchange:
+    """A copy of the exchange in which a test may plant faults."""
+    return Exchange(shutil.copytree(exchange.folder, tmp_path / "exchange"))
+
+
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture
+def make_settings(exchange: Exchange, tmp_path: Path) -> MakeSettings:
+    """Return a factory of settings: data in `tmp_path / data`, the simulated exchange, its clock, one symbol."""
+
+    def make(**overrides: Any) -> Settings:
+        return load_settings(**(_defaults(exchange, tmp_path / "data") | overrides))
+
+    return make
+
+
+def _defaults(exchange: Exchange, data: Path) -> dict[str, Any]:
+    return {
+        "symbols": "BTCUSDT",
+        "archive": str(exchange.folder),
+        "since": exchange.first_day,
+        "now": exchange.now,
+        "data_dir": data,
+    }
+
+
+@pytest.fixture(scope="session")
+def good_run(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The settings of a run in which all went well: its files, warehouse, published files. Only read it."""
+    settings = load_settings(**_defaults(exchange, tmp_path_factory.mktemp("good") / "data"))
+    (result,) = refresh(settings)
+    assert result.published
+    assert not result.findings
+    return settings
+
+
+@pytest.fixture
+def own_run(good_run: Settings, tmp_path: Path) -> Settings:
+    """A copy of the good run in which a test may change what it likes."""
+    shutil.copytree(good_run.data_dir, tmp_path / "data")
+    return good_run.model_copy(update={"data_dir": tmp_path / "data"})
+
+
+@pytest.fixture
+def warehouse(good_run: Settings, tmp_path: Path) -> Warehouse:
+    """A copy of the good run's warehouse."""
+    path = tmp_path / "warehouse" / "liq.duckdb"
+    path.parent.mkdir()
+    shutil.copy(good_run.database, path)
+    return Warehouse(database=str(path), lock_timeout_seconds=5)
+
+
+@pytest.fixture
+def published(good_run: Settings, tmp_path: Path) -> Path:
+    """A copy of the good run's published files."""
+    return shutil.copytree(good_run.published_dir, tmp_path / "published")
+
+
+@pytest.fixture
+def subject(good_run: Settings, warehouse: Warehouse, published: Path) -> Iterator[Subject]:
+    """What a check looks at, on good data; alter it through `subject.connection`."""
+    with warehouse.get_connection() as connection:
+        yield Subject(
+            "BTCUSDT",
+            connection,
+            ArchiveSource(
+                location=good_run.archive,
+                listing_url=good_run.listing_url,
+                raw_dir=str(good_run.raw_dir),
+                bar_minutes=good_run.bar_minutes,
+                since=str(good_run.since),
+            ),
+            Publisher(folder=str(published)),
+            Clock(fixed=str(good_run.now)),
+        )
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Liq = Callable[..., Finished]
+
+
+@pytest.fixture
+def liq(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Liq:
+    """Run `liq` with these arguments, in this process, as its entry point does."""
+    from liq_pipeline.cli import main
+
+    def run(*arguments: object) -> Finished:
+        monkeypatch.setattr(sys, "argv", ["liq", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        code = stopped.value.code
+        out, err = capsys.readouterr()
+        return Finished(code if isinstance(code, int) else 0, out, err)
+
+    return run
+
+
+@pytest.fixture
+def run_options(exchange: Exchange, tmp_path: Path) -> Callable[..., list[str]]:
+    """Return the options of `liq run` on the simulated exchange; keywords replace or, if None, drop one."""
+
+    def options(**overrides: object) -> list[str]:
+        chosen = {
+            "symbols": "BTCUSDT",
+            "archive": exchange.folder,
+            "since": exchange.first_day,
+            "now": exchange.now.isoformat(),
+            "data": tmp_path / "data",
+        } | overrides
+        return [text for name, value in chosen.items() if value is not None for text in (f"--{name}", str(value))]
+
+    return options
+
+
+@pytest.fixture(scope="session")
+def bytes_below() -> Callable[[Path], dict[str, bytes]]:
+    """Return every visible file below a folder, by its name."""
+
+    def read(folder: Path) -> dict[str, bytes]:
+        return {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and not path.name.startswith(".")
+        }
+
+    return read
