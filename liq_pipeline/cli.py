@@ -144,6 +144,30 @@ def validate(
         print_validation(_console(), found, out)
 
 
+@app.command()
+def validate_coin_m(
+    archive: Archive = None,
+    data: Data = None,
+    symbol: Annotated[str, typer.Option("--symbol", help="COIN-M perpetual.")] = "BTCUSD_PERP",
+    bar: Annotated[str, typer.Option("--bar", help="Width of a bar: 5m or 15m.")] = "5m",
+    since: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = datetime(2023, 6, 25),  # noqa: DTZ001
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day.")] = datetime(2024, 10, 14),  # noqa: DTZ001
+) -> None:
+    """Fetch the archive's COIN-M liquidations, open interest and bars, and score the map against them."""
+    from liq_pipeline.console import print_validation
+    from liq_pipeline.validation.coin_m import validate_coin_m as run_coin_m
+
+    settings = load_settings(archive=archive, data_dir=data)
+    console = _console()
+    folder = settings.data_dir / "validation" / "coin_m"
+    out = settings.published_dir / "validation" / f"source=coin_m/symbol={symbol}"
+    found = run_coin_m(
+        settings.archive, folder, listing=settings.listing_url, symbol=symbol, bar=bar, since=since.date(),
+        until=until.date(), workers=settings.workers, out=out, report=console.print,
+    )  # fmt: skip
+    print_validation(console, found, out)
+
+
 def _run(settings: Settings) -> int:
     from liq_pipeline.console import print_levels, print_result, print_where, reporter
     from liq_pipeline.refresh import refresh
