@@ -156,11 +156,12 @@ def validate_coin_m(
     """Fetch the archive's COIN-M liquidations, open interest and bars, and score the map against them."""
     from liq_pipeline.console import print_validation
     from liq_pipeline.validation.coin_m import validate_coin_m as run_coin_m
+    from liq_pipeline.validation.report import report_folder
 
     settings = load_settings(archive=archive, data_dir=data)
     console = _console()
     folder = settings.data_dir / "validation" / "coin_m"
-    out = settings.published_dir / "validation" / f"source=coin_m/symbol={symbol}"
+    out = report_folder(settings.published_dir, symbol, "coin_m")
     found = run_coin_m(
         settings.archive, folder, listing=settings.listing_url, symbol=symbol, bar=bar, since=since.date(),
         until=until.date(), workers=settings.workers, out=out, report=console.print,

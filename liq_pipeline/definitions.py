@@ -12,6 +12,7 @@ from liq_pipeline.assets.levels import level_assets
 from liq_pipeline.assets.market import market_assets
 from liq_pipeline.assets.positions import position_assets
 from liq_pipeline.assets.published import published_assets
+from liq_pipeline.assets.validation import TruthFiles, validation_assets
 from liq_pipeline.automation import RAN_RECENTLY, daily_refresh, late_and_rewritten_files, refresh_job
 from liq_pipeline.checks.groups import all_checks
 from liq_pipeline.clock import Clock
@@ -34,6 +35,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
             *position_assets(symbols),
             *level_assets(symbols),
             *published_assets(symbols),
+            *validation_assets(symbols),
         ],
         asset_checks=all_checks(symbols),
         jobs=[refresh_job()],
@@ -58,13 +60,23 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
                 source_label=settings.source_label,
                 code_version=version("liq_pipeline"),
             ),
+            "truth": TruthFiles(
+                files={
+                    symbol: [str(path.absolute()) for path in settings.truth_of(symbol)] for symbol in settings.symbols
+                }
+            ),
             "clock": Clock(fixed=settings.now.isoformat() if settings.now else ""),
             "reporter": dg.ResourceDefinition.hardcoded_resource(reporter or Silence()),
         },
         # One process, one step at a time: DuckDB has one writer, and a process per step costs more than the step.
         executor=dg.in_process_executor,
     )
-    return definitions.map_asset_specs(func=lambda spec: dg.apply_freshness_policy(spec, RAN_RECENTLY))
+    return definitions.map_asset_specs(func=_with_freshness)
+
+
+def _with_freshness(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """Everything should have run recently, but what runs only where a truth file is given."""
+    return spec if spec.group_name == "validation" else dg.apply_freshness_policy(spec, RAN_RECENTLY)
 
 
 defs = build_definitions(load_settings())

@@ -39,6 +39,11 @@ class Settings(BaseSettings):
     workers: int = Field(8, ge=1, le=16, description="parallel downloads")
     memory_limit: str = Field("2GB", description="DuckDB's memory limit")
     lock_timeout_seconds: float = Field(600, gt=0, description="how long to wait for another process's warehouse lock")
+    truth: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="reported liquidations to measure the map against, comma-separated: SYMBOL=file, or a file whose "
+        "name begins with the symbol",
+    )
     source_label: str = Field("", description="note shown in titles and manifests, e.g. 'simulated'")
     dagster_home: Path | None = Field(
         None,
@@ -59,6 +64,12 @@ class Settings(BaseSettings):
                 raise ValueError(f"{symbol!r} is not a symbol: letters, digits and '_' only")
         return symbols
 
+    @field_validator("truth", mode="before")
+    @classmethod
+    def _split_truth(cls, value: Any) -> Any:
+        items = value.split(",") if isinstance(value, str) else value
+        return tuple(item.strip() for item in items if item.strip())
+
     @field_validator("since", "now", "listing", "dagster_home", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
@@ -70,6 +81,15 @@ class Settings(BaseSettings):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def truth_of(self, symbol: str) -> list[Path]:
+        """Return the truth files of a symbol, in the order given."""
+        found = []
+        for item in self.truth:
+            name, given, path = item.rpartition("=")
+            if (given and name.strip().upper() == symbol) or (not given and Path(path).name.upper().startswith(symbol)):
+                found.append(Path(path.strip()))
+        return found
 
     @property
     def bar_minutes(self) -> int:

@@ -22,6 +22,20 @@ table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:
 font-variant-numeric:tabular-nums}th{background:#f3f3f3}img{max-width:100%}.fail{color:#b00}"""
 
 
+DATA_NAME, TEXT_NAME, REPORT_NAME = "validation.json", "validation.md", "validation.html"
+
+
+def report_folder(published: Path, symbol: str, source: str) -> Path:
+    """Return where the report of a symbol against a source of truth is published."""
+    return published / "validation" / f"symbol={symbol}" / f"source={source}"
+
+
+def reports_of(published: Path, symbol: str) -> list[Path]:
+    """Return the folders of the symbol's reports."""
+    place = published / "validation" / f"symbol={symbol}"
+    return sorted(path.parent for path in place.glob(f"source=*/{DATA_NAME}"))
+
+
 def write_report(found: Validation, folder: Path) -> list[Path]:
     """Write `validation.json`, `validation.md`, `validation.html` and the plots; return their paths.
 
@@ -32,9 +46,9 @@ def write_report(found: Validation, folder: Path) -> list[Path]:
     text = markdown(found)
     with_pictures = text + "\n## Plots\n\n" + "\n\n".join(f"![{name}]({name}.png)" for name in pictures) + "\n"
     files: dict[str, bytes] = {
-        "validation.json": (json.dumps(found.as_json(), indent=2, ensure_ascii=False) + "\n").encode(),
-        "validation.md": with_pictures.encode(),
-        "validation.html": page(text, pictures).encode(),
+        DATA_NAME: (json.dumps(found.as_json(), indent=2, ensure_ascii=False) + "\n").encode(),
+        TEXT_NAME: with_pictures.encode(),
+        REPORT_NAME: page(text, pictures).encode(),
         **{f"{name}.png": data for name, data in pictures.items()},
     }
     for name, data in files.items():

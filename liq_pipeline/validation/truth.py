@@ -27,9 +27,32 @@ class TruthRows:
     is_events: bool
 
 
+def _truth_frame(path: Path) -> pd.DataFrame:
+    """Return the rows of a file, or of every Parquet file in a folder (a recorded stream: one file a day)."""
+    if not path.is_dir():
+        return read_frame(path)
+    files = sorted(path.rglob("*.parquet"))
+    if not files:
+        raise LiqError(f"{path} holds no Parquet file", expected="a recorded stream: Parquet files by day")
+    return pd.concat([read_frame(file) for file in files], ignore_index=True)
+
+
+def with_sides(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return single forced orders as long_usd and short_usd: SELL closes a long, USD = average price × filled."""
+    price = next((name for name in ("average_price", "price") if name in frame), None)
+    filled = next(
+        (name for name in ("filled_quantity", "accumulated_fill_quantity", "quantity") if name in frame), None
+    )
+    if "long_usd" in frame or "side" not in frame or price is None or filled is None:
+        return frame
+    usd = pd.to_numeric(frame[price], errors="coerce") * pd.to_numeric(frame[filled], errors="coerce")
+    is_long = frame["side"].astype(str).str.upper() == "SELL"
+    return frame.assign(long_usd=usd.where(is_long, 0.0), short_usd=usd.where(~is_long, 0.0))
+
+
 def truth_rows(path: Path) -> TruthRows:
     """Read a file in the shared format: ts, long_usd, short_usd."""
-    frame = read_frame(path)
+    frame = with_sides(_truth_frame(path))
     stamps, name = instants_of(frame, path)
     if not {"long_usd", "short_usd"} <= set(frame):
         raise LiqError(f"{path} lacks long_usd or short_usd", expected="ts, long_usd, short_usd")
