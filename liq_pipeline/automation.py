@@ -57,8 +57,8 @@ def late_and_rewritten_files(symbols: dg.PartitionsDefinition) -> dg.SensorDefin
     )
     def sensor(
         context: dg.SensorEvaluationContext, archive: ArchiveSource, clock: Clock
-    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        nothing_new, unreachable = [], []
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        requests, unreachable = [], []
         for symbol in symbols.get_partition_keys():
             try:
                 wanted = [
@@ -67,18 +67,18 @@ def late_and_rewritten_files(symbols: dg.PartitionsDefinition) -> dg.SensorDefin
                     for file in archive.plan(dataset, symbol, clock.now())
                 ]
             except LiqError as error:
+                context.log.warning(f"{symbol}: {error}")
                 unreachable.append(f"{symbol}: {error}")
                 continue
             if not wanted:
-                nothing_new.append(symbol)
                 continue
             state = "\n".join(f"{file.key} {file.etag} {file.size}" for file in wanted)
             digest = hashlib.sha256(state.encode()).hexdigest()[:16]
             context.log.info(f"{symbol}: {len(wanted)} files to fetch, the first {wanted[0].key}")
-            yield dg.RunRequest(run_key=f"listing-{symbol}-{digest}", partition_key=symbol)
-        if unreachable:
-            yield dg.SkipReason("; ".join(unreachable))
-        elif len(nothing_new) == len(symbols.get_partition_keys()):
-            yield dg.SkipReason("the local copy holds everything that the archive lists")
+            requests.append(dg.RunRequest(run_key=f"listing-{symbol}-{digest}", partition_key=symbol))
+        # Dagster takes either run requests or one reason to skip.
+        if requests:
+            return requests
+        return dg.SkipReason("; ".join(unreachable) or "the local copy holds everything that the archive lists")
 
     return sensor

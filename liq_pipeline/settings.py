@@ -124,7 +124,8 @@ class Settings(BaseSettings):
     def as_environment(self) -> dict[str, str]:
         """Return an environment in which another process reads these same settings."""
         settings = {f"LIQ_{name.upper()}": self._as_text(value) for name, value in self if value is not None}
-        return {**os.environ, **settings, "DAGSTER_HOME": str(self.home.absolute())}
+        others = {name: value for name, value in os.environ.items() if not name.upper().startswith("LIQ_")}
+        return {**others, **settings, "DAGSTER_HOME": str(self.home.absolute())}
 
     @staticmethod
     def _as_text(value: Any) -> str:

@@ -5,6 +5,8 @@ The one place of the tests that reads the environment.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import shutil
 import sys
@@ -45,11 +47,13 @@ def _absent(what: str, remedy: str) -> None:
     pytest.skip(message)
 
 
-@pytest.fixture(autouse=True)
-def _only_our_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("LIQ_") or name == "DAGSTER_HOME"]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
+@pytest.fixture(autouse=True, scope="session")
+def _only_our_settings() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("LIQ_") or name == "DAGSTER_HOME"]:
+            patch.delenv(name)
+        patch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +76,19 @@ def chromium() -> Path:
     if not CHROMIUM.exists():
         _absent(str(CHROMIUM), "apt-get install chromium")
     return CHROMIUM
+
+
+@pytest.fixture(scope="session")
+def child_env() -> Callable[..., dict[str, str]]:
+    """Return an environment for another process: ours without its LIQ_* settings, plus these variables."""
+
+    def env(**variables: str) -> dict[str, str]:
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("LIQ_")}
+        ours.pop("DAGSTER_HOME", None)
+        tools = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{ours['PATH']}", "DAGSTER_DISABLE_TELEMETRY": "1"}
+        return ours | tools | variables
+
+    return env
 
 
 @dataclass(frozen=True)
@@ -190,38 +207,44 @@ class Finished:
 Liq = Callable[..., Finished]
 
 
-@pytest.fixture
-def liq(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Liq:
+@pytest.fixture(scope="session")
+def liq() -> Liq:
     """Run `liq` with these arguments, in this process, as its entry point does."""
     from liq_pipeline.cli import main
 
     def run(*arguments: object) -> Finished:
-        monkeypatch.setattr(sys, "argv", ["liq", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            main()
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            patch.setattr(sys, "argv", ["liq", *map(str, arguments)])
+            with pytest.raises(SystemExit) as stopped:
+                main()
         code = stopped.value.code
-        out, err = capsys.readouterr()
-        return Finished(code if isinstance(code, int) else 0, out, err)
+        return Finished(code if isinstance(code, int) else 0, out.getvalue(), err.getvalue())
 
     return run
 
 
-@pytest.fixture
-def run_options(exchange: Exchange, tmp_path: Path) -> Callable[..., list[str]]:
-    """Return the options of `liq run` on the simulated exchange; keywords replace or, if None, drop one."""
+@pytest.fixture(scope="session")
+def run_options() -> Callable[..., list[str]]:
+    """Return the options of `liq run` on an exchange, data in a folder; keywords replace or, if None, drop one."""
 
-    def options(**overrides: object) -> list[str]:
+    def options(exchange: Exchange, data: Path, **overrides: object) -> list[str]:
         chosen = {
             "symbols": "BTCUSDT",
             "archive": exchange.folder,
             "since": exchange.first_day,
             "now": exchange.now.isoformat(),
-            "data": tmp_path / "data",
+            "data": data,
         } | overrides
         return [text for name, value in chosen.items() if value is not None for text in (f"--{name}", str(value))]
 
     return options
+
+
+@pytest.fixture(scope="session")
+def copy_of(exchange: Exchange) -> Callable[[Path], Exchange]:
+    """Copy the exchange, for a test that plants faults in it."""
+    return lambda folder: Exchange(shutil.copytree(exchange.folder, folder))
 
 
 @pytest.fixture(scope="session")

@@ -123,9 +123,9 @@ class Publisher(dg.ConfigurableResource):
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
-    """Return the manifest beside a published file, or None where there is none."""
+    """Return the manifest beside a published file, or None where there is no such file."""
     manifest = path.with_name("manifest.json")
-    if not manifest.exists():
+    if not (path.exists() and manifest.exists()):
         return None
     content: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
     return content

@@ -1,0 +1,64 @@
+"""Corners of the invariants. (That each passes and fails at all: `test_planted_faults.py`.)"""
+
+import pytest
+
+from liq_pipeline.checks.invariants import (
+    no_living_cell_was_touched,
+    positions_add_up_to_open_interest,
+    shorter_timeframes_are_contained,
+    stored_positions_follow_from_the_bars,
+)
+from liq_pipeline.checks.rule import Subject
+
+
+@pytest.mark.parametrize("side", ["long", "short"])
+def test_a_sum_that_is_not_a_number_does_not_add_up(side: str, subject: Subject) -> None:
+    subject.connection.execute(
+        "UPDATE position_survival SET tracked = 'nan' WHERE ts = '2026-06-20 12:00:00+00' AND side = $side",
+        {"side": side},
+    )
+
+    assert not positions_add_up_to_open_interest(subject).passed
+
+
+def test_a_missing_bar_of_positions_is_found(subject: Subject) -> None:
+    subject.connection.execute("DELETE FROM position_survival WHERE ts = '2026-06-20 12:00:00+00' AND side = 'long'")
+
+    outcome = positions_add_up_to_open_interest(subject)
+
+    assert not outcome.passed
+    assert outcome.found.endswith("bars are missing")
+
+
+def test_living_cells_that_do_not_sum_to_what_is_tracked_are_found(subject: Subject) -> None:
+    subject.connection.execute("UPDATE position_cohorts SET contracts_open = 2 * contracts_open WHERE side = 'long'")
+
+    assert not positions_add_up_to_open_interest(subject).passed
+
+
+def test_no_positions_at_all_do_not_add_up(subject: Subject) -> None:
+    subject.connection.execute("DELETE FROM position_survival; DELETE FROM position_cohorts")
+
+    assert not positions_add_up_to_open_interest(subject).passed
+    assert not stored_positions_follow_from_the_bars(subject).passed
+
+
+def test_a_bin_that_the_longer_timeframe_lacks_is_found(subject: Subject) -> None:
+    subject.connection.execute(
+        "DELETE FROM liquidation_levels_30d WHERE (side, leverage, price_low) IN "
+        "(SELECT (side, leverage, price_low) FROM liquidation_levels_7d LIMIT 1)"
+    )
+
+    outcome = shorter_timeframes_are_contained(subject)
+
+    assert not outcome.passed
+    assert outcome.found == "1 bins of liquidation_levels_7d hold more than in liquidation_levels_30d"
+
+
+def test_a_living_short_that_a_later_high_reached_is_found(subject: Subject) -> None:
+    subject.connection.execute(
+        "UPDATE position_cohorts SET liquidation_price = entry_price / 2 WHERE rowid = "
+        "(SELECT min(rowid) FROM position_cohorts WHERE side = 'short' AND liquidated_at IS NULL)"
+    )
+
+    assert not no_living_cell_was_touched(subject).passed

@@ -1,0 +1,236 @@
+"""The `liq` command: what it prints, how it ends, that all of it is documented."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from liq_pipeline.cli import app
+from liq_pipeline.settings import Settings, load_settings
+from liq_pipeline.simulator.market import MarketConfig
+from liq_pipeline.simulator.server import ArchiveServer
+
+
+@pytest.fixture(scope="module")
+def twice(exchange, liq, run_options, bytes_below, tmp_path_factory):
+    """`liq run` twice over HTTP: how each ended, what was published after each, what the second asked for."""
+    data = tmp_path_factory.mktemp("twice") / "data"
+    with ArchiveServer(exchange.folder) as server:
+        options = run_options(exchange, data, archive=server.url)
+        first, published = liq("run", *options), bytes_below(data / "published")
+        server.requests.clear()
+        second, again = liq("run", *options), bytes_below(data / "published")
+        return first, published, second, again, list(server.requests), data
+
+
+class TestRun:
+    def test_a_good_run_exits_with_0(self, twice) -> None:
+        assert twice[0].code == 0, twice[0].out + twice[0].err
+
+    def test_it_prints_every_timeframe_with_both_sides_coverage_and_where_the_files_are(self, twice) -> None:
+        first, data = twice[0], twice[-1]
+
+        assert "BTCUSDT: estimated liquidation levels as of 2026-06-28T00:00:00Z" in first.out
+        for heading in ("timeframe", "long USD", "short USD", "data covers"):
+            assert heading in first.out
+        for timeframe in ("1d", "7d", "30d", "90d"):
+            assert re.search(rf"│ +{timeframe} │ +\d+ │ +[\d,]+ │ +[\d,]+ │ .* %", first.out), timeframe
+        assert f"Files: {data / 'published'}" in first.out
+
+    def test_it_fetches_every_file_once(self, twice) -> None:
+        first, _, second, _, requests, _ = twice
+
+        assert "20 files fetched" in first.out.splitlines()[-1]
+        assert "0 files fetched" in second.out.splitlines()[-1]
+        assert not [path for path in requests if ".zip" in path]
+
+    def test_the_second_time_the_published_files_are_the_same_to_the_byte(self, twice) -> None:
+        _, published, second, again, _, _ = twice
+
+        assert second.code == 0
+        assert len(published) == 10
+        assert again == published
+
+    def test_off_a_terminal_it_writes_plain_lines(self, twice) -> None:
+        first = twice[0]
+
+        assert "\x1b" not in first.out + first.err
+        assert "\r" not in first.out + first.err
+        assert re.search(r"^BTCUSDT metrics: 10 files to fetch, 0\.\d MB$", first.out, re.MULTILINE)
+        assert re.search(r"^BTCUSDT metrics: 10 files, 0\.\d MB in .* files/s\)$", first.out, re.MULTILINE)
+
+    def test_a_folder_gives_what_the_same_mirror_gives_over_http(self, twice, good_run: Settings, bytes_below) -> None:
+        assert bytes_below(good_run.published_dir) == twice[1]
+
+
+class TestWrongUsage:
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["run", "--nonsense"], "No such option: --nonsense"),
+            (["run", "--bar", "7m"], "LIQ_BAR='7m'.*'5m' or '15m'"),
+            (["run", "--symbols", " , "], "LIQ_SYMBOLS=.*no symbol given"),
+            (["run", "--symbols", "../etc"], "LIQ_SYMBOLS=.*letters, digits and '_' only"),
+            (["run", "--now", "yesterday"], "LIQ_NOW='yesterday'"),
+            (["run", "--since", "2026-13-01"], "LIQ_SINCE='2026-13-01'"),
+            (["run", "--archive", "/no/such/folder"], "'/no/such/folder' is neither an http.*To do: correct --archive"),
+            (["nonsense"], "No such command 'nonsense'"),
+        ],
+    )
+    def test_it_exits_with_2_and_says_what_was_read_and_expected(self, arguments, says, liq, tmp_path: Path) -> None:
+        done = liq(*arguments, *(["--data", tmp_path] if len(arguments) > 2 else []))
+
+        assert done.code == 2
+        assert re.search(says, " ".join(done.err.split())), done.err
+        assert "Traceback" not in done.err
+        assert not list(tmp_path.iterdir())
+
+    def test_a_variable_that_cannot_be_used_is_named(self, liq, monkeypatch) -> None:
+        monkeypatch.setenv("LIQ_WORKERS", "many")
+
+        done = liq("run")
+
+        assert done.code == 2
+        assert "LIQ_WORKERS='many'" in done.err
+
+
+class TestStatus:
+    def test_it_tells_what_is_published_and_how_old_it_is(self, liq, good_run: Settings) -> None:
+        done = liq("status", "--data", good_run.data_dir, "--now", "2026-06-28T06:00:00Z")
+
+        assert done.code == 0
+        assert "BTCUSDT: data up to 2026-06-28 00:00 UTC, 6.0 h old" in done.out
+
+    def test_as_json_it_is_json_and_nothing_else(self, liq, good_run: Settings) -> None:
+        done = liq("status", "--json", "--data", good_run.data_dir, "--now", "2026-06-28T06:00:00Z")
+
+        found = json.loads(done.out)
+        assert found["published"] == str(good_run.published_dir)
+        symbol = found["symbols"]["BTCUSDT"]
+        assert symbol["as_of"] == "2026-06-28T00:00:00Z"
+        assert symbol["age_hours"] == 6
+        assert symbol["is_stale"] is False
+        assert set(symbol["timeframes"]) == {"1d", "7d", "30d", "90d"}
+
+    def test_stale_data_exits_with_3(self, liq, good_run: Settings) -> None:
+        done = liq("status", "--data", good_run.data_dir, "--now", "2026-06-30T00:00:00Z")
+
+        assert done.code == 3
+        assert "stale (the limit is 48 h)" in done.out
+
+    def test_with_nothing_published_it_exits_with_1_and_says_what_to_do(self, liq, tmp_path: Path) -> None:
+        done = liq("status", "--data", tmp_path)
+
+        assert done.code == 1
+        assert "liq run" in done.out
+        assert "liq demo" in done.out
+
+
+class TestDemo:
+    def test_it_runs_the_chain_on_a_simulated_exchange_and_says_so(
+        self, liq, bytes_below, tmp_path: Path, monkeypatch, exchange
+    ) -> None:
+        small = [MarketConfig(first_day=exchange.first_day, days=3, traders=100)]
+        monkeypatch.setattr("liq_pipeline.simulator.demo.demo_markets", lambda: small)
+
+        first = liq("demo", "--data", tmp_path)
+        published = bytes_below(tmp_path / "demo" / "published")
+        second = liq("demo", "--data", tmp_path)
+
+        assert (first.code, second.code) == (0, 0)
+        assert "BTCUSDT (SIMULATED DATA): estimated liquidation levels" in first.out
+        assert "6 files fetched" in first.out
+        assert "0 files fetched" in second.out
+        assert bytes_below(tmp_path / "demo" / "published") == published
+        assert b'"source_label": "simulated"' in b"".join(published.values())
+
+
+class TestUi:
+    @pytest.fixture
+    def launched(self, liq, monkeypatch, tmp_path: Path):
+        """What `liq ui` would become."""
+
+        class Launched(Exception): ...
+
+        def launch(*arguments: object) -> tuple[list[str], dict[str, str]]:
+            monkeypatch.setattr(os, "execve", lambda path, argv, env: (_ for _ in ()).throw(Launched(argv, env)))
+            with pytest.raises(Launched) as caught:
+                liq("ui", "--data", tmp_path / "data", *arguments)
+            return caught.value.args
+
+        return launch
+
+    def test_it_opens_dagster_on_this_machine_only(self, launched) -> None:
+        argv, _ = launched("--port", 3456)
+
+        assert argv[1:] == ["-m", "dagster", "dev", "-m", "liq_pipeline", "-h", "127.0.0.1", "-p", "3456"]
+
+    def test_dagster_reads_the_same_settings_and_keeps_its_history_in_the_data_folder(
+        self, launched, tmp_path: Path, monkeypatch
+    ) -> None:
+        _, env = launched()
+
+        assert env["DAGSTER_HOME"] == str(tmp_path / "data" / "dagster_home")
+        assert (Path(env["DAGSTER_HOME"]) / "dagster.yaml").exists()
+        for name, value in env.items():
+            if name.startswith("LIQ_") or name == "DAGSTER_HOME":
+                monkeypatch.setenv(name, value)
+        assert load_settings().data_dir == tmp_path / "data"
+
+    def test_a_listing_of_the_real_exchange_does_not_leak_into_the_demo(self, launched, monkeypatch, exchange) -> None:
+        small = [MarketConfig(first_day=exchange.first_day, days=1, traders=50)]
+        monkeypatch.setattr("liq_pipeline.simulator.demo.demo_markets", lambda: small)
+        monkeypatch.setenv("LIQ_LISTING", "https://elsewhere.example")
+
+        _, env = launched("--demo")
+
+        assert "LIQ_LISTING" not in env
+        assert env["LIQ_SOURCE_LABEL"] == "simulated"
+
+
+class TestReadme:
+    @pytest.fixture
+    def readme(self, repository: Path) -> str:
+        return (repository / "README.md").read_text(encoding="utf-8")
+
+    @pytest.fixture
+    def settings_table(self, readme: str) -> dict[str, str]:
+        section = readme.split("\n## Settings\n")[1].split("\n## ", maxsplit=1)[0]
+        return dict(re.findall(r"^\| `([A-Z_]+)` \|(.*)$", section, re.MULTILINE))
+
+    def test_every_setting_is_in_the_settings_table(self, settings_table) -> None:
+        variables = {
+            "DAGSTER_HOME" if name == "dagster_home" else f"LIQ_{name.upper()}" for name in Settings.model_fields
+        }
+
+        assert set(settings_table) == variables
+
+    def test_every_option_of_run_is_in_the_settings_table_beside_its_variable(self, settings_table) -> None:
+        for option in typer.main.get_command(app).commands["run"].params:
+            (variable,) = re.findall(r"\((LIQ_[A-Z_]+)\)", option.help)
+            assert f"`{option.opts[0]}`" in settings_table[variable]
+
+    def test_every_default_in_the_table_is_the_default(self, settings_table) -> None:
+        for name, field in Settings.model_fields.items():
+            default = ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
+            if default not in ("None", "") and not default.startswith("http"):
+                assert f"| `{default}` |" in settings_table[f"LIQ_{name.upper()}"], name
+
+    def test_every_command_and_every_option_is_documented(self, readme: str) -> None:
+        for name, command in typer.main.get_command(app).commands.items():
+            (row,) = re.findall(rf"^\| `liq {name}\b.*$", readme, re.MULTILINE)
+            for option in command.params:
+                assert option.opts[0] in row, f"liq {name} {option.opts[0]}"
+
+    def test_every_command_and_every_option_has_help(self) -> None:
+        for command in typer.main.get_command(app).commands.values():
+            assert command.help
+            assert all(option.help for option in command.params)
+
+    def test_every_exit_code_is_documented(self, readme: str) -> None:
+        assert set(re.findall(r"^\| (\d) \|", readme, re.MULTILINE)) == {"0", "1", "2", "3"}

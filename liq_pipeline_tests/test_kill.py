@@ -1,0 +1,64 @@
+"""`kill -9` at any moment costs time, never data."""
+
+import random
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+FOLDERS, KILLS = 5, 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_run_that_was_killed_at_any_moment_is_made_whole_by_the_next(
+    exchange, good_run, run_options, bytes_below, child_env, tmp_path: Path
+) -> None:
+    """Twenty kills spread over the duration of a run: in each of five folders four in a row, then one run in peace."""
+    undisturbed = bytes_below(good_run.published_dir)
+
+    def start(data: Path) -> subprocess.Popen[str]:
+        command = [Path(sys.executable).with_name("liq"), "run", *run_options(exchange, data)]
+        return subprocess.Popen(
+            command, env=child_env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+        )
+
+    def kill_after(data: Path, seconds: float) -> bool:
+        """Kill a run so long after it begins to work; before that there is nothing to disturb."""
+        process = start(data)
+        assert process.stdout
+        process.stdout.readline()
+        time.sleep(seconds)
+        process.kill()
+        process.communicate(timeout=60)
+        return process.returncode == -9
+
+    def duration() -> float:
+        process = start(tmp_path / "whole")
+        assert process.stdout
+        process.stdout.readline()
+        began = time.monotonic()
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+        return time.monotonic() - began
+
+    def torture(folder: int, moments: list[float]) -> int:
+        data, killed = tmp_path / f"killed_{folder}", 0
+        for moment in moments:
+            killed += kill_after(data, moment)
+            half = bytes_below(data / "published")
+            assert all(undisturbed[name] == content for name, content in half.items()), f"torn after {moment:.2f} s"
+        last = start(data)
+        output, _ = last.communicate(timeout=240)
+        assert last.returncode == 0, f"after kills at {moments}:\n{output}"
+        assert bytes_below(data / "published") == undisturbed, f"after kills at {moments}"
+        return killed
+
+    whole, chance = duration(), random.Random(2026)
+    moments = [whole * (number + chance.random()) / (FOLDERS * KILLS) for number in range(FOLDERS * KILLS)]
+    with ThreadPoolExecutor(2) as pool:
+        killed = pool.map(torture, range(FOLDERS), [moments[folder::FOLDERS] for folder in range(FOLDERS)])
+    assert sum(killed) >= FOLDERS * KILLS / 2, "most runs were over before they were killed"

@@ -1,0 +1,169 @@
+"""Published files are replaced whole, and left alone when nothing changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from liq_pipeline.warehouse.publish import (
+    LEVELS_SCHEMA,
+    OI_DELTA_SCHEMA,
+    SCHEMA_VERSION,
+    Dataset,
+    Publisher,
+    dataset_path,
+    read_manifest,
+)
+from liq_pipeline.warehouse.warehouse import table_schemas
+
+OLD, NEW = pa.table({"x": [1, 2]}), pa.table({"x": [1, 2, 3]})
+
+
+def _datasets(rows: pa.Table) -> list[Dataset]:
+    return [Dataset("levels", "BTCUSDT", rows, {"as_of": "now"}, timeframe) for timeframe in ("1d", "7d")]
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Publisher:
+    return Publisher(folder=str(tmp_path / "published"), source_label="simulated", code_version="1.2.3")
+
+
+def test_the_layout_is_hive_so_that_one_glob_reads_a_dataset(tmp_path: Path) -> None:
+    assert dataset_path(Path("p"), "levels", "BTCUSDT", "7d") == Path(
+        "p/levels/symbol=BTCUSDT/timeframe=7d/levels.parquet"
+    )
+    assert dataset_path(Path("p"), "oi_delta", "BTCUSDT") == Path("p/oi_delta/symbol=BTCUSDT/oi_delta.parquet")
+
+
+def test_rows_come_back_as_they_were_published(publisher: Publisher) -> None:
+    path, _ = publisher.publish(_datasets(OLD))
+
+    assert pq.read_table(path, partitioning=None).equals(OLD)
+
+
+def test_the_manifest_tells_what_the_file_is(publisher: Publisher) -> None:
+    path, _ = publisher.publish(_datasets(OLD))
+
+    assert read_manifest(path) == {
+        "schema_version": SCHEMA_VERSION,
+        "dataset": "levels",
+        "symbol": "BTCUSDT",
+        "timeframe": "1d",
+        "row_count": 2,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "source_label": "simulated",
+        "code_version": "1.2.3",
+        "as_of": "now",
+    }
+
+
+def test_where_nothing_is_published_there_is_no_manifest(tmp_path: Path) -> None:
+    assert read_manifest(tmp_path / "levels.parquet") is None
+
+
+def test_a_second_publication_of_the_same_rows_touches_nothing(publisher: Publisher, bytes_below) -> None:
+    paths = publisher.publish(_datasets(OLD))
+    files = [*paths, *(path.with_name("manifest.json") for path in paths)]
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino) for path in files}
+
+    publisher.publish(_datasets(OLD))
+
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino) for path in files} == before
+
+
+def test_no_temporary_file_stays(publisher: Publisher) -> None:
+    publisher.publish(_datasets(OLD))
+    publisher.publish(_datasets(NEW))
+
+    left = [path.name for path in Path(publisher.folder).rglob("*") if path.is_file()]
+    assert set(left) == {"levels.parquet", "manifest.json", ".lock"}
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2, 3])
+def test_a_kill_leaves_whole_files_and_the_next_run_finishes(renames: int, publisher: Publisher, bytes_below) -> None:
+    """Killed after so many of the four renames; before the first, every file is the last good one."""
+    publisher.publish(_datasets(OLD))
+    before = bytes_below(Path(publisher.folder))
+    code = (
+        "import os\nfrom pathlib import Path\nimport pyarrow as pa\n"
+        "from liq_pipeline.warehouse.publish import Dataset, Publisher\n"
+        f"left, replace = [{renames}], Path.replace\n"
+        "def dying(self, target):\n"
+        "    if not left[0]: os.kill(os.getpid(), 9)\n"
+        "    left[0] -= 1\n"
+        "    return replace(self, target)\n"
+        "Path.replace = dying\n"
+        "rows = pa.table({'x': [1, 2, 3]})\n"
+        f"Publisher(folder={publisher.folder!r}, source_label='simulated', code_version='1.2.3').publish("
+        "[Dataset('levels', 'BTCUSDT', rows, {'as_of': 'now'}, timeframe) for timeframe in ('1d', '7d')])\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    assert killed.returncode == -9
+
+    after = bytes_below(Path(publisher.folder))
+    assert sum(after[name] != before[name] for name in before) == renames
+    for name in after:
+        if name.endswith(".parquet"):
+            assert pq.read_table(Path(publisher.folder) / name, partitioning=None).num_rows in (2, 3)
+        else:
+            json.loads(after[name])
+
+    publisher.publish(_datasets(NEW))
+    for timeframe in ("1d", "7d"):
+        path = dataset_path(Path(publisher.folder), "levels", "BTCUSDT", timeframe)
+        assert pq.read_table(path, partitioning=None).equals(NEW)
+        manifest = read_manifest(path)
+        assert manifest
+        assert manifest["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert not list(Path(publisher.folder).rglob("*.tmp"))
+
+
+def test_a_file_that_cannot_be_staged_leaves_all_files_as_they_were(publisher: Publisher, bytes_below) -> None:
+    publisher.publish(_datasets(OLD))
+    before = bytes_below(Path(publisher.folder))
+    unwritable = Dataset("levels", "BTCUSDT", NEW, {"as_of": object()}, "7d")  # its manifest is not JSON
+
+    with pytest.raises(TypeError):
+        publisher.publish([*_datasets(NEW)[:1], unwritable])
+
+    assert bytes_below(Path(publisher.folder)) == before
+
+
+def test_files_are_flushed_before_they_get_their_names(publisher: Publisher, monkeypatch) -> None:
+    flushed: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: (flushed.append(str(Path(f"/proc/self/fd/{fd}").readlink())), fsync(fd))[1]
+    )
+    renamed: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        Path, "replace", lambda self, to: (renamed.append((str(to), str(self) in flushed)), replace(self, to))[1]
+    )
+
+    publisher.publish(_datasets(OLD))
+
+    assert len(renamed) == 4
+    assert all(was_flushed for _, was_flushed in renamed)
+
+
+@pytest.mark.parametrize(
+    ("table", "contract"), [("oi_delta", OI_DELTA_SCHEMA), ("liquidation_levels_7d", LEVELS_SCHEMA)]
+)
+def test_the_published_columns_are_those_of_the_table_in_its_order(table: str, contract: pa.Schema) -> None:
+    assert contract.names == [column.name for column in table_schemas()[table].columns]
+
+
+def test_what_a_run_publishes_has_the_schema_of_the_contract(published: Path) -> None:
+    levels = dataset_path(published, "liquidation_levels", "BTCUSDT", "7d")
+    deltas = dataset_path(published, "oi_delta", "BTCUSDT")
+
+    assert pq.read_schema(levels).equals(LEVELS_SCHEMA)
+    assert pq.read_schema(deltas).equals(OI_DELTA_SCHEMA)
