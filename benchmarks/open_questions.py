@@ -168,7 +168,7 @@ def variants(data: MarketData, gamma: float) -> dict[str, dict]:
 
 
 def far_levels(walks: list[Walk]) -> str:
-    """Return, at the newest bar: contracts beyond 5 % of the price, and those older than 30 days, over open interest."""
+    """Return, at the newest bar, the shares of open interest beyond 5 % of the price and older than 30 days."""
     bars = walks[0].bars
     far = old = 0.0
     for one in walks:

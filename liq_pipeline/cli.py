@@ -144,8 +144,8 @@ def validate(
         print_validation(_console(), found, out)
 
 
-@app.command()
-def validate_coin_m(
+@app.command("coin-m")
+def coin_m(
     archive: Archive = None,
     data: Data = None,
     symbol: Annotated[str, typer.Option("--symbol", help="COIN-M perpetual.")] = "BTCUSD_PERP",
@@ -153,16 +153,16 @@ def validate_coin_m(
     since: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = datetime(2023, 6, 25),  # noqa: DTZ001
     until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day.")] = datetime(2024, 10, 14),  # noqa: DTZ001
 ) -> None:
-    """Fetch the archive's COIN-M liquidations, open interest and bars, and score the map against them."""
+    """Fetch the COIN-M liquidations of the archive, and score the map against them."""
     from liq_pipeline.console import print_validation
-    from liq_pipeline.validation.coin_m import validate_coin_m as run_coin_m
+    from liq_pipeline.validation.coin_m import validate_coin_m
     from liq_pipeline.validation.report import report_folder
 
     settings = load_settings(archive=archive, data_dir=data)
     console = _console()
     folder = settings.data_dir / "validation" / "coin_m"
     out = report_folder(settings.published_dir, symbol, "coin_m")
-    found = run_coin_m(
+    found = validate_coin_m(
         settings.archive, folder, listing=settings.listing_url, symbol=symbol, bar=bar, since=since.date(),
         until=until.date(), workers=settings.workers, out=out, report=console.print,
     )  # fmt: skip

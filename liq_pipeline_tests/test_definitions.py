@@ -23,6 +23,7 @@ GROUPS = {
         "liquidation_levels_90d",
     },
     "published": {"published_levels"},
+    "validation": {"model_validation"},
 }
 ORDER = list(GROUPS)
 LEVEL_CHECKS = {
@@ -86,6 +87,7 @@ CHECKS = {
         "shorter_timeframes_are_contained": True,
         "contracts_stay_within_open_interest": True,
     },
+    "model_validation": {"model_passes_its_gates": False},
 }
 
 

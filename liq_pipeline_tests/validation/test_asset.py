@@ -37,7 +37,7 @@ def chain(tmp_path_factory):
 
 
 def test_without_truth_nothing_is_measured_and_all_is_published(chain):
-    folder, run = chain
+    _, run = chain
     settings, result = run()
     assert result.published, result.errors
     assert not result.errors

@@ -98,7 +98,7 @@ def test_the_command_works_on_a_folder(published, tmp_path):
     result = CliRunner().invoke(
         app,
         [
-            "validate-coin-m", "--archive", str(published), "--data", str(tmp_path), "--since", str(FIRST), "--until",
+            "coin-m", "--archive", str(published), "--data", str(tmp_path), "--since", str(FIRST), "--until",
             str(FIRST + timedelta(days=DAYS)),
         ],
     )  # fmt: skip
