@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from liq_pipeline.model.alignment import MarketData, Steps
 from liq_pipeline.model.exposure import bar_exposure
-from liq_pipeline.model.scoring import Figure, Resampler, auc, spearman
+from liq_pipeline.model.scoring import Figure, Resampler, ranks
 from liq_pipeline.model.walk import SIDES, Walk
 
 Floats = NDArray[np.float64]
@@ -24,6 +24,7 @@ BIN = 0.001
 BINS = 50
 WARM_UP = np.timedelta64(2, "D")
 EVERY = np.timedelta64(4, "h")
+MOST_ORIGINS = 600
 FEWEST_REACHED = 8
 OTHER_DAYS = 12
 APART = np.timedelta64(3, "D")
@@ -53,11 +54,15 @@ class LevelScores:
     rank_gain: Figure
 
 
-def origins_of(data: MarketData, steps: Steps, warm_up: np.timedelta64) -> NDArray[np.int64]:
-    """Return a bar every `EVERY` at which a scored step ends, from `warm_up` after the first bar on."""
+def origins_of(data: MarketData, steps: Steps, warm_up: np.timedelta64 = WARM_UP) -> NDArray[np.int64]:
+    """Return a bar every `EVERY` at which a scored step ends, from `warm_up` after the first bar on.
+
+    Long data are looked at less often: `MOST_ORIGINS` at most.
+    """
     ts = data.walk_input.ts
     usable = steps.last[ts[steps.last] >= ts[0] + warm_up]
-    turn = (ts[usable] - np.datetime64(0, "us")) // EVERY
+    every = max(1, -(-int((ts[-1] - ts[0]) / EVERY) // MOST_ORIGINS)) * EVERY
+    turn = (ts[usable] - np.datetime64(0, "us")) // every
     return usable[np.flatnonzero(np.diff(turn, prepend=-1))]
 
 
@@ -119,13 +124,21 @@ def outcomes(
 
 
 def score_levels(
-    walked: Walk, data: MarketData, steps: Steps, hours: int, warm_up: np.timedelta64 = WARM_UP
+    walked: Walk, data: MarketData, steps: Steps, hours: int, maps: Floats | None = None
 ) -> LevelScores | None:
-    """Score the map against the reported liquidations of the next hours; None where there are too few origins."""
-    origins = origins_of(data, steps, warm_up)
+    """Score the map against the reported liquidations of the next hours; None where there are too few origins.
+
+    Args:
+        walked: the walk.
+        data: its bars.
+        steps: reported liquidations.
+        hours: how far ahead.
+        maps: `maps_at` of `origins_of(data, steps)`, if it is at hand.
+    """
+    origins = origins_of(data, steps)
     if origins.size < 6:
         return None
-    maps = maps_at(walked, data, origins)
+    maps = maps_at(walked, data, origins) if maps is None else maps
     got, reached = outcomes(data, steps, origins, hours)
     ts = data.walk_input.ts[origins]
     rows: list[dict[str, tuple[float, float, float]]] = []
@@ -140,14 +153,15 @@ def score_levels(
             outcome = got[number, side, : max(count, 0)]
             if count < FEWEST_REACHED or not (outcome > 0).any():
                 continue
-            null = np.array([_judge(maps[other, side, :count], outcome) for other in others])
+            judge = _Judge(outcome)
+            null = np.array([judge(maps[other, side, :count]) for other in others])
             distance = np.arange(count, dtype=float)
             rows.append(
                 {
-                    "map": _judge(maps[number, side, :count], outcome),
+                    "map": judge(maps[number, side, :count]),
                     "another day's map": _mean_of_known(null),
-                    "farthest first": _judge(distance, outcome),
-                    "nearest first": _judge(-distance, outcome),
+                    "farthest first": judge(distance),
+                    "nearest first": judge(-distance),
                 }
             )
             days.append(float((ts[number] - ts[0]) / np.timedelta64(1, "D")))
@@ -178,11 +192,27 @@ def _mean_of_known(values: Floats) -> tuple[float, float, float]:
     return float(first), float(second), float(third)
 
 
-def _judge(ranking: Floats, outcome: Floats) -> tuple[float, float, float]:
-    positive = outcome > np.quantile(outcome, 2 / 3)
-    best = np.argsort(-ranking, kind="stable")[: max(1, outcome.size // 10)]
-    lift = outcome[best].mean() / outcome.mean() if outcome.mean() > 0 else np.nan
-    return auc(ranking, positive), spearman(ranking, outcome), float(lift)
+class _Judge:
+    """Judges rankings of the same bins: AUC, Spearman, top-decile lift."""
+
+    def __init__(self, outcome: Floats) -> None:
+        self.outcome, self.mean = outcome, outcome.mean()
+        self.positive = outcome > np.quantile(outcome, 2 / 3)
+        self.hits, self.misses = int(self.positive.sum()), int((~self.positive).sum())
+        centred = ranks(outcome)
+        self.centred = centred - centred.mean()
+        self.size = float(np.sqrt(self.centred @ self.centred))
+
+    def __call__(self, ranking: Floats) -> tuple[float, float, float]:
+        place = ranks(ranking)
+        best = np.argsort(-ranking, kind="stable")[: max(1, ranking.size // 10)]
+        lift = self.outcome[best].mean() / self.mean if self.mean > 0 else np.nan
+        area = np.nan
+        if self.hits and self.misses:
+            area = (place[self.positive].sum() - self.hits * (self.hits - 1) / 2) / (self.hits * self.misses)
+        place -= place.mean()
+        scale = self.size * np.sqrt(place @ place)
+        return float(area), float(self.centred @ place / scale) if scale > 0 else float("nan"), float(lift)
 
 
 def control_steps(walked: Walk, data: MarketData, steps: Steps, seed: int = _CONTROL_SEED) -> Steps:

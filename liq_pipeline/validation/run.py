@@ -13,7 +13,7 @@ from liq_pipeline.model.alignment import MarketData, Steps, coarsen, match_steps
 from liq_pipeline.model.scale import Scale, scale_drift
 from liq_pipeline.model.scoring import Figure
 from liq_pipeline.model.scoring_flows import FlowScores, by_leverage, deciles, score_flows
-from liq_pipeline.model.scoring_levels import HORIZONS, LevelScores, control_steps, score_levels
+from liq_pipeline.model.scoring_levels import HORIZONS, LevelScores, control_steps, maps_at, origins_of, score_levels
 from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, SIDES, WalkParameters, walk
 from liq_pipeline.validation.inputs import COARSE_OPEN_INTEREST, Inputs
 
@@ -98,6 +98,7 @@ def validate(inputs: Inputs, symbol: str, source: str = "", gamma: float | None 
     control = control_steps(walked, data, steps)
     shuffled = replace(steps, usd=_by_days_shuffled(steps))
     mapped = sum(steps.summed(exposures[MAIN][side][:, :, 0].sum(axis=1)) for side in SIDES)
+    maps = maps_at(walked, data, origins_of(data, steps))
     found = Validation(
         symbol=symbol,
         source=source,
@@ -110,8 +111,8 @@ def validate(inputs: Inputs, symbol: str, source: str = "", gamma: float | None 
         wide_bars=_wide_bars(inputs, symbol, parameters, exposures[MAIN]),
         flow_control=score_flows(data, control, main, MAIN),
         shuffled_truth=score_flows(data, shuffled, main, MAIN),
-        levels={hours: score_levels(walked, data, steps, hours) for hours in HORIZONS},
-        level_control={hours: score_levels(walked, data, control, hours) for hours in HORIZONS},
+        levels={hours: score_levels(walked, data, steps, hours, maps) for hours in HORIZONS},
+        level_control={hours: score_levels(walked, data, control, hours, maps) for hours in HORIZONS},
         reliability=deciles(data, steps, exposures[MAIN]),
         leverage=by_leverage(data, steps, exposures[MAIN]),
         scale=scale_drift(steps.days, np.asarray(mapped), steps.usd.sum(axis=1)),
