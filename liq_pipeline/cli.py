@@ -139,6 +139,61 @@ def serve(
         f"http://{settings.serve_host}:{settings.serve_port}/  serves {settings.published_dir}", soft_wrap=True
     )
     run_server(settings, lambda: _clock(settings))
+def validate(
+    klines: Annotated[Path, typer.Option("--klines", help="Bars: CSV, Parquet, or a folder of archive files.")],
+    open_interest: Annotated[Path, typer.Option("--open-interest", help="Open interest, contracts or USD.")],
+    liquidations: Annotated[Path, typer.Option("--liquidations", help="Reported: ts, long_usd, short_usd.")],
+    bar: Annotated[str, typer.Option("--bar", help="Width of a bar, such as 5m.")] = "5m",
+    symbol: Annotated[str, typer.Option("--symbol", help="Whose margin brackets.")] = "BTCUSDT",
+    as_json: Annotated[bool, typer.Option("--json", help="Print every figure with its interval.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the report: Markdown, HTML, plots.")] = None,
+    kline_stamp: Annotated[
+        str, typer.Option(help="What kline stamps name: start, end, or auto: open_time is a start, ts an end.")
+    ] = "auto",
+    truth_stamp: Annotated[
+        str, typer.Option(help="What truth stamps name: start, end, or auto: ask the data.")
+    ] = "auto",
+    open_interest_stamp: Annotated[str, typer.Option(help="The same for open interest; end is its instant.")] = "auto",
+    gamma: Annotated[float | None, typer.Option(help="Churn (default: by how often open interest is known).")] = None,
+) -> None:
+    """Score the map against reported liquidations, beside every baseline."""
+    from liq_pipeline.validation.command import run_validation
+
+    found = run_validation(
+        klines, open_interest, liquidations, bar, symbol, kline_stamp=kline_stamp,
+        truth_stamp=truth_stamp, open_interest_stamp=open_interest_stamp, gamma=gamma, out=out,
+    )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=2))
+    else:
+        from liq_pipeline.console import print_validation
+
+        print_validation(_console(), found, out)
+
+
+@app.command("coin-m")
+def coin_m(
+    archive: Archive = None,
+    data: Data = None,
+    symbol: Annotated[str, typer.Option("--symbol", help="COIN-M perpetual.")] = "BTCUSD_PERP",
+    bar: Annotated[str, typer.Option("--bar", help="Width of a bar: 5m or 15m.")] = "5m",
+    since: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = datetime(2023, 6, 25),  # noqa: DTZ001
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last day.")] = datetime(2024, 10, 14),  # noqa: DTZ001
+) -> None:
+    """Fetch the COIN-M liquidations of the archive, and score the map against them."""
+    from liq_pipeline.console import print_validation
+    from liq_pipeline.validation.coin_m import validate_coin_m
+    from liq_pipeline.validation.report import report_folder
+
+    settings = load_settings(archive=archive, data_dir=data)
+    console = _console()
+    folder = settings.data_dir / "validation" / "coin_m"
+    out = report_folder(settings.published_dir, symbol, "coin_m")
+    found = validate_coin_m(
+        settings.archive, folder, listing=settings.listing_url, symbol=symbol, bar=bar, since=since.date(),
+        until=until.date(), workers=settings.workers, out=out, report=console.print,
+    )  # fmt: skip
+    print_validation(console, found, out)
 
 
 def _run(settings: Settings) -> int:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -20,7 +20,11 @@ from rich.progress import (
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
-from liq_pipeline.refresh import SymbolResult
+from liq_pipeline.validation.words import text
+
+if TYPE_CHECKING:
+    from liq_pipeline.refresh import SymbolResult
+    from liq_pipeline.validation.run import Validation
 
 _PLAIN_WIDTH = 150
 _SECONDS_BETWEEN_LINES = 5.0
@@ -170,3 +174,30 @@ def print_where(console: Console, published: Path) -> None:
     console.print(
         f"Read them: duckdb.sql(\"FROM '{published}/liquidation_levels/*/*/*.parquet'\")", markup=False, soft_wrap=True
     )
+
+
+def print_validation(console: Console, found: Validation, folder: Path | None) -> None:
+    """Print the gates, and each model beside the baselines."""
+    for note in found.notes:
+        console.print(f"  {note}", markup=False, soft_wrap=True)
+    console.print(
+        f"\n[bold]{found.symbol}: the estimated map against reported liquidations[/bold], "
+        f"{found.facts['steps']} steps of {found.flows.step_minutes:g} minutes", soft_wrap=True,
+    )  # fmt: skip
+    flows = found.flows
+    models = Table()
+    for heading in ("model", "R² alone", "Spearman", "added to the move", "added to the path"):
+        models.add_column(heading, no_wrap=True)
+    models.add_row("adverse move", text(flows.move), text(flows.move_rho))
+    models.add_row("price + VWAP path", text(flows.path), text(flows.path_rho))
+    for scores in (flows, *([found.wide_bars] if found.wide_bars else [])):
+        for name, row in scores.rows.items():
+            if scores is flows or name != "walk":
+                models.add_row(name, text(row.alone), text(row.rho), text(row.gain_over_move), text(row.gain_over_path))
+    console.print(models)
+    for gate in found.gates:
+        state = "[green]pass[/green]" if gate.passed else "[red]FAIL[/red]"
+        console.print(f"gate {gate.number} {state} ", end="")
+        console.print(f"{gate.statement}: {gate.found}", markup=False, soft_wrap=True)
+    if folder:
+        console.print(f"\nReport: {folder / 'validation.html'}", soft_wrap=True)

@@ -13,6 +13,7 @@ from liq_pipeline.assets.levels import level_assets
 from liq_pipeline.assets.market import market_assets
 from liq_pipeline.assets.positions import position_assets
 from liq_pipeline.assets.published import published_assets
+from liq_pipeline.assets.validation import TruthFiles, validation_assets
 from liq_pipeline.automation import RAN_RECENTLY, daily_refresh, late_and_rewritten_files, refresh_job
 from liq_pipeline.checks.groups import all_checks
 from liq_pipeline.clock import Clock
@@ -36,6 +37,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
             *level_assets(symbols),
             *heatmap_assets(symbols),
             *published_assets(symbols),
+            *validation_assets(symbols),
         ],
         asset_checks=all_checks(symbols),
         jobs=[refresh_job()],
@@ -59,6 +61,11 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
                 folder=str(settings.published_dir.absolute()),
                 source_label=settings.source_label,
                 code_version=version("liq_pipeline"),
+            ),
+            "truth": TruthFiles(
+                files={
+                    symbol: [str(path.absolute()) for path in settings.truth_of(symbol)] for symbol in settings.symbols
+                }
             ),
             "clock": Clock(fixed=settings.now.isoformat() if settings.now else ""),
             "reporter": dg.ResourceDefinition.hardcoded_resource(reporter or Silence()),

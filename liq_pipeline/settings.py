@@ -40,6 +40,11 @@ class Settings(BaseSettings):
     workers: int = Field(8, ge=1, le=16, description="parallel downloads")
     memory_limit: str = Field("2GB", description="DuckDB's memory limit")
     lock_timeout_seconds: float = Field(600, gt=0, description="how long to wait for another process's warehouse lock")
+    truth: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="reported liquidations to measure the map against, comma-separated: SYMBOL=file, or a file whose "
+        "name begins with the symbol",
+    )
     source_label: str = Field("", description="note shown in titles and manifests, e.g. 'simulated'")
     serve_host: str = Field("127.0.0.1", description="address that `liq serve` listens on")
     serve_port: int = Field(8000, ge=0, le=65535, description="port of `liq serve`")
@@ -80,6 +85,11 @@ class Settings(BaseSettings):
         if value and not re.fullmatch(r"\d+\s*(/|per)\s*\d*\s*(second|minute|hour|day)s?", value):
             raise ValueError("expected a number of requests and a span, such as 600/minute")
         return value
+    @field_validator("truth", mode="before")
+    @classmethod
+    def _split_truth(cls, value: Any) -> Any:
+        items = value.split(",") if isinstance(value, str) else value
+        return tuple(item.strip() for item in items if item.strip())
 
     @field_validator("since", "now", "listing", "dagster_home", mode="before")
     @classmethod
@@ -92,6 +102,15 @@ class Settings(BaseSettings):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def truth_of(self, symbol: str) -> list[Path]:
+        """Return the truth files of a symbol, in the order given."""
+        found = []
+        for item in self.truth:
+            name, given, path = item.rpartition("=")
+            if (given and name.strip().upper() == symbol) or (not given and Path(path).name.upper().startswith(symbol)):
+                found.append(Path(path.strip()))
+        return found
 
     @property
     def bar_minutes(self) -> int:

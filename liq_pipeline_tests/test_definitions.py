@@ -29,6 +29,8 @@ GROUPS = {
         "liquidation_heatmap_90d",
     },
     "published": {"published_levels", "published_heatmaps", "published_views"},
+    "published": {"published_levels"},
+    "validation": {"model_validation"},
 }
 ORDER = list(GROUPS)
 LEVEL_CHECKS = {
@@ -105,6 +107,7 @@ CHECKS = {
     "liquidation_heatmap_7d": HEATMAP_CHECKS,
     "liquidation_heatmap_30d": HEATMAP_CHECKS,
     "liquidation_heatmap_90d": HEATMAP_CHECKS,
+    "model_validation": {"model_passes_its_gates": False},
 }
 
 

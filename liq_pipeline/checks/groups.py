@@ -6,6 +6,7 @@ import dagster as dg
 
 from liq_pipeline.checks.freshness import freshness_rules
 from liq_pipeline.checks.heatmaps import heatmap_rules
+from liq_pipeline.checks.gates import gate_rules
 from liq_pipeline.checks.integrity import integrity_rules
 from liq_pipeline.checks.invariants import invariant_rules
 from liq_pipeline.checks.rule import checks_of
@@ -18,12 +19,14 @@ STEPS = {
     "check_positions": ("position_cohorts", "position_survival"),
     "check_liquidation_levels": LEVEL_TABLES,
     "check_liquidation_heatmaps": HEATMAP_TABLES,
+    "check_model_validation": ("model_validation",),
 }
 
 
 def all_checks(symbols: dg.PartitionsDefinition) -> Sequence[dg.AssetChecksDefinition]:
     """Return every check but those that the archive assets make themselves."""
     rules = [*freshness_rules(), *integrity_rules(), *invariant_rules(), *heatmap_rules()]
+    rules = [*freshness_rules(), *integrity_rules(), *invariant_rules(), *gate_rules()]
     return [
         checks_of(step, [rule for rule in rules if rule.asset in assets], symbols) for step, assets in STEPS.items()
     ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 from liq_pipeline.assets.archive import NO_FILE_WAS_LOST
 from liq_pipeline.checks import invariants
 from liq_pipeline.checks.freshness import freshness_rules
+from liq_pipeline.checks.gates import gate_rules
 from liq_pipeline.checks.groups import all_checks
 from liq_pipeline.checks.heatmaps import heatmap_rules
 from liq_pipeline.checks.integrity import KEYS, integrity_rules
@@ -25,6 +28,12 @@ from liq_pipeline.warehouse.warehouse import HEATMAP_TABLES, LEVEL_TABLES
 RULES = {
     (rule.asset, rule.name): rule
     for rule in [*freshness_rules(), *integrity_rules(), *invariant_rules(), *heatmap_rules()]
+from liq_pipeline.validation.report import report_folder
+from liq_pipeline.warehouse.warehouse import LEVEL_TABLES
+
+RULES = {
+    (rule.asset, rule.name): rule
+    for rule in [*freshness_rules(), *integrity_rules(), *invariant_rules(), *gate_rules()]
 }
 LONGEST = LEVEL_TABLES[-1]
 
@@ -40,6 +49,13 @@ class Fault:
 
 def _a_week_later(subject: Subject, _: pytest.MonkeyPatch) -> None:
     subject.clock = Clock(fixed=str(subject.clock.now() + timedelta(days=7)))
+
+
+def _a_gate_failed(subject: Subject, _: pytest.MonkeyPatch) -> None:
+    place = report_folder(Path(subject.publisher.folder), subject.symbol, "reported")
+    place.mkdir(parents=True)
+    gate = {"number": 2, "statement": "adds to the move", "passed": False, "found": "+0.001"}
+    (place / "validation.json").write_text(json.dumps({"source": "reported", "gates": [gate]}), encoding="utf-8")
 
 
 def _walk_looks_ahead(subject: Subject, patch: pytest.MonkeyPatch) -> None:
@@ -93,6 +109,9 @@ def _emptied(table: str) -> str:
 
 
 FAULTS: dict[tuple[str, str], Fault] = {
+    ("model_validation", "model_passes_its_gates"): Fault(
+        _a_gate_failed, r"gate 2 \(adds to the move\): \+0\.001", WARN
+    ),
     **{(table, "keys_are_unique"): Fault(_doubled(table), r"doubled keys: .*'times': 2") for table in KEYS},
     **{
         (table, "keys_have_no_nulls"): Fault(_null_key(table), r"1 of \d+ rows have a null in the key")

@@ -1,0 +1,175 @@
+"""What stands in the way of each bar: positions alive *before* the bar, inside its range or a little beyond.
+
+Nothing later than the bar enters. Where open interest is coarser than the bars, it is known only at its own instants:
+between two of them the state goes on with the last known value, and the change is spread over the past bars by volume
+once it is known (`WalkInput.open_interest` holds that spreading; it must not be read before its time).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from liq_pipeline.model.margin import Side
+from liq_pipeline.model.walk import SIDES, Walk
+
+Floats = NDArray[np.float64]
+
+CLASS_EDGES = (30.0, 60.0, 110.0)
+"""Leverage classes: up to 30x, to 60x, to 110x, above."""
+MARGINS = (0.0, 0.001, 0.0025, 0.005)
+"""How far beyond the bar's extreme exposure is counted, as a share of the price; 0 is what the bar touches."""
+
+_GRID = 0.0001  # buckets of one basis point for the margins; what the bar touches is counted exactly
+_LARGEST_EXPONENT = 200.0
+
+
+def leverage_class(ladder: Floats) -> NDArray[np.int64]:
+    """Return the class of each leverage."""
+    return np.searchsorted(np.array(CLASS_EDGES), ladder, side="left")
+
+
+def bar_exposure(walked: Walk, known: NDArray[np.bool_]) -> dict[Side, Floats]:
+    """Return the USD at risk before each bar, per side.
+
+    Args:
+        walked: both sides' life over the bars.
+        known: shape (bars,); whether the open interest of the bar was observed (not spread).
+
+    Returns:
+        Per side, shape (bars, classes, margins): contracts × liquidation price of the cells that opened before the bar
+        and lie at most `margin` beyond its extreme. The first bar has none.
+    """
+    bars, parameters = walked.bars, walked.parameters
+    index = np.arange(bars.ts.size)
+    newest_known = np.maximum.accumulate(np.where(known, index, 0))
+    classes = leverage_class(np.array(parameters.ladder))
+    result: dict[Side, Floats] = {}
+    for side in SIDES:
+        one = walked.sides[side]
+        sign, extreme = (1.0, bars.low) if side == "long" else (-1.0, bars.high)
+        total = one.contracts_opened.sum(axis=1, keepdims=True)
+        shares = one.contracts_opened / np.where(total > 0, total, 1.0)
+        result[side] = _exposure(
+            sign, extreme, bars.close, bars.open_interest, bars.volume, newest_known, one.log_survival,
+            one.contracts_opened, shares, one.liquidation_price, one.liquidated_at, classes, len(CLASS_EDGES) + 1,
+            np.array(MARGINS), parameters.gamma, parameters.churn_cap,
+        )  # fmt: skip
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _exposure(
+    sign: float,
+    extreme: Floats,
+    close: Floats,
+    open_interest: Floats,
+    volume: Floats,
+    newest_known: NDArray[np.int64],
+    log_survival: Floats,
+    contracts: Floats,
+    shares: Floats,
+    price: Floats,
+    touched: NDArray[np.int32],
+    tier_class: NDArray[np.int64],
+    classes: int,
+    margins: Floats,
+    gamma: float,
+    churn_cap: float,
+) -> Floats:
+    bars, tiers = price.shape
+    result = np.zeros((bars, classes, margins.size))
+    far = margins.max()
+
+    # Touched cells by the bar that touches them.
+    first = np.zeros(bars + 2, dtype=np.int64)
+    for i in range(bars):
+        for k in range(tiers):
+            first[touched[i, k] + 1] += 1
+    for t in range(bars + 1):
+        first[t + 1] += first[t]
+    cell = np.empty(first[bars], dtype=np.int64)
+    fill = first.copy()
+    for i in range(bars):
+        for k in range(tiers):
+            t = touched[i, k]
+            if t < bars:
+                cell[fill[t]] = i * tiers + k
+                fill[t] += 1
+
+    # The settled cells in buckets of the logarithm of the price, scaled by exp(-log_survival at opening).
+    origin = np.log(close.min()) - 0.5
+    buckets = int((np.log(close.max()) + 0.5 - origin) / _GRID) + 1
+    book = np.zeros((buckets, classes))
+    scale = 0.0  # book holds usd · exp(scale − log_survival)
+    settled = 0  # cells opened in bars before this one are in the book
+    provisional = np.zeros((bars, tiers))
+    fork = 0.0  # log survival since the newest known bar
+    fork_at = np.zeros(bars)
+    for t in range(1, bars):
+        anchor = newest_known[t - 1]
+        # Settle what has become known.
+        if settled <= anchor:
+            fork = 0.0
+            if scale - log_survival[anchor] > _LARGEST_EXPONENT:
+                book *= np.exp(log_survival[anchor] - scale)
+                scale = log_survival[anchor]
+            for i in range(settled, anchor + 1):
+                for k in range(tiers):
+                    if contracts[i, k] > 0.0 and touched[i, k] >= t:
+                        at = int((np.log(price[i, k]) - origin) / _GRID)
+                        if 0 <= at < buckets:
+                            usd = contracts[i, k] * price[i, k] * np.exp(scale - log_survival[i])
+                            book[at, tier_class[k]] += usd
+            settled = anchor + 1
+        alive = np.exp(log_survival[anchor] + fork - scale)
+        # What the bar touches, exactly.
+        gone = 0.0
+        for position in range(first[t], first[t + 1]):
+            i, k = divmod(cell[position], tiers)
+            if i >= t or (i < settled and contracts[i, k] <= 0.0):
+                continue
+            if i < settled:
+                left = contracts[i, k] * np.exp(log_survival[anchor] + fork - log_survival[i])
+                at = int((np.log(price[i, k]) - origin) / _GRID)
+                if 0 <= at < buckets:
+                    rest = book[at, tier_class[k]] - contracts[i, k] * price[i, k] * np.exp(scale - log_survival[i])
+                    book[at, tier_class[k]] = max(rest, 0.0)
+            else:
+                left = provisional[i, k] * np.exp(fork - fork_at[i])
+            gone += left
+            result[t, tier_class[k], 0] += left * price[i, k]
+        # A little beyond the extreme.
+        if far > 0.0:
+            nearest = np.log(extreme[t])
+            for m in range(1, margins.size):
+                for c in range(classes):
+                    result[t, c, m] = result[t, c, 0]
+            from_ = int((nearest - origin) / _GRID)
+            for step in range(int(far / _GRID) + 1):
+                at = from_ - step if sign > 0 else from_ + step
+                if 0 <= at < buckets:
+                    for m in range(1, margins.size):
+                        if step * _GRID <= margins[m]:
+                            for c in range(classes):
+                                result[t, c, m] += book[at, c] * alive
+            for i in range(settled, t):
+                for k in range(tiers):
+                    if provisional[i, k] > 0.0 and touched[i, k] > t:
+                        beyond = sign * (nearest - np.log(price[i, k]))
+                        left = provisional[i, k] * np.exp(fork - fork_at[i]) * price[i, k]
+                        for m in range(1, margins.size):
+                            if beyond <= margins[m]:
+                                result[t, tier_class[k], m] += left
+        # Go on with what is known: open interest stays, volume turns positions over.
+        if newest_known[t] != t:
+            interest = open_interest[anchor]
+            churn = min(churn_cap, gamma * max(volume[t], 0.0) / interest)
+            fork += np.log(1.0 - churn)
+            fork_at[t] = fork
+            opened = gone + churn * max(interest - gone, 0.0)
+            for k in range(tiers):
+                inside = sign * price[t, k] >= sign * close[t]
+                provisional[t, k] = 0.0 if inside or not price[t, k] > 0.0 else opened * shares[t, k]
+    return result

@@ -1,0 +1,82 @@
+"""Reads tables with stamps: CSV or Parquet in, pandas out. Knows no meaning beside time."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from liq_pipeline.errors import LiqError, NoData
+
+OPENING = ("open_time", "opentime", "start", "start_time", "timestamp", "time", "date", "datetime")
+CLOSING = ("ts", "close_time", "closetime", "end", "end_time")
+STAMPS = (*CLOSING, *OPENING)
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Read a CSV (also packed) or a Parquet file; column names in lower case.
+
+    Raises:
+        LiqError: no such file, or not one of the two formats.
+    """
+    if not path.exists():
+        raise LiqError(f"{path} does not exist", remedy="name a CSV or Parquet file")
+    try:
+        if path.suffix.lower() in (".parquet", ".pq"):
+            frame = pd.read_parquet(path)
+            if not isinstance(frame.index, pd.RangeIndex):
+                frame = frame.reset_index()
+        else:
+            frame = pd.read_csv(path)
+    except (ValueError, OSError) as error:
+        raise LiqError(f"{path} cannot be read: {error}", expected="a CSV or Parquet file") from error
+    return frame.rename(columns=lambda name: str(name).strip().lower())
+
+
+def instants_of(frame: pd.DataFrame, path: Path) -> tuple[pd.Series, str]:
+    """Return the stamps (UTC) and the name of their column."""
+    name = next((name for name in STAMPS if name in frame), None)
+    if name is None:
+        raise LiqError(
+            f"{path} has no column of stamps, only {', '.join(map(str, frame.columns))}",
+            expected=f"one of {', '.join(STAMPS)}",
+        )
+    column = frame[name]
+    if pd.api.types.is_numeric_dtype(column):
+        size = float(column.abs().median())
+        scale = 10**6 if size < 1e11 else 10**3 if size < 1e14 else 1 if size < 1e17 else 1e-3  # s, ms, µs, ns
+        stamps = pd.to_datetime(column * scale, unit="us", utc=True)
+    elif pd.api.types.is_datetime64_any_dtype(column):
+        stamps = pd.to_datetime(column, utc=True)
+    else:
+        stamps = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
+    return stamps.dt.tz_localize(None).astype("datetime64[us]"), name
+
+
+def positive_series(stamps: pd.Series, values: pd.Series) -> pd.Series:
+    """Return positive finite values by stamp, the last of equal stamps.
+
+    Raises:
+        NoData: fewer than three.
+    """
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
+    series = pd.Series(numbers, index=pd.DatetimeIndex(stamps))
+    series = series[np.isfinite(series.to_numpy()) & (series.to_numpy() > 0) & series.index.notna()]
+    series = series[~series.index.duplicated(keep="last")].sort_index()
+    if len(series) < 3:
+        raise NoData(f"{len(series)} usable values of open interest", expected="positive numbers with stamps")
+    return series
+
+
+def bar_width(text: str) -> int:
+    """Return the minutes of a width such as '5m' or '1h'.
+
+    Raises:
+        LiqError: not a width.
+    """
+    found = re.fullmatch(r"(\d+)(m|h)", text.strip().lower())
+    if not found or not int(found[1]):
+        raise LiqError(f"{text!r} is not the width of a bar", expected="for example 5m, 15m or 1h")
+    return int(found[1]) * (60 if found[2] == "h" else 1)

@@ -1,0 +1,149 @@
+"""What a validation says, in words and tables: Markdown, for the report, the terminal and the Dagster UI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from liq_pipeline.model.ablations import MAIN
+from liq_pipeline.model.exposure import CLASS_EDGES
+from liq_pipeline.model.scoring import Figure
+from liq_pipeline.model.scoring_flows import FlowScores
+from liq_pipeline.model.scoring_levels import LevelScores
+from liq_pipeline.validation.run import Validation, text
+
+__all__ = ["CLAIMS", "class_name", "flow_table", "gate_table", "markdown", "table", "text"]
+
+CLAIMS = """\
+**What may be claimed.** Given how far price moves, the map tells better than distance alone how much gets liquidated in
+the next bar, by the margins above. Levels are *estimated*.
+
+**What may not.** Not where price goes. Not "x % accuracy". Notional on the map is exposure, not a forecast: far more
+is mapped than is reported. Levels a day or more ahead are hardly better than another day's map at equal distances, and
+where "farthest first" stands above the map in the tables below, mere distance ranks reached bins better than the map
+does. The skill sits above 60x; tiers at or below 25x are bookkeeping. Where constant open interest does as well as the
+real one, open interest adds nothing over turnover. No magnet effect was measured."""
+
+
+def gate_table(found: Validation) -> str:
+    """Return the gates as a Markdown table."""
+    return table(
+        ("#", "gate", "", "found"),
+        [(gate.number, gate.statement, "pass" if gate.passed else "**FAIL**", gate.found) for gate in found.gates],
+    )
+
+
+def markdown(found: Validation) -> str:
+    """Return the whole report."""
+    facts = found.facts
+    parts = [
+        f"# {found.symbol}: the map against reported liquidations",
+        f"Source of truth: {found.source or 'a file'}. {facts['steps']} steps of {found.flows.step_minutes:g} minutes, "
+        f"{facts['first_step'][:16]} to {facts['last_step'][:16]} UTC; bars of {facts['bar_minutes']:g} minutes; open "
+        f"interest every {facts['open_interest_step_minutes']:g} minutes; churn γ = {found.parameters['gamma']:g}. "
+        "Everything is *estimated*; intervals are 95 %, by moving blocks of three days; predictions come from the "
+        "other four of five contiguous folds, a day of purge between.",
+        "## Gates",
+        gate_table(found),
+        "## Claims",
+        CLAIMS,
+        "## Flows: ln(1 + USD / 1000) per step and side, out of sample",
+        flow_table(found.flows),
+        "*Alone*: five numbers of the exposure in the bar's range. *+ move*, *+ path*: R² added to the adverse move, "
+        "and to price and VWAP path.",
+        "### The walk against each, paired",
+        table(
+            ("difference", "R²", "Spearman"),
+            [(name, text(r2), text(rho)) for name, (r2, rho) in found.flows.against.items()],
+        ),
+    ]
+    if found.wide_bars:
+        parts += [
+            f"### Ablation: 60-minute bars (steps of {found.wide_bars.step_minutes:g} minutes)",
+            flow_table(found.wide_bars),
+        ]
+    parts += [
+        "### Controls",
+        table(
+            ("truth", "walk alone R²", "added to the move"),
+            [
+                ("made by the model, with noise", *_alone_and_gain(found.flow_control)),
+                ("reported, days exchanged", *_alone_and_gain(found.shuffled_truth)),
+                *((f"reported, ln(1 + USD / {unit})", *_alone_and_gain(flows))
+                  for unit, flows in found.other_units.items()),
+            ],
+        ),
+        "### Reliability: by decile of the prediction",
+        table(
+            ("decile", "predicted ln", "reported ln", "reported USD, mean", "mapped USD, mean"),
+            [
+                (int(row["decile"]), f"{row['predicted_log']:.2f}", f"{row['reported_log']:.2f}",
+                 f"{row['reported_usd_mean']:,.0f}", f"{row['mapped_usd_mean']:,.0f}")
+                for row in found.reliability
+            ],
+        ),
+        "### Where skill sits",
+        table(
+            ("leverage", "R² alone", "added to the move"),
+            [(class_name(int(row["class"])), f"{row['r2_alone']:.3f}", f"{row['gain_over_move']:+.3f}")
+             for row in found.leverage],
+        ),
+        "## Levels: reached bins of 0.1 %",
+        *(_levels(f"{hours} h, reported", one) for hours, one in found.levels.items()),
+        *(_levels(f"{hours} h, positive control", one) for hours, one in found.level_control.items()),
+        "## Scale",
+        f"Reported = {found.scale.rate:.4f} × mapped ({1 / found.scale.rate:,.0f} times as much is mapped). "
+        f"A rate fitted on the past misses the next part by a factor of {found.scale.typical_miss:.2f} (median). "
+        "Not applied to maps." if found.scale.rate > 0 else "Nothing was mapped or reported.",
+        table(
+            ("from day", "rate", "rate of the past", "predicted / reported"),
+            [tuple(f"{row[name]:.4g}" for name in ("day", "rate", "rate_of_past", "predicted_over_reported"))
+             for row in found.scale.by_part],
+        ),
+        "## Read from the files",
+        "\n".join(f"- {note}" for note in found.notes),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def flow_table(flows: FlowScores) -> str:
+    """Return each model beside the baselines."""
+    rows: list[Sequence[object]] = [
+        ("adverse move", text(flows.move), text(flows.move_rho), "", ""),
+        ("price + VWAP path", text(flows.path), text(flows.path_rho), "", ""),
+    ]
+    for name, row in flows.rows.items():
+        label = f"**{name}**" if name == MAIN else name
+        rows.append((label, text(row.alone), text(row.rho), text(row.gain_over_move), text(row.gain_over_path)))
+    return table(("model", "R² alone", "Spearman alone", "+ move", "+ path"), rows)
+
+
+def class_name(number: int) -> str:
+    """Return a leverage class in words."""
+    edges = [0.0, *CLASS_EDGES]
+    return f"up to {edges[1]:g}x" if number == 0 else (
+        f"above {edges[number]:g}x" if number == len(CLASS_EDGES) else f"{edges[number]:g}x to {edges[number + 1]:g}x"
+    )  # fmt: skip
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [" | ".join(map(str, heads)), " | ".join("---" for _ in heads)]
+    lines += [" | ".join(str(cell).replace("|", "/") for cell in row) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def _alone_and_gain(flows: FlowScores) -> tuple[str, str]:
+    row = flows.rows[MAIN]
+    return text(row.alone), text(row.gain_over_move)
+
+
+def _levels(title: str, one: LevelScores | None) -> str:
+    if one is None:
+        return f"### {title}\n\nToo few days with enough reached bins."
+
+    def cells(figures: dict[str, Figure], name: str) -> str:
+        return text(figures[name])
+
+    rows = [(name, cells(one.auc, name), cells(one.rank, name), cells(one.lift, name)) for name in one.auc]
+    rows.append(("map minus another day's", text(one.auc_gain), text(one.rank_gain), ""))
+    return f"### {title} ({one.cases} cases)\n\n" + table(("ranking", "AUC", "Spearman", "top-decile lift"), rows)
