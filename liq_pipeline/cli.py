@@ -139,6 +139,9 @@ def serve(
         f"http://{settings.serve_host}:{settings.serve_port}/  serves {settings.published_dir}", soft_wrap=True
     )
     run_server(settings, lambda: _clock(settings))
+
+
+@app.command()
 def validate(
     klines: Annotated[Path, typer.Option("--klines", help="Bars: CSV, Parquet, or a folder of archive files.")],
     open_interest: Annotated[Path, typer.Option("--open-interest", help="Open interest, contracts or USD.")],

@@ -29,7 +29,6 @@ GROUPS = {
         "liquidation_heatmap_90d",
     },
     "published": {"published_levels", "published_heatmaps", "published_views"},
-    "published": {"published_levels"},
     "validation": {"model_validation"},
 }
 ORDER = list(GROUPS)

@@ -25,8 +25,7 @@ STEPS = {
 
 def all_checks(symbols: dg.PartitionsDefinition) -> Sequence[dg.AssetChecksDefinition]:
     """Return every check but those that the archive assets make themselves."""
-    rules = [*freshness_rules(), *integrity_rules(), *invariant_rules(), *heatmap_rules()]
-    rules = [*freshness_rules(), *integrity_rules(), *invariant_rules(), *gate_rules()]
+    rules = [*freshness_rules(), *integrity_rules(), *invariant_rules(), *heatmap_rules(), *gate_rules()]
     return [
         checks_of(step, [rule for rule in rules if rule.asset in assets], symbols) for step, assets in STEPS.items()
     ]

@@ -23,17 +23,12 @@ from liq_pipeline.checks.integrity import KEYS, integrity_rules
 from liq_pipeline.checks.invariants import invariant_rules
 from liq_pipeline.checks.rule import ERROR, WARN, Rule, Subject
 from liq_pipeline.clock import Clock
+from liq_pipeline.validation.report import report_folder
 from liq_pipeline.warehouse.warehouse import HEATMAP_TABLES, LEVEL_TABLES
 
 RULES = {
     (rule.asset, rule.name): rule
-    for rule in [*freshness_rules(), *integrity_rules(), *invariant_rules(), *heatmap_rules()]
-from liq_pipeline.validation.report import report_folder
-from liq_pipeline.warehouse.warehouse import LEVEL_TABLES
-
-RULES = {
-    (rule.asset, rule.name): rule
-    for rule in [*freshness_rules(), *integrity_rules(), *invariant_rules(), *gate_rules()]
+    for rule in [*freshness_rules(), *integrity_rules(), *invariant_rules(), *heatmap_rules(), *gate_rules()]
 }
 LONGEST = LEVEL_TABLES[-1]
 
