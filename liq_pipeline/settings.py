@@ -85,6 +85,7 @@ class Settings(BaseSettings):
         if value and not re.fullmatch(r"\d+\s*(/|per)\s*\d*\s*(second|minute|hour|day)s?", value):
             raise ValueError("expected a number of requests and a span, such as 600/minute")
         return value
+
     @field_validator("truth", mode="before")
     @classmethod
     def _split_truth(cls, value: Any) -> Any:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import dagster as dg
 
 from liq_pipeline.checks.freshness import freshness_rules
-from liq_pipeline.checks.heatmaps import heatmap_rules
 from liq_pipeline.checks.gates import gate_rules
+from liq_pipeline.checks.heatmaps import heatmap_rules
 from liq_pipeline.checks.integrity import integrity_rules
 from liq_pipeline.checks.invariants import invariant_rules
 from liq_pipeline.checks.rule import checks_of
