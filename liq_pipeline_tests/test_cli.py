@@ -146,6 +146,7 @@ class TestDemo:
         assert "BTCUSDT (SIMULATED DATA): estimated liquidation levels" in first.out
         assert "6 files fetched" in first.out
         assert "0 files fetched" in second.out
+        assert "ERROR" not in first.out, first.out
         assert bytes_below(tmp_path / "demo" / "published") == published
         assert b'"source_label": "simulated"' in b"".join(published.values())
 

@@ -146,7 +146,7 @@ def test_data_runs_one_way_through_the_groups(specs) -> None:
 
 def test_everything_is_published_only_after_every_table_that_has_a_blocking_check(definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    upstream, new = set(), {dg.AssetKey("published_levels")}
+    upstream, new = set(), {dg.AssetKey("published_views")}
     while new:
         upstream |= new
         new = {parent for key in new for parent in graph.get(key).parent_keys} - upstream
