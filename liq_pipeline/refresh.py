@@ -53,8 +53,10 @@ class SymbolResult:
     @property
     def lost_data(self) -> bool:
         """Whether the symbol could not be published, or a part of its data was lost."""
-        return not self.published or bool(self.errors) or any(
-            finding.check == NO_FILE_WAS_LOST and finding.severity == "ERROR" for finding in self.findings
+        return (
+            not self.published
+            or bool(self.errors)
+            or any(finding.check == NO_FILE_WAS_LOST and finding.severity == "ERROR" for finding in self.findings)
         )
 
     @property
