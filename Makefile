@@ -4,7 +4,7 @@ BIN := .venv/bin
 PORT ?= 3000
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup setup-dev demo run status ui ui-demo test test-long lint types check bench duckdb2 clean
+.PHONY: help setup setup-dev demo run status ui ui-demo serve serve-demo test test-long lint types check bench duckdb2 clean
 
 help: ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
@@ -15,7 +15,7 @@ help: ## show this list
 	@$(PYTHON) -m venv .venv || { echo "To do: install Python's venv module (Debian: apt-get install python3-venv)"; exit 2; }
 
 .venv/.ready: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[serve]'
 	@touch $@
 
 .venv/.ready-dev: pyproject.toml constraints.txt | .venv/bin/python
@@ -39,6 +39,12 @@ ui: setup ## Dagster on http://127.0.0.1:3000, with its schedule and sensor
 
 ui-demo: setup ## the same, on the demo's data
 	@$(BIN)/liq ui --demo --port $(PORT)
+
+serve: setup ## the page on http://127.0.0.1:8000
+	@$(BIN)/liq serve
+
+serve-demo: setup ## the same, on the demo's data
+	@$(BIN)/liq serve --demo
 
 test: setup-dev ## the tests but for the long ones
 	@$(BIN)/python -m pytest -m "not slow and not browser"

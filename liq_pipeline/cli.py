@@ -64,7 +64,7 @@ def demo(data: Data = None) -> None:
     )
     with ArchiveServer(mirror.folder) as server:
         code = _run(_demo_settings(settings, mirror, archive=server.url))
-    console.print("Look at it in Dagster: make ui-demo      Real data: make run")
+    console.print("Look at it: make serve-demo (the page), make ui-demo (Dagster)      Real data: make run")
     raise typer.Exit(code)
 
 
