@@ -18,7 +18,7 @@ from liq_pipeline.settings import Settings, load_settings
 if TYPE_CHECKING:
     from liq_pipeline.refresh import SymbolResult
 
-OK, DATA_LOST, WRONG_USAGE, STALE = 0, 1, 2, 3
+OK, DATA_LOST, WRONG_USAGE, STALE, INTERRUPTED = 0, 1, 2, 3, 130
 DEMO_FOLDER = "demo"
 
 app = typer.Typer(
@@ -64,6 +64,7 @@ def demo(data: Data = None) -> None:
     )
     with ArchiveServer(mirror.folder) as server:
         code = _run(_demo_settings(settings, mirror, archive=server.url))
+    console.print("The warnings are planted: the simulated exchange has the defects of the real one.")
     console.print("Look at it: make serve-demo (the page), make ui-demo (Dagster)      Real data: make run")
     raise typer.Exit(code)
 
@@ -83,19 +84,27 @@ def ui(
 
     with dagster_instance(settings.home):
         pass  # make it before several daemons would at once
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "liq_pipeline", "-h", "127.0.0.1", "-p", str(port)]
+    _console().print(f"http://127.0.0.1:{port} in some seconds; Ctrl-C stops it")
+    dagster = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-m", "liq_pipeline"]
+    command = [*dagster, "-h", "127.0.0.1", "-p", str(port)]
     os.execve(sys.executable, command, settings.as_environment())
 
 
 @app.command()
 def status(
-    data: Data = None, now: Now = None, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+    data: Data = None,
+    now: Now = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Tell of the demo instead, by the demo's clock.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell what is published, and how old it is."""
     from liq_pipeline.console import print_levels
     from liq_pipeline.status import read_status
 
     settings = load_settings(data_dir=data, now=now)
+    if demo:
+        mirror = _demo_mirror(_console(), settings)
+        settings = _demo_settings(settings, mirror, archive=str(mirror.folder))
     found = read_status(settings.published_dir, _clock(settings))
     if as_json:
         typer.echo(json.dumps({"published": str(settings.published_dir), "symbols": found}, indent=2))
@@ -205,6 +214,12 @@ def _run(settings: Settings) -> int:
     from liq_pipeline.status import read_status
 
     console = _console()
+    if settings.since and settings.since > _clock(settings).date():
+        raise SettingsError(f"since {settings.since} lies after now", expected="a past day", remedy="correct --since")
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{settings.data_dir} cannot be made: {error}", remedy="choose another --data") from None
     results: list[SymbolResult] = []
     with reporter(console) as progress:
         for result in refresh(settings, progress):
@@ -214,11 +229,19 @@ def _run(settings: Settings) -> int:
     for result in results:
         if result.published:
             print_levels(console, result.symbol, found[result.symbol]["timeframes"])
-    print_where(console, settings.published_dir)
+    if any(result.published for result in results):
+        print_where(console, settings.published_dir)
     console.print(f"{sum(result.fetched for result in results)} files fetched")
-    if any(result.lost_data for result in results):
+    lost = [result.symbol for result in results if result.lost_data]
+    stale = [result.symbol for result in results if result.has_error_findings]
+    if lost:
+        console.print(f"Not all is good: data was lost or could not be published for {', '.join(lost)} (exit code 1)")
         return DATA_LOST
-    return STALE if any(result.has_error_findings for result in results) else OK
+    if stale:
+        console.print(f"Published, but with errors for {', '.join(stale)}, see above (exit code 3)")
+        return STALE
+    console.print(f"All good: {', '.join(result.symbol for result in results)} published (exit code 0)")
+    return OK
 
 
 def _demo_mirror(console: Console, settings: Settings) -> Any:
@@ -264,6 +287,9 @@ def main() -> None:
         app()
     except LiqError as error:
         _stop(error)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Interrupted. What was published before stays; run again to go on.")
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

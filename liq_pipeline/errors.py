@@ -42,5 +42,9 @@ class NoData(LiqError):
     """A symbol has nothing to work on after the good files were read."""
 
 
+class WarehouseUnusable(LiqError):
+    """The DuckDB file is damaged, or of a newer version."""
+
+
 class WarehouseLocked(LiqError):
     """Another process holds the warehouse for longer than the lock time-out."""

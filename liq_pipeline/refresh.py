@@ -14,7 +14,7 @@ from filelock import FileLock
 from liq_pipeline.assets.archive import NO_FILE_WAS_LOST
 from liq_pipeline.automation import JOB_NAME
 from liq_pipeline.definitions import build_definitions
-from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable
+from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, LiqError
 from liq_pipeline.exchange.archive import METRICS, open_archive
 from liq_pipeline.resources import Reporter
 from liq_pipeline.settings import Settings
@@ -99,6 +99,8 @@ def refresh(settings: Settings, reporter: Reporter | None = None) -> Iterator[Sy
                 raise_on_error=False,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
+            if _was_interrupted(outcome):
+                raise KeyboardInterrupt
             yield _result(symbol, outcome)
 
 
@@ -116,6 +118,12 @@ def _ask_once(settings: Settings) -> None:
             expected=error.expected,
             remedy=f"{error.remedy.rstrip('.')}; `liq demo` shows the whole chain without the exchange",
         ) from error
+
+
+def _was_interrupted(outcome: dg.ExecuteInProcessResult) -> bool:
+    """Tell whether Ctrl-C ended the run: Dagster takes it for a failure of the step that it hit."""
+    failed = (event for event in outcome.all_events if event.event_type is dg.DagsterEventType.STEP_FAILURE)
+    return any("DagsterExecutionInterruptedError" in str(event.step_failure_data.error) for event in failed)
 
 
 def _result(symbol: str, outcome: dg.ExecuteInProcessResult) -> SymbolResult:
@@ -146,6 +154,7 @@ def _why(event: dg.DagsterEvent) -> str:
     if data.user_failure_data and data.user_failure_data.description:
         return f"{event.step_key}: {data.user_failure_data.description}"
     error = data.error
-    while error and error.cause:
+    ours = {kind.__name__ for kind in LiqError.__subclasses__()}  # these already say what to do; causes are older
+    while error and error.cause and error.cls_name not in ours:
         error = error.cause
     return f"{event.step_key}: {error.message.strip() if error else 'failed'}"

@@ -71,7 +71,7 @@ class Settings(BaseSettings):
         for symbol in symbols:
             # Symbols may be non-ASCII words, but they become folder names and partition keys.
             if not symbol.replace("_", "").isalnum():
-                raise ValueError(f"{symbol!r} is not a symbol: letters, digits and '_' only")
+                raise ValueError(f"{symbol!r} is not a symbol; expected letters, digits and '_'")
         return symbols
 
     @field_validator("serve_origins", mode="before")
@@ -91,6 +91,20 @@ class Settings(BaseSettings):
     def _split_truth(cls, value: Any) -> Any:
         items = value.split(",") if isinstance(value, str) else value
         return tuple(item.strip() for item in items if item.strip())
+
+    @field_validator("archive")
+    @classmethod
+    def _names_an_archive(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("expected a URL or a folder")
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _is_a_folder(cls, value: Path) -> Path:
+        if value.exists() and not value.is_dir():
+            raise ValueError("is a file; expected a folder, or a place for one")
+        return value
 
     @field_validator("since", "now", "listing", "dagster_home", mode="before")
     @classmethod
@@ -168,6 +182,14 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         lines = [
-            f"LIQ_{'_'.join(map(str, item['loc'])).upper()}={item['input']!r}: {item['msg']}" for item in error.errors()
+            f"{_as_typed(str(item['loc'][0]), overrides)} = {str(item['input'])!r}: "
+            f"{item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()
         ]
         raise SettingsError("; ".join(lines), remedy="see 'Settings' in the README") from None
+
+
+def _as_typed(name: str, overrides: dict[str, Any]) -> str:
+    """Return a setting's name as the user gave it: as an option, or as a variable."""
+    option = "data" if name == "data_dir" else name
+    return f"--{option}" if overrides.get(name) is not None else f"LIQ_{name.upper()}"

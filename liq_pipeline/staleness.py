@@ -17,6 +17,10 @@ def age_in_words(age: timedelta) -> str:
 def notice(as_of: datetime, now: datetime) -> str:
     """Return what people should know of the age of data up to `as_of`."""
     age = now - as_of
+    if age < timedelta(0):
+        return (
+            f"data up to {as_of:%Y-%m-%d %H:%M} UTC, later than now ({now:%Y-%m-%d %H:%M}): check the clock or LIQ_NOW"
+        )
     text = f"data up to {as_of:%Y-%m-%d %H:%M} UTC, {age_in_words(age)} old"
     if age >= STALE:
         return f"{text}; stale (the limit is 48 h)"

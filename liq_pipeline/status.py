@@ -28,7 +28,7 @@ def read_status(published: Path, now: datetime) -> dict[str, dict[str, Any]]:
         found[symbol] = {
             "as_of": as_of.isoformat().replace("+00:00", "Z"),
             "age_hours": age / timedelta(hours=1),
-            "is_stale": age >= STALE,
+            "is_stale": not timedelta(0) <= age < STALE,
             "notice": notice(as_of, now),
             "timeframes": manifests,
         }

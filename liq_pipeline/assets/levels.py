@@ -49,6 +49,7 @@ def level_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         by_timeframe = liquidation_levels(
             cells_of(living), np.datetime64(newest["as_of"].replace(tzinfo=None), "us"), newest["current_price"]
         )
+        coverage = coverage_pct(warehouse, symbol)
         for timeframe, found in by_timeframe.items():
             rows = level_rows(found, symbol, timeframe, newest["as_of"], newest["current_price"])
             table = f"liquidation_levels_{timeframe}"
@@ -59,7 +60,7 @@ def level_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
                     "dagster/row_count": count,
                     "as_of": instant(newest["as_of"]),
                     "current_price": newest["current_price"],
-                    **level_facts(rows, newest, timeframe),
+                    **level_facts(rows, coverage[timeframe]),
                     "largest_levels": preview(rows.sort_by([("notional_usd", "descending")])),
                 },
             )
@@ -96,14 +97,18 @@ def level_rows(found: Levels, symbol: str, timeframe: str, as_of: Any, current_p
     )
 
 
-def level_facts(rows: pa.Table, newest: dict[str, Any], timeframe: str) -> dict[str, float]:
+def level_facts(rows: pa.Table, covered_pct: float) -> dict[str, float]:
     """Return the totals per side, and how much of the timeframe the data covers."""
     facts: dict[str, float] = {}
     for side in ("long", "short"):
         of_side = rows.filter(pc.equal(rows["side"], side))
         facts[f"{side}_contracts"] = pc.sum(of_side["contracts"]).as_py() or 0.0
         facts[f"{side}_notional_usd"] = pc.sum(of_side["notional_usd"]).as_py() or 0.0
-    wanted = TIMEFRAMES[timeframe] / np.timedelta64(1, "s")
-    covered = (newest["as_of"] - newest["first_ts"]).total_seconds()
-    facts["coverage_pct"] = float(min(100.0, 100 * covered / wanted))
+    facts["coverage_pct"] = covered_pct
     return facts
+
+
+def coverage_pct(warehouse: Warehouse, symbol: str) -> dict[str, float]:
+    """Return which share of each timeframe's bars was observed, in percent: neither before the data, nor in a gap."""
+    observed = warehouse.read("coverage", symbol=symbol).to_pylist()[0]
+    return {timeframe: 100 * observed[f"covered_{timeframe}"] for timeframe in TIMEFRAMES}

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from liq_pipeline.assets.common import OWNERS, checks_of_this_run, failure, instant, iso
-from liq_pipeline.assets.levels import level_facts
+from liq_pipeline.assets.levels import coverage_pct, level_facts
 from liq_pipeline.assets.pictures import picture_assets
 from liq_pipeline.errors import LiqError
 from liq_pipeline.model.levels import TIMEFRAMES
@@ -50,11 +50,12 @@ def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
         }
         datasets = []
         totals: dict[str, float] = {}
+        coverage = coverage_pct(warehouse, symbol)
         for timeframe, table in zip(TIMEFRAMES, LEVEL_TABLES, strict=True):
             rows = warehouse.sql(
                 f"SELECT * FROM {table} WHERE symbol = $symbol ORDER BY side, leverage, price_low", symbol=symbol
             ).cast(LEVELS_SCHEMA)
-            facts = level_facts(rows, newest, timeframe)
+            facts = level_facts(rows, coverage[timeframe])
             totals |= {f"{name}_{timeframe}": value for name, value in facts.items() if name.endswith("_usd")}
             manifest = {**shared, "current_price": newest["current_price"], **facts}
             datasets.append(Dataset("liquidation_levels", symbol, rows, manifest, timeframe))

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from liq_pipeline.checks.rule import ERROR, WARN, Outcome, Rule, Subject
 from liq_pipeline.exchange.label_check import label_shift_disagreements
-from liq_pipeline.warehouse.layout import SCHEMA_VERSION, SCHEMAS, dataset_path, read_manifest
+from liq_pipeline.warehouse.layout import SCHEMA_VERSION, SCHEMAS, dataset_path, read_intact_manifest
 from liq_pipeline.warehouse.warehouse import HEATMAP_TABLES, LEVEL_TABLES
 
 KEYS = {
@@ -170,7 +170,7 @@ def delta_equals_recomputation(subject: Subject) -> Outcome:
 def row_count_does_not_shrink(subject: Subject) -> Outcome:
     """The table has at least as many bars as what is published, over the time that both cover."""
     path = dataset_path(Path(subject.publisher.folder), "oi_delta", subject.symbol)
-    manifest = read_manifest(path)
+    manifest = read_intact_manifest(path)
     if manifest is None or manifest["bar_minutes"] != subject.archive.bar_minutes:
         return Outcome(True, "nothing published yet to compare with")
     before = pq.read_table(path, columns=["ts"])["ts"].to_numpy()
@@ -196,7 +196,7 @@ def schema_is_as_published(table: str) -> Callable[[Subject], Outcome]:
         now = subject.sql(f"SELECT * FROM {table} LIMIT 0").schema
         found = _difference(now, contract)
         path = dataset_path(Path(subject.publisher.folder), dataset, subject.symbol, timeframe)
-        manifest = read_manifest(path)
+        manifest = read_intact_manifest(path)
         if manifest and manifest["schema_version"] == SCHEMA_VERSION:
             found += _difference(contract, pq.read_schema(path))
         return Outcome(not found, f"schema differs: {'; '.join(found)}" if found else f"schema {SCHEMA_VERSION}")

@@ -36,6 +36,10 @@ def unknown_symbol(archive: Archive, dataset: Dataset, symbol: str) -> UnknownSy
     close = ", ".join(get_close_matches(symbol, symbols, n=5))
     return UnknownSymbol(
         f"{archive.location} lists no {dataset.name} of {symbol!r}",
-        expected=f"one of its {len(symbols)} symbols" + (f", for example {close}" if close else ""),
+        expected=(
+            f"one of its {len(symbols)} symbols" + (f", for example {close}" if close else "")
+            if symbols
+            else f"files below {dataset.root}"
+        ),
         remedy="correct --symbols (LIQ_SYMBOLS)" if symbols else f"check that the archive holds {dataset.root}",
     )

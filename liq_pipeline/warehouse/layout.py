@@ -5,6 +5,7 @@ Writers and readers share it; it loads neither Dagster nor DuckDB.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,21 @@ def shared_path(folder: Path, name: str) -> Path:
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
-    """Return the manifest beside a published file, or None where there is no such file."""
+    """Return the manifest beside a published file, or None where the file or a readable manifest is missing."""
     manifest = path.with_name("manifest.json")
-    if not (path.exists() and manifest.exists()):
+    try:
+        content: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
         return None
-    content: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-    return content
+    return content if path.exists() else None
+
+
+def read_intact_manifest(path: Path) -> dict[str, Any] | None:
+    """Return the manifest beside a published file, or None where the file is not the one that it speaks of.
+
+    What was damaged since it was published is no measure for what comes next: it is written anew.
+    """
+    manifest = read_manifest(path)
+    if manifest is None or hashlib.sha256(path.read_bytes()).hexdigest() != manifest.get("sha256"):
+        return None
+    return manifest

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import pyarrow as pa
 from dagster_duckdb import DuckDBResource
 from filelock import FileLock, Timeout
 
-from liq_pipeline.errors import NoData, WarehouseLocked
+from liq_pipeline.errors import NoData, WarehouseLocked, WarehouseUnusable
 
 SQL_DIR = Path(__file__).with_name("sql")
 TIMEFRAMES = ("1d", "7d", "30d", "90d")
@@ -88,6 +88,17 @@ def _ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
     connection.commit()
 
 
+def _connect(path: Path, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(str(path), config=config)
+    except duckdb.Error as error:
+        raise WarehouseUnusable(
+            f"{path} cannot be opened: {error}",
+            expected="a DuckDB file of this or an older version",
+            remedy=f"if the file is damaged, delete {path.parent} and run again: all of it is made from data/raw",
+        ) from error
+
+
 class Warehouse(DuckDBResource):
     """The DuckDB file, one process at a time.
 
@@ -113,8 +124,8 @@ class Warehouse(DuckDBResource):
         path = Path(self.database)
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock(path):
-            connection = duckdb.connect(
-                str(path),
+            connection = _connect(
+                path,
                 config={
                     "custom_user_agent": "dagster",
                     "memory_limit": self.memory_limit,
@@ -174,7 +185,8 @@ class Warehouse(DuckDBResource):
                 ).fetchone()
                 connection.commit()
             except BaseException:
-                connection.rollback()
+                with suppress(duckdb.Error):  # a full disk ends the transaction by itself; its error is the one to see
+                    connection.rollback()
                 raise
         assert count
         return int(count[0])
@@ -197,8 +209,8 @@ class Warehouse(DuckDBResource):
         row: dict[str, Any] = self.read("newest_bar", symbol=symbol).to_pylist()[0]
         if row["as_of"] is None:
             raise NoData(
-                f"{symbol} has no bar with both klines and open interest",
-                expected="at least one day that both kinds of files cover",
-                remedy="widen --since, or check the symbol's raw assets",
+                f"{symbol} has no bar with both klines and an open interest above zero",
+                expected="at least one day on which both are recorded",
+                remedy="look at the checks of open_interest and klines; widen --since",
             )
         return row

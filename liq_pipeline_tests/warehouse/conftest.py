@@ -60,7 +60,7 @@ def _table(rows: list[dict], schema: pa.Schema) -> pa.Table:
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Warehouse:
-    return Warehouse(database=str(tmp_path / "empty" / "liq.duckdb"), lock_timeout_seconds=5)
+    return Warehouse(database=str(tmp_path / "empty" / "liq.duckdb"), lock_timeout_seconds=60)
 
 
 @pytest.fixture

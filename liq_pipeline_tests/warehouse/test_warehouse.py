@@ -133,7 +133,7 @@ class TestLock:
             empty.sql("SELECT 1 AS one")
             waited = time.monotonic() - started
 
-        assert 0.4 < waited < 5
+        assert 0.4 < waited < 60
 
     def test_a_time_out_names_the_holder_and_what_to_do(self, empty: Warehouse) -> None:
         impatient = Warehouse(database=empty.database, lock_timeout_seconds=0.2)
