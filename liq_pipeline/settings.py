@@ -182,7 +182,7 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         lines = [
-            f"{_as_typed(str(item['loc'][0]), overrides)} = {str(item['input'])!r}: "
+            f"{_as_typed(str(item['loc'][0]), overrides)}={str(item['input'])!r}: "
             f"{item['msg'].removeprefix('Value error, ')}"
             for item in error.errors()
         ]

@@ -1,7 +1,11 @@
 """Where a rule draws its line. (That each rule passes and fails at all: `test_planted_faults.py`.)"""
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
+
+import pytest
 
 from liq_pipeline.checks.integrity import (
     delta_equals_recomputation,
@@ -116,8 +120,20 @@ def test_a_published_file_with_a_column_that_the_contract_lost_is_found(subject:
     path = Path(subject.publisher.folder) / "oi_delta" / "symbol=BTCUSDT" / "oi_delta.parquet"
     rows = pq.read_table(path, partitioning=None)
     pq.write_table(rows.append_column("forgotten", rows["volume"]), path)
+    manifest = json.loads(path.with_name("manifest.json").read_text())
+    manifest["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_name("manifest.json").write_text(json.dumps(manifest))
 
     outcome = schema_is_as_published("oi_delta")(subject)
 
     assert not outcome.passed
     assert "forgotten is gone" in outcome.found
+
+
+@pytest.mark.parametrize("name", ["oi_delta.parquet", "manifest.json"])
+def test_a_published_file_that_was_damaged_does_not_stop_the_next(subject: Subject, name: str) -> None:
+    folder = Path(subject.publisher.folder) / "oi_delta" / "symbol=BTCUSDT"
+    (folder / name).write_bytes(b"junk")
+
+    assert schema_is_as_published("oi_delta")(subject).passed
+    assert row_count_does_not_shrink(subject).passed
