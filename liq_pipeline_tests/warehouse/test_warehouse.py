@@ -104,7 +104,7 @@ class TestConnection:
         Path(empty.database).write_bytes(b"not a database" * 1000)
         for _ in range(2):  # a lock that leaked would make the second attempt wait, and say so
             with (
-                pytest.raises(WarehouseUnusable, match="To do: .*delete"),
+                pytest.raises(WarehouseUnusable, match=r"To do: .*delete"),
                 empty.get_connection(),
             ):
                 pass
