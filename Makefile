@@ -67,7 +67,7 @@ bench: setup-dev ## speed, as ratios
 duckdb2: setup-dev ## the tables' tests with the newest DuckDB 2.x
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps --target .venv/duckdb2 'duckdb>=2,<3'
 	@PYTHONPATH=.venv/duckdb2 $(BIN)/python -c 'import duckdb; print("DuckDB", duckdb.__version__); assert duckdb.__version__ >= "2"'
-	@PYTHONPATH=.venv/duckdb2 $(BIN)/python -m pytest -n 2 -m "not slow and not browser" liq_pipeline_tests/warehouse liq_pipeline_tests/checks liq_pipeline_tests/assets
+	@PYTHONPATH=.venv/duckdb2 $(BIN)/python -m pytest -n 2 -m "not slow and not browser" liq_pipeline_tests/warehouse liq_pipeline_tests/checks
 
 clean: ## remove the environment and everything that runs made
 	rm -rf .venv data/raw data/warehouse data/published data/dagster_home data/demo
