@@ -141,7 +141,7 @@ def serve(
     except ModuleNotFoundError as error:
         raise LiqError(
             f"the service needs a package that is not installed: {error.name}",
-            remedy="pip install 'liq_pipeline[serve]'",
+            remedy="make setup",
         ) from None
     console = _console()
     console.print(
