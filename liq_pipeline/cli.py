@@ -265,9 +265,9 @@ def _demo_settings(settings: Settings, mirror: Any, archive: str) -> Settings:
 
 
 def _clock(settings: Settings) -> datetime:
-    from liq_pipeline.clock import Clock
+    from liq_pipeline.clock import clock_of
 
-    return Clock(fixed=settings.now.isoformat() if settings.now else "").now()
+    return clock_of(settings).now()
 
 
 def _console() -> Console:

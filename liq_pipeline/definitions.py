@@ -16,7 +16,7 @@ from liq_pipeline.assets.published import published_assets
 from liq_pipeline.assets.validation import TruthFiles, validation_assets
 from liq_pipeline.automation import RAN_RECENTLY, daily_refresh, late_and_rewritten_files, refresh_job
 from liq_pipeline.checks.groups import all_checks
-from liq_pipeline.clock import Clock
+from liq_pipeline.clock import clock_of
 from liq_pipeline.resources import ArchiveSource, Reporter, Silence
 from liq_pipeline.settings import Settings, load_settings
 from liq_pipeline.warehouse.publish import Publisher
@@ -67,7 +67,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
                     symbol: [str(path.absolute()) for path in settings.truth_of(symbol)] for symbol in settings.symbols
                 }
             ),
-            "clock": Clock(fixed=settings.now.isoformat() if settings.now else ""),
+            "clock": clock_of(settings),
             "reporter": dg.ResourceDefinition.hardcoded_resource(reporter or Silence()),
         },
         # One process, one step at a time: DuckDB has one writer, and a process per step costs more than the step.

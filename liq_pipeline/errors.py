@@ -30,6 +30,14 @@ class ArchiveForbidden(LiqError):
     """The archive answered 403 or 451: fenced or blocked. Trying again at once does not help."""
 
 
+class RestUnreachable(LiqError):
+    """The REST interface did not give an answer that can be used: no network, a time-out, an outage, broken JSON."""
+
+
+class RestForbidden(LiqError):
+    """The REST interface refuses for good: fenced (451), blocked (403), banned (418). Asking on makes it worse."""
+
+
 class UnknownSymbol(LiqError):
     """The archive lists no file for this symbol."""
 

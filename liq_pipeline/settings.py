@@ -18,6 +18,8 @@ from liq_pipeline.errors import SettingsError
 
 BINANCE_ARCHIVE = "https://data.binance.vision"
 BINANCE_LISTING = "https://s3-ap-northeast-1.amazonaws.com/data.binance.vision"
+BINANCE_REST = "https://fapi.binance.com"
+BINANCE_STREAM = "wss://fstream.binance.com/market"  # the routed address: the old one connects and stays silent
 DEFAULT_HISTORY = timedelta(days=120)  # the longest timeframe (90 d), the walk's burn-in (20 d), and some slack
 
 
@@ -35,8 +37,20 @@ class Settings(BaseSettings):
     listing: str | None = Field(
         None, description="URL that lists the archive (default: the exchange's bucket, or the archive itself)"
     )
+    rest: str | None = Field(
+        None,
+        description="URL of the REST interface that gives the newest hours, or `off` (default: the exchange's, if the "
+        "archive is the exchange's own; else off)",
+    )
+    stream: str = Field(BINANCE_STREAM, description="address of the exchange's streams, for `liq record`")
     data_dir: Path = Field(Path("data"), description="folder for raw files, the warehouse and published files")
     now: datetime | None = Field(None, description="ISO instant that stands for now, UTC (default: the real clock)")
+    replay_speed: float = Field(
+        0, ge=0, description="with LIQ_NOW: seconds that pass on our clock per real second; 0: it stands still"
+    )
+    replay_started: datetime | None = Field(
+        None, description="with LIQ_REPLAY_SPEED: the real instant at which our clock showed LIQ_NOW"
+    )
     workers: int = Field(8, ge=1, le=16, description="parallel downloads")
     memory_limit: str = Field("2GB", description="DuckDB's memory limit")
     lock_timeout_seconds: float = Field(600, gt=0, description="how long to wait for another process's warehouse lock")
@@ -55,6 +69,14 @@ class Settings(BaseSettings):
     serve_rate_limit: str = Field(
         "600/minute", description="requests per client, such as 600/minute; empty for no limit"
     )
+    alert_urls: str = Field(
+        "", repr=False, description="where alerts go: Apprise addresses (Discord, Telegram, Slack, mail, webhooks)"
+    )
+    alert_stale_hours: float = Field(72, gt=0, description="alert when the newest bar is older, hours")
+    alert_zone_pct: float = Field(2, gt=0, description="alert when price is this close to a large zone, %")
+    alert_zone_usd: float = Field(50e6, gt=0, description="smallest zone to alert about, estimated USD")
+    alert_cooldown_hours: float = Field(6, ge=0, description="hours of silence about the same thing after an alert")
+    alert_daily_cap: int = Field(20, ge=1, description="most alerts a day; the most severe are sent regardless")
     dagster_home: Path | None = Field(
         None,
         validation_alias=AliasChoices("dagster_home", "DAGSTER_HOME"),
@@ -106,12 +128,12 @@ class Settings(BaseSettings):
             raise ValueError("is a file; expected a folder, or a place for one")
         return value
 
-    @field_validator("since", "now", "listing", "dagster_home", mode="before")
+    @field_validator("since", "now", "listing", "rest", "replay_started", "dagster_home", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value
 
-    @field_validator("now")
+    @field_validator("now", "replay_started")
     @classmethod
     def _now_in_utc(cls, value: datetime | None) -> datetime | None:
         if value is None:
@@ -136,6 +158,13 @@ class Settings(BaseSettings):
     def listing_url(self) -> str:
         """Where the archive is listed: its bucket for the exchange's own, else the archive itself."""
         return self.listing or (BINANCE_LISTING if self.archive.rstrip("/") == BINANCE_ARCHIVE else self.archive)
+
+    @property
+    def rest_url(self) -> str | None:
+        """The REST interface, or None for the archive alone."""
+        if self.rest is None:
+            return BINANCE_REST if self.archive.rstrip("/") == BINANCE_ARCHIVE else None
+        return None if self.rest.lower() == "off" else self.rest.rstrip("/")
 
     @property
     def raw_dir(self) -> Path:
