@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from liq_pipeline.model.crossing import first_touch
+from liq_pipeline.model.lifecycle import walk_side
 from liq_pipeline.model.margin import LADDER, Side, bracket_epochs, liquidation_price
 
 Floats = NDArray[np.float64]
@@ -85,6 +85,7 @@ class SideWalk:
         liquidation_price: USD, shape (bars, tiers); NaN where the leverage cannot exist.
         contracts_opened: shape (bars, tiers).
         liquidated_at: index of the bar that touched the cell, `bars` where it is alive; shape (bars, tiers).
+        older_liquidated_at: the same for the older cells of a walk that went on from a state; shape (cells,).
     """
 
     side: Side
@@ -97,15 +98,38 @@ class SideWalk:
     liquidation_price: Floats
     contracts_opened: Floats
     liquidated_at: NDArray[np.int32]
+    older_liquidated_at: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
     def contracts_open(self, at: int | None = None) -> Floats:
-        """Return what is left of each cell after bar `at` (default: the newest), shape (bars, tiers)."""
+        """Return what is left of each cell after bar `at` (default: the newest), shape (bars, tiers).
+
+        Older cells of a walk that went on from a state are not among them.
+        """
         at = self.log_survival.size - 1 if at is None else at
         known = slice(0, at + 1)
         survival = np.exp(self.log_survival[at] - self.log_survival[known])
         left = np.zeros_like(self.contracts_opened)
         left[known] = np.where(self.liquidated_at[known] > at, self.contracts_opened[known] * survival[:, None], 0.0)
         return left
+
+
+@dataclass(frozen=True)
+class SideState:
+    """Where one side stands after a bar: all that is needed to walk on from there.
+
+    Attributes:
+        tracked, untracked: contracts.
+        log_survival: at that bar.
+        liquidation_price, contracts_opened, opening_log_survival: the cells alive then, shape (cells,), ordered by bar
+            of opening, then leverage; those that no later bar touches may be left out.
+    """
+
+    tracked: float
+    untracked: float
+    log_survival: float
+    liquidation_price: Floats
+    contracts_opened: Floats
+    opening_log_survival: Floats
 
 
 @dataclass(frozen=True)
@@ -117,91 +141,24 @@ class Walk:
     sides: dict[Side, SideWalk] = field(default_factory=dict)
 
 
-@njit(cache=True, nogil=True)
-def _walk_side(
-    open_interest: Floats,
-    volume: Floats,
-    settle: Floats,
-    price: Floats,
-    touched: NDArray[np.int32],
-    weights: Floats,
-    epoch: NDArray[np.int64],
-    gamma: float,
-    churn_cap: float,
-) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, Floats]:
-    """Walk one side in the orientation of longs. Changes `touched` where a slice dies inside its own bar."""
-    bars, tiers = price.shape
-    log_survival, tracked, untracked = np.zeros(bars), np.zeros(bars), np.zeros(bars)
-    liquidated, opened, closed = np.zeros(bars), np.zeros(bars), np.zeros(bars)
-    contracts = np.zeros((bars, tiers))
-
-    # Per bar a list of the cells that it touches, in their own order (so that sums are reproducible).
-    nobody = np.int32(-1)
-    first = np.full(bars, nobody, dtype=np.int32)
-    following = np.empty(bars * tiers, dtype=np.int32)
-    for i in range(bars - 1, -1, -1):
-        for k in range(tiers - 1, -1, -1):
-            t = touched[i, k]
-            if t < bars:
-                following[i * tiers + k] = first[t]
-                first[t] = i * tiers + k
-
-    live, rest = 0.0, open_interest[0]
-    untracked[0] = rest
-    for t in range(1, bars):
-        # 1. Liquidate what this bar touches.
-        gone = 0.0
-        cell = first[t]
-        while cell != nobody:
-            i = cell // tiers
-            k = cell - i * tiers
-            if contracts[i, k] > 0.0 and touched[i, k] == t:
-                gone += contracts[i, k] * np.exp(log_survival[t - 1] - log_survival[i])
-            cell = following[cell]
-        live = max(live - gone, 0.0)
-        # 2. Net flow: what open interest says, plus the takers-over of the liquidated.
-        before = live + rest  # what the books hold, not q − X: rounding errors do not add up from bar to bar
-        net = open_interest[t] - before
-        keep = 1.0
-        if net < 0.0:
-            keep = open_interest[t] / before  # 1 − f, without cancellation when almost everything closes
-        # 3. Churn: positions turn over even when open interest is flat.
-        turnover = max(volume[t] - abs(open_interest[t] - open_interest[t - 1]), 0.0)
-        churn = min(churn_cap, gamma * turnover / open_interest[t])
-        reopened = churn * keep * before
-        factor = keep * (1.0 - churn)
-        live *= factor
-        rest *= factor
-        log_survival[t] = log_survival[t - 1] + np.log(factor)
-        # 4. Open.
-        new = max(net, 0.0) + reopened
-        for k in range(tiers):
-            amount = new * weights[epoch[t], k]
-            contracts[t, k] = amount
-            if amount > 0.0:
-                if price[t, k] >= settle[t]:
-                    touched[t, k] = t  # died inside its own bar; somebody took it over, at a price we do not know
-                    rest += amount
-                else:
-                    live += amount
-        liquidated[t], opened[t], closed[t] = gone, new, (1.0 - keep) * before + reopened
-        tracked[t], untracked[t] = live, rest
-    return log_survival, tracked, untracked, liquidated, opened, closed, contracts
-
-
 def walk(
     bars: WalkInput,
     symbol: str,
     parameters: WalkParameters | None = None,
     prices: Mapping[Side, Floats] | None = None,
+    after: Mapping[Side, SideState] | None = None,
 ) -> Walk:
     """Walk positions through their life, both sides.
+
+    Going on from a state gives what one walk over all bars gives, bit for bit; the first bar is then the one that the
+    state is of, and nothing opens in it.
 
     Args:
         bars: the input, at least one bar.
         symbol: decides the margin brackets (dated).
         parameters: what the walk assumes.
         prices: liquidation prices to use instead of the formula's, per side, shape (bars, tiers).
+        after: go on from where each side stood after the first bar; without it, nothing is known before that bar.
 
     Raises:
         ValueError: empty or unusable input (nulls, open interest not positive, no leverage of the ladder allowed).
@@ -233,7 +190,9 @@ def walk(
         price = prices[side] if allowed.all() else np.where(allowed[epoch], prices[side], np.nan)
         oriented = price if side == "long" else -price
         touched = first_touch(extreme, oriented)
-        log_survival, tracked, untracked, liquidated, opened, closed, contracts = _walk_side(
+        state = after[side] if after else _unknown(bars.open_interest[0])
+        older = _first_touch_of_older(extreme, sign * state.liquidation_price)
+        log_survival, tracked, untracked, liquidated, opened, closed, contracts = walk_side(
             bars.open_interest,
             bars.volume,
             sign * bars.close,
@@ -243,8 +202,27 @@ def walk(
             epoch,
             parameters.gamma,
             parameters.churn_cap,
+            state.tracked,
+            state.untracked,
+            state.log_survival,
+            state.contracts_opened,
+            state.opening_log_survival,
+            older,
         )
         result[side] = SideWalk(
-            side, log_survival, tracked, untracked, liquidated, opened, closed, price, contracts, touched
+            side, log_survival, tracked, untracked, liquidated, opened, closed, price, contracts, touched, older
         )
     return Walk(bars, parameters, result)
+
+
+def _unknown(open_interest: float) -> SideState:
+    """Return the state at the beginning of history: all of the open interest is of unknown origin."""
+    none = np.empty(0)
+    return SideState(0.0, float(open_interest), 0.0, none, none, none)
+
+
+def _first_touch_of_older(extreme: Floats, price: Floats) -> NDArray[np.int32]:
+    """Return the first bar after the first whose extreme is at or below each price, or the number of bars."""
+    lowest = np.minimum.accumulate(np.concatenate([[np.inf], extreme[1:]]))
+    # The running minimum falls from bar to bar: the first bar at or below a price is found by bisection.
+    return np.searchsorted(-lowest, -price, side="left").astype(np.int32)
