@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from benchmarks.data import SYMBOL, kline_rows, open_interest_rows, random_path, temporary_warehouse
 from benchmarks.harness import Outcome, against
-from liq_pipeline.warehouse.warehouse import named_query
+from liq_pipeline.warehouse.warehouse import BEGINNING, named_query
 
 BARS = 417_600
 MISSING = 140
@@ -30,7 +30,7 @@ def run() -> list[Outcome]:
         with warehouse.get_connection() as connection:
 
             def ours() -> pa.Table:
-                return connection.execute(query, {"symbol": SYMBOL}).to_arrow_table()
+                return connection.execute(query, {"symbol": SYMBOL, "since": BEGINNING}).to_arrow_table()
 
             table, frame = ours(), with_pandas(klines, snapshots)
             assert table.num_rows == len(frame) == BARS

@@ -12,7 +12,7 @@ import pyarrow as pa
 from benchmarks.data import SYMBOL, Market, kline_rows, open_interest_rows, temporary_warehouse, whole_path
 from benchmarks.harness import Outcome, against
 from liq_pipeline.assets.levels import cells_of, level_rows
-from liq_pipeline.assets.positions import cohort_rows, survival_rows, walk_input_of
+from liq_pipeline.assets.positions import cohort_rows, survival_rows, read_walk_input
 from liq_pipeline.model.baselines import PriorInput, prior_entry_bin, prior_levels
 from liq_pipeline.model.levels import TIMEFRAMES, liquidation_levels
 from liq_pipeline.model.walk import walk
@@ -39,7 +39,7 @@ def run() -> list[Outcome]:
         warehouse.replace("klines", SYMBOL, kline_rows(market))
         warehouse.replace("open_interest", SYMBOL, open_interest_rows(market))
         warehouse.rebuild("oi_delta", SYMBOL)
-        result = walk(walk_input_of(warehouse.read("walk_input", symbol=SYMBOL)), SYMBOL)
+        result = walk(read_walk_input(warehouse, SYMBOL), SYMBOL)
         warehouse.replace("position_cohorts", SYMBOL, cohort_rows(result, SYMBOL))
         warehouse.replace("position_survival", SYMBOL, survival_rows(result, SYMBOL))
         bound: dict[str, Any] = {"symbol": SYMBOL, "now": as_of, "days": 90, "bin": prior_entry_bin(span)}

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.data import SYMBOL, temporary_warehouse
 from benchmarks.levels import living_cells
-from liq_pipeline.assets.positions import walk_input_of
+from liq_pipeline.assets.positions import read_walk_input
 from liq_pipeline.exchange.formats import read_klines, read_open_interest
 from liq_pipeline.model.baselines import (
     PriorInput,
@@ -43,7 +43,7 @@ def read() -> tuple[PriorInput, np.ndarray, Walk]:
         warehouse.replace("open_interest", SYMBOL, metrics.table)
         warehouse.replace("klines", SYMBOL, candles.table)
         warehouse.rebuild("oi_delta", SYMBOL)
-        result = walk(walk_input_of(warehouse.read("walk_input", symbol=SYMBOL)), SYMBOL)
+        result = walk(read_walk_input(warehouse, SYMBOL), SYMBOL)
         rows = warehouse.sql(JOINED, symbol=SYMBOL)
     columns = {name: rows[name].to_numpy() for name in rows.column_names}
     contracts = columns.pop("open_interest")

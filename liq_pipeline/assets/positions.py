@@ -9,12 +9,12 @@ import pyarrow as pa
 from liq_pipeline.assets.common import OWNERS, preview, table_metadata
 from liq_pipeline.model.margin import has_own_brackets
 from liq_pipeline.model.walk import MODEL_VERSION, SideWalk, Walk, WalkInput, walk
-from liq_pipeline.warehouse.warehouse import Warehouse
+from liq_pipeline.warehouse.warehouse import BEGINNING, Warehouse
 
 
 def read_walk_input(warehouse: Warehouse, symbol: str) -> WalkInput:
     """Read what the walk needs of a symbol."""
-    return walk_input_of(warehouse.read("walk_input", symbol=symbol))
+    return walk_input_of(warehouse.read("walk_input", symbol=symbol, since=BEGINNING))
 
 
 def walk_input_of(rows: pa.Table) -> WalkInput:
@@ -33,7 +33,7 @@ def position_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinitio
                 "position_cohorts",
                 deps=["oi_delta", "klines"],
                 description="Estimated positions: what opened in one bar, on one side, at one leverage; whether and "
-                "when price touched its liquidation price; what is left at the newest bar.\n\n"
+                "when price touched its liquidation price. The view `living_positions` tells what is left.\n\n"
                 "Liquidation price: `long E·(1 − 1/L)/(1 − m)`, `short E·(1 + 1/L)/(1 + m)`. "
                 "Every other table is a filter over this one and `position_survival`.",
                 metadata=table_metadata("position_cohorts"),
@@ -103,7 +103,6 @@ def _cohorts_of(result: Walk, walked: SideWalk, symbol: str) -> pa.Table:
             "liquidation_price": walked.liquidation_price[bar, tier],
             "contracts_opened": walked.contracts_opened[bar, tier],
             "liquidated_at": _utc(ended),
-            "contracts_open": walked.contracts_open()[bar, tier],
         }
     )
 

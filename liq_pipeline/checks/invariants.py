@@ -80,7 +80,7 @@ def positions_add_up_to_open_interest(subject: Subject) -> Outcome:
         "GROUP BY s.side ORDER BY s.side"
     ).to_pylist()
     cells = subject.sql(
-        "SELECT side, sum(contracts_open) AS contracts FROM position_cohorts WHERE symbol = $symbol GROUP BY side"
+        "SELECT side, sum(contracts_open) AS contracts FROM living_positions WHERE symbol = $symbol GROUP BY side"
     ).to_pylist()
     alive = {row["side"]: row["contracts"] for row in cells}
     limit = subject.newest["open_interest"]
@@ -163,8 +163,9 @@ def stored_positions_follow_from_the_bars(subject: Subject) -> Outcome:
     """What the table holds is what the walk gives now on the stored bars."""
     result = subject.walked
     stored = subject.sql(
-        "SELECT side, sum(contracts_open::DECIMAL(38, 12))::DOUBLE AS contracts, count(*) AS cells "
-        "FROM position_cohorts WHERE symbol = $symbol GROUP BY side"
+        "SELECT side, coalesce(sum(l.contracts_open::DECIMAL(38, 12)), 0)::DOUBLE AS contracts, count(*) AS cells "
+        "FROM position_cohorts LEFT JOIN living_positions AS l USING (symbol, opened_at, side, leverage) "
+        "WHERE symbol = $symbol GROUP BY side"
     ).to_pylist()
     limit = float(result.bars.open_interest[-1])
     wrong = [

@@ -19,7 +19,7 @@ from liq_pipeline.clock import Clock
 from liq_pipeline.model.walk import Walk, WalkInput, walk
 from liq_pipeline.resources import ArchiveSource
 from liq_pipeline.warehouse.publish import Publisher
-from liq_pipeline.warehouse.warehouse import Warehouse, named_query
+from liq_pipeline.warehouse.warehouse import BEGINNING, Warehouse, named_query
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
@@ -66,7 +66,7 @@ class Subject:
     @cached_property
     def bars(self) -> WalkInput:
         """What the walk reads."""
-        return walk_input_of(self.sql(named_query("walk_input")))
+        return walk_input_of(self.sql(named_query("walk_input"), since=BEGINNING))
 
     @cached_property
     def walked(self) -> Walk:

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ TIMEFRAMES = ("1d", "7d", "30d", "90d")
 BASE_TABLES = ("open_interest", "klines", "oi_delta", "position_cohorts", "position_survival")
 LEVEL_TABLES = tuple(f"liquidation_levels_{timeframe}" for timeframe in TIMEFRAMES)
 HEATMAP_TABLES = tuple(f"liquidation_heatmap_{timeframe}" for timeframe in TIMEFRAMES)
+BEGINNING = "-infinity"
+"""As `since`: everything."""
 TABLES = BASE_TABLES + LEVEL_TABLES + HEATMAP_TABLES
 
 
@@ -79,7 +82,8 @@ def _ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
     if known.get("warehouse_version") == version:
         return
     connection.begin()
-    connection.execute("DROP VIEW IF EXISTS klines_15m")
+    for (view,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
+        connection.execute(f'DROP VIEW "{view}"')
     for table in known:
         connection.execute(f'DROP TABLE "{table}"')
     connection.execute(_ddl())
@@ -97,6 +101,79 @@ def _connect(path: Path, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
             expected="a DuckDB file of this or an older version",
             remedy=f"if the file is damaged, delete {path.parent} and run again: all of it is made from data/raw",
         ) from error
+
+
+class Tables:
+    """The warehouse's tables over one open connection; whether what is changed stays is up to who opened it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+
+    def replace(self, table: str, symbol: str, rows: pa.Table) -> int:
+        """Replace the symbol's rows by these. Return how many there are now."""
+        self._delete(table, symbol)
+        return self.append(table, symbol, rows)
+
+    def append(self, table: str, symbol: str, rows: pa.Table) -> int:
+        """Add these rows of the symbol. Return how many there are now."""
+        _known(table)
+        self.connection.register("new_rows", rows)
+        try:
+            self.connection.execute(f"INSERT INTO {table} BY NAME FROM new_rows")
+        finally:
+            self.connection.unregister("new_rows")
+        return self.count(table, symbol)
+
+    def rebuild(self, table: str, symbol: str) -> int:
+        """Replace the symbol's rows by what `queries/<table>.sql` gives."""
+        self._delete(table, symbol)
+        return self.extend(table, symbol, BEGINNING)
+
+    def extend(self, table: str, symbol: str, since: datetime | str) -> int:
+        """Add what `queries/<table>.sql` gives after an instant. Return how many rows there are now."""
+        _known(table)
+        self.connection.execute(f"INSERT INTO {table} BY NAME {named_query(table)}", {"symbol": symbol, "since": since})
+        return self.count(table, symbol)
+
+    def count(self, table: str, symbol: str) -> int:
+        """Return how many rows the symbol has."""
+        found = self.connection.execute(
+            f"SELECT count(*) FROM {_known(table)} WHERE symbol = $symbol", {"symbol": symbol}
+        ).fetchone()
+        assert found
+        return int(found[0])
+
+    def read(self, query: str, **parameters: Any) -> pa.Table:
+        """Run `queries/<query>.sql` with bound parameters and return its rows."""
+        return self.sql(named_query(query), **parameters)
+
+    def sql(self, text: str, **parameters: Any) -> pa.Table:
+        """Run a query with bound parameters and return its rows."""
+        return self.connection.sql(text, params=parameters).to_arrow_table()
+
+    def newest_bar(self, symbol: str) -> dict[str, Any]:
+        """Return as_of and first_ts (UTC), current_price (USD) and open_interest (contracts) of a symbol.
+
+        Raises:
+            NoData: the symbol has no bar with both klines and open interest.
+        """
+        row: dict[str, Any] = self.read("newest_bar", symbol=symbol).to_pylist()[0]
+        if row["as_of"] is None:
+            raise NoData(
+                f"{symbol} has no bar with both klines and an open interest above zero",
+                expected="at least one day on which both are recorded",
+                remedy="look at the checks of open_interest and klines; widen --since",
+            )
+        return row
+
+    def _delete(self, table: str, symbol: str) -> None:
+        self.connection.execute(f"DELETE FROM {_known(table)} WHERE symbol = $symbol", {"symbol": symbol})
+
+
+def _known(table: str) -> str:
+    if table not in TABLES:
+        raise ValueError(f"{table!r} is not a table of the warehouse: {', '.join(TABLES)}")
+    return table
 
 
 class Warehouse(DuckDBResource):
@@ -160,36 +237,28 @@ class Warehouse(DuckDBResource):
         finally:
             lock.release()
 
-    def replace(self, table: str, symbol: str, rows: pa.Table) -> int:
-        """Replace the symbol's rows by these, in one transaction. Return how many there are now."""
-        return self._replace(table, symbol, "FROM new_rows", {"new_rows": rows}, {})
-
-    def rebuild(self, table: str, symbol: str) -> int:
-        """Replace the symbol's rows by what `queries/<table>.sql` gives, in one transaction."""
-        return self._replace(table, symbol, named_query(table), {}, {"symbol": symbol})
-
-    def _replace(
-        self, table: str, symbol: str, source: str, relations: dict[str, pa.Table], parameters: dict[str, Any]
-    ) -> int:
-        if table not in TABLES:
-            raise ValueError(f"{table!r} is not a table of the warehouse: {', '.join(TABLES)}")
+    @contextmanager
+    def transaction(self) -> Iterator[Tables]:
+        """Connect, and make all changes or none."""
         with self.get_connection() as connection:
-            for name, relation in relations.items():
-                connection.register(name, relation)
             connection.begin()
             try:
-                connection.execute(f"DELETE FROM {table} WHERE symbol = $symbol", {"symbol": symbol})
-                connection.execute(f"INSERT INTO {table} BY NAME {source}", parameters)
-                count = connection.execute(
-                    f"SELECT count(*) FROM {table} WHERE symbol = $symbol", {"symbol": symbol}
-                ).fetchone()
+                yield Tables(connection)
                 connection.commit()
             except BaseException:
                 with suppress(duckdb.Error):  # a full disk ends the transaction by itself; its error is the one to see
                     connection.rollback()
                 raise
-        assert count
-        return int(count[0])
+
+    def replace(self, table: str, symbol: str, rows: pa.Table) -> int:
+        """Replace the symbol's rows by these, in one transaction. Return how many there are now."""
+        with self.transaction() as tables:
+            return tables.replace(table, symbol, rows)
+
+    def rebuild(self, table: str, symbol: str) -> int:
+        """Replace the symbol's rows by what `queries/<table>.sql` gives, in one transaction."""
+        with self.transaction() as tables:
+            return tables.rebuild(table, symbol)
 
     def read(self, query: str, **parameters: Any) -> pa.Table:
         """Run `queries/<query>.sql` with bound parameters and return its rows."""
@@ -198,7 +267,7 @@ class Warehouse(DuckDBResource):
     def sql(self, text: str, **parameters: Any) -> pa.Table:
         """Run a query with bound parameters and return its rows."""
         with self.get_connection() as connection:
-            return connection.sql(text, params=parameters).to_arrow_table()
+            return Tables(connection).sql(text, **parameters)
 
     def newest_bar(self, symbol: str) -> dict[str, Any]:
         """Return as_of and first_ts (UTC), current_price (USD) and open_interest (contracts) of a symbol.
@@ -206,11 +275,5 @@ class Warehouse(DuckDBResource):
         Raises:
             NoData: the symbol has no bar with both klines and open interest.
         """
-        row: dict[str, Any] = self.read("newest_bar", symbol=symbol).to_pylist()[0]
-        if row["as_of"] is None:
-            raise NoData(
-                f"{symbol} has no bar with both klines and an open interest above zero",
-                expected="at least one day on which both are recorded",
-                remedy="look at the checks of open_interest and klines; widen --since",
-            )
-        return row
+        with self.get_connection() as connection:
+            return Tables(connection).newest_bar(symbol)

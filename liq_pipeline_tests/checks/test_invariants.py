@@ -31,7 +31,9 @@ def test_a_missing_bar_of_positions_is_found(subject: Subject) -> None:
 
 
 def test_living_cells_that_do_not_sum_to_what_is_tracked_are_found(subject: Subject) -> None:
-    subject.connection.execute("UPDATE position_cohorts SET contracts_open = 2 * contracts_open WHERE side = 'long'")
+    subject.connection.execute(
+        "UPDATE position_cohorts SET contracts_opened = contracts_opened * 2 WHERE side = 'long'"
+    )
 
     assert not positions_add_up_to_open_interest(subject).passed
 

@@ -234,7 +234,7 @@ FAULTS: dict[tuple[str, str], Fault] = {
         _walk_favours_longs, "the sides are not treated alike"
     ),
     ("position_cohorts", "stored_positions_follow_from_the_bars"): Fault(
-        "UPDATE position_cohorts SET contracts_open = contracts_open * 1.001 WHERE side = 'short'",
+        "UPDATE position_cohorts SET contracts_opened = contracts_opened * 1.001 WHERE side = 'short'",
         r"stale or altered: \['short'\]",
     ),
 }

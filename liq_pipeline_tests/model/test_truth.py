@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from liq_pipeline.assets.positions import walk_input_of
+from liq_pipeline.assets.positions import read_walk_input
 from liq_pipeline.exchange.formats import read_klines, read_open_interest
 from liq_pipeline.model.levels import TIMEFRAMES, Cells, liquidation_levels
 from liq_pipeline.model.walk import Walk, WalkInput, walk
@@ -95,7 +95,7 @@ def march(shared, tmp_path_factory):
     warehouse.replace("open_interest", "BTCUSDT", metrics.table)
     warehouse.replace("klines", "BTCUSDT", candles.table)
     warehouse.rebuild("oi_delta", "BTCUSDT")
-    return walk(walk_input_of(warehouse.read("walk_input", symbol="BTCUSDT")), "BTCUSDT")
+    return walk(read_walk_input(warehouse, "BTCUSDT"), "BTCUSDT")
 
 
 @pytest.mark.shared

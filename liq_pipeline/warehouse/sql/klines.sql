@@ -26,7 +26,7 @@ COMMENT ON COLUMN klines.quote_volume IS 'traded volume [USD]';
 COMMENT ON COLUMN klines.trade_count IS 'number of trades';
 COMMENT ON COLUMN klines.taker_buy_volume IS 'volume bought by takers [contracts]';
 COMMENT ON COLUMN klines.taker_buy_quote_volume IS 'volume bought by takers [USD]';
-COMMENT ON COLUMN klines.source IS 'where the row came from: archive';
+COMMENT ON COLUMN klines.source IS 'where the row came from: archive, or rest until the archive has it';
 
 -- Whole quarter hours only: a roll-up with a missing bar would claim a range it has not seen.
 CREATE OR REPLACE VIEW klines_15m AS

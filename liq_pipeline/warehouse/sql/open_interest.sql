@@ -20,6 +20,6 @@ COMMENT ON COLUMN open_interest.count_toptrader_long_short_ratio IS 'accounts lo
 COMMENT ON COLUMN open_interest.sum_toptrader_long_short_ratio IS 'positions long over positions short, top 20 % of traders [ratio]';
 COMMENT ON COLUMN open_interest.count_long_short_ratio IS 'accounts long over accounts short, all traders [ratio]';
 COMMENT ON COLUMN open_interest.sum_taker_long_short_vol_ratio IS 'taker buy volume over taker sell volume, 5 minutes [ratio]';
-COMMENT ON COLUMN open_interest.create_time IS 'label in the file, as written; its meaning changed on 2026-06-25 [UTC]';
-COMMENT ON COLUMN open_interest.file_date IS 'day of the file that the row came from';
-COMMENT ON COLUMN open_interest.source IS 'where the row came from: archive';
+COMMENT ON COLUMN open_interest.create_time IS 'label of the row, as written; its meaning changed on 2026-06-25 [UTC]';
+COMMENT ON COLUMN open_interest.file_date IS 'day of the file that the row came from; null for rows of REST';
+COMMENT ON COLUMN open_interest.source IS 'where the row came from: archive, or rest until the archive has it';

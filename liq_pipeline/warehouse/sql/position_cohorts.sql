@@ -6,8 +6,7 @@ CREATE TABLE IF NOT EXISTS position_cohorts (
     entry_price DOUBLE NOT NULL,
     liquidation_price DOUBLE NOT NULL,
     contracts_opened DOUBLE NOT NULL,
-    liquidated_at TIMESTAMPTZ,
-    contracts_open DOUBLE NOT NULL
+    liquidated_at TIMESTAMPTZ
 );
 COMMENT ON TABLE position_cohorts IS 'Estimated positions: what opened in one bar, on one side, at one leverage, and what became of it.';
 COMMENT ON COLUMN position_cohorts.symbol IS 'perpetual, as the exchange names it';
@@ -18,4 +17,3 @@ COMMENT ON COLUMN position_cohorts.entry_price IS 'volume-weighted average price
 COMMENT ON COLUMN position_cohorts.liquidation_price IS 'price at which the exchange liquidates [USD]';
 COMMENT ON COLUMN position_cohorts.contracts_opened IS 'estimated amount opened [contracts]';
 COMMENT ON COLUMN position_cohorts.liquidated_at IS 'closing instant of the bar that touched the liquidation price; null while alive [UTC]';
-COMMENT ON COLUMN position_cohorts.contracts_open IS 'estimated amount left at the newest bar [contracts]';

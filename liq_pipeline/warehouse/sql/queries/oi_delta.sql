@@ -1,4 +1,5 @@
--- Rows of oi_delta for $symbol, from klines and open_interest.
+-- Rows of oi_delta for $symbol after $since, from klines and open_interest. $since is -infinity, or a bar that has a
+-- snapshot: what lies before it changes nothing after it.
 -- A gap runs from the bar after one snapshot to the next snapshot; its change is spread in proportion to volume.
 -- Volumes are added as DECIMAL: the order of parallel sums of doubles would change the last digits.
 -- Almost every bar has a snapshot: only bars of gaps go through the windows that spread them.
@@ -13,7 +14,7 @@ WITH bars AS (
     FROM klines AS k
     LEFT JOIN (SELECT ts, open_interest FROM open_interest WHERE symbol = $symbol AND open_interest > 0) AS o
         ON o.ts = k.ts
-    WHERE k.symbol = $symbol
+    WHERE k.symbol = $symbol AND k.ts >= $since::TIMESTAMPTZ
 ),
 known AS (
     SELECT min(ts) AS first_ts, max(ts) AS last_ts FROM bars WHERE snapshot IS NOT NULL
@@ -67,4 +68,5 @@ SELECT
     s.ts IS NOT NULL OR coalesce(o.previous_ts < o.open_time, false) AS is_interpolated
 FROM ordered AS o
 LEFT JOIN spread AS s ON s.ts = o.ts
+WHERE o.ts > $since::TIMESTAMPTZ
 ORDER BY o.ts
