@@ -1,4 +1,4 @@
-"""When things run by themselves: the daily schedule, and the sensor for late and rewritten files."""
+"""When things run by themselves: each day, when the archive has changed, at each new bar; and pictures each hour."""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,10 +9,16 @@ import dagster as dg
 
 from liq_pipeline.clock import Clock
 from liq_pipeline.errors import LiqError
-from liq_pipeline.resources import ArchiveSource
+from liq_pipeline.recent import ONE_AT_A_TIME, RECENT_JOB, UNFINISHED, published_until
+from liq_pipeline.resources import ArchiveSource, RestSource
+from liq_pipeline.warehouse.publish import Publisher
 
 JOB_NAME = "refresh"
+PICTURE_JOB = "picture_refresh"
 SCHEDULE = "30 9 * * *"  # the exchange publishes yesterday's files at about 08:30 UTC (exchange.md 1.4)
+LOOK_EVERY_SECONDS = 30
+SETTLING = timedelta(seconds=15)  # the exchange needs some seconds after a bar has closed
+PICTURED = "liquidation_heatmap"
 RAN_RECENTLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=48), warn_window=timedelta(hours=30))
 
 
@@ -21,7 +27,19 @@ def refresh_job() -> Any:
     return dg.define_asset_job(
         JOB_NAME,
         selection=dg.AssetSelection.all(),
+        tags=ONE_AT_A_TIME,
         description="The whole chain for one symbol: files, tables, positions, levels, checks, published files.",
+    )
+
+
+def picture_job() -> Any:
+    """Return the job that draws the pictures anew, for one symbol."""
+    return dg.define_asset_job(
+        PICTURE_JOB,
+        selection=dg.AssetSelection.groups("heatmaps")
+        | dg.AssetSelection.assets("published_heatmaps", "published_views"),
+        tags=ONE_AT_A_TIME,
+        description="Heatmaps, pictures and pages of one symbol, from the positions as they are.",
     )
 
 
@@ -80,5 +98,76 @@ def late_and_rewritten_files(symbols: dg.PartitionsDefinition) -> dg.SensorDefin
         if requests:
             return requests
         return dg.SkipReason("; ".join(unreachable) or "the local copy holds everything that the archive lists")
+
+    return sensor
+
+
+def hourly_pictures(symbols: dg.PartitionsDefinition, is_on: bool) -> dg.ScheduleDefinition:
+    """Return the schedule that draws the pictures of what `recent_refresh` brought."""
+
+    @dg.schedule(
+        name="hourly_pictures",
+        job_name=PICTURE_JOB,
+        cron_schedule="7 * * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING if is_on else dg.DefaultScheduleStatus.STOPPED,
+        description="Seven minutes past each hour: heatmaps, pictures and pages, where levels are newer than these.",
+    )
+    def schedule(
+        context: dg.ScheduleEvaluationContext, publisher: Publisher
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        hour = f"{context.scheduled_execution_time:%Y-%m-%dT%H}"
+        late = [
+            symbol
+            for symbol in symbols.get_partition_keys()
+            if published_until(publisher, symbol, PICTURED) != published_until(publisher, symbol)
+        ]
+        if not late:
+            yield dg.SkipReason("the pictures show the newest levels")
+        for symbol in late:
+            yield dg.RunRequest(run_key=f"pictures-{symbol}-{hour}", partition_key=symbol)
+
+    return schedule
+
+
+def recent_refresh(
+    symbols: dg.PartitionsDefinition, bar_minutes: int, speed: float, is_on: bool
+) -> dg.SensorDefinition:
+    """Return the sensor that starts `recent_refresh` when a bar has closed that is not published yet.
+
+    Args:
+        symbols: which are looked at.
+        bar_minutes: width of a bar.
+        speed: how much faster than the real clock ours goes; 0 counts as 1.
+        is_on: whether there is a REST interface to ask.
+    """
+    bar = timedelta(minutes=bar_minutes)
+
+    @dg.sensor(
+        name="recent_refresh",
+        job_name=RECENT_JOB,
+        minimum_interval_seconds=max(2, int(LOOK_EVERY_SECONDS / max(1.0, speed))),
+        default_status=dg.DefaultSensorStatus.RUNNING if is_on else dg.DefaultSensorStatus.STOPPED,
+        description="Has a bar closed that is not published yet? Then one run for all symbols, never two at a time.",
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, publisher: Publisher, rest: RestSource, clock: Clock
+    ) -> dg.RunRequest | dg.SkipReason:
+        if not rest.url:
+            return dg.SkipReason("REST is off (LIQ_REST): the archive alone")
+        unfinished = dg.RunsFilter(job_name=RECENT_JOB, statuses=UNFINISHED)
+        if running := context.instance.get_run_ids(filters=unfinished, limit=1):
+            return dg.SkipReason(f"run {running[0]} is at it")
+        now = clock.now()
+        newest = {symbol: published_until(publisher, symbol) for symbol in symbols.get_partition_keys()}
+        if not any(newest.values()):
+            return dg.SkipReason("nothing is published yet: launch the job `refresh` once, or wait for its schedule")
+        if refusal := rest.refusal(now):
+            return dg.SkipReason(refusal)
+        due = sorted(symbol for symbol, as_of in newest.items() if as_of and now >= as_of + bar + SETTLING)
+        if not due:
+            oldest = min(as_of for as_of in newest.values() if as_of)
+            return dg.SkipReason(f"the newest bar is published; the next closes at {oldest + bar:%H:%M} UTC")
+        return dg.RunRequest(tags={"due": ", ".join(due)[:200]})
 
     return sensor

@@ -13,11 +13,21 @@ from liq_pipeline.assets.levels import level_assets
 from liq_pipeline.assets.market import market_assets
 from liq_pipeline.assets.positions import position_assets
 from liq_pipeline.assets.published import published_assets
+from liq_pipeline.assets.recent import recent_assets
 from liq_pipeline.assets.validation import TruthFiles, validation_assets
-from liq_pipeline.automation import RAN_RECENTLY, daily_refresh, late_and_rewritten_files, refresh_job
+from liq_pipeline.automation import (
+    RAN_RECENTLY,
+    daily_refresh,
+    hourly_pictures,
+    late_and_rewritten_files,
+    picture_job,
+    recent_refresh,
+    refresh_job,
+)
 from liq_pipeline.checks.groups import all_checks
 from liq_pipeline.clock import clock_of
-from liq_pipeline.resources import ArchiveSource, Reporter, Silence
+from liq_pipeline.recent import recent_job
+from liq_pipeline.resources import ArchiveSource, Reporter, RestSource, Silence
 from liq_pipeline.settings import Settings, load_settings
 from liq_pipeline.warehouse.publish import Publisher
 from liq_pipeline.warehouse.warehouse import Warehouse
@@ -28,10 +38,12 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 def build_definitions(settings: Settings, reporter: Reporter | None = None) -> dg.Definitions:
     """Wire the product for these settings."""
+    has_rest = settings.rest_url is not None
     symbols = dg.StaticPartitionsDefinition(list(settings.symbols))
     definitions = dg.Definitions(
         assets=[
             *archive_assets(symbols),
+            *recent_assets(symbols),
             *market_assets(symbols),
             *position_assets(symbols),
             *level_assets(symbols),
@@ -40,9 +52,12 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
             *validation_assets(symbols),
         ],
         asset_checks=all_checks(symbols),
-        jobs=[refresh_job()],
-        schedules=[daily_refresh(symbols)],
-        sensors=[late_and_rewritten_files(symbols)],
+        jobs=[refresh_job(), recent_job(symbols), picture_job()],
+        schedules=[daily_refresh(symbols), hourly_pictures(symbols, has_rest)],
+        sensors=[
+            late_and_rewritten_files(symbols),
+            recent_refresh(symbols, settings.bar_minutes, settings.replay_speed, has_rest),
+        ],
         resources={
             "archive": ArchiveSource(
                 location=settings.archive,
@@ -52,6 +67,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
                 since=str(settings.since or ""),
                 workers=settings.workers,
             ),
+            "rest": RestSource(url=settings.rest_url or "", raw_dir=str(settings.raw_dir.absolute())),
             "warehouse": Warehouse(
                 database=str(settings.database.absolute()),
                 lock_timeout_seconds=settings.lock_timeout_seconds,

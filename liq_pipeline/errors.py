@@ -56,3 +56,7 @@ class WarehouseUnusable(LiqError):
 
 class WarehouseLocked(LiqError):
     """Another process holds the warehouse for longer than the lock time-out."""
+
+
+class CheckFailed(LiqError):
+    """A blocking check failed: nothing was changed and nothing is published."""

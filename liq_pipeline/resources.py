@@ -1,4 +1,4 @@
-"""What the assets are handed besides the warehouse: the archive, and somebody to tell about progress.
+"""What the assets are handed besides the warehouse: the archive, REST, and somebody to tell about progress.
 
 Dagster resources only; what they do is done in `exchange`.
 """
@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 import dagster as dg
+import pyarrow as pa
 
 from liq_pipeline.exchange.archive import METRICS, Dataset, RemoteFile, klines, open_archive
 from liq_pipeline.exchange.manifest import good_files
+from liq_pipeline.exchange.rest import RestClient
 from liq_pipeline.exchange.sync import Progress, SyncReport, plan, sync
+from liq_pipeline.exchange.tail import TailReport, read_tail, refusal, unarchived, update_tail
 from liq_pipeline.settings import DEFAULT_HISTORY
 
 
@@ -80,3 +83,29 @@ class ArchiveSource(dg.ConfigurableResource):
     def good_files(self, dataset: Dataset, symbol: str, now: datetime) -> list[Path]:
         """Return the local files that passed their checks, in date order."""
         return good_files(Path(self.raw_dir), dataset, symbol, since=self.first_day(now))
+
+
+class RestSource(dg.ConfigurableResource):
+    """The exchange's REST interface, which has the newest hours.
+
+    Args:
+        url: its address; empty: off.
+        raw_dir: the local copy of the archive, beside which the newest hours are kept.
+    """
+
+    url: str
+    raw_dir: str
+
+    def update(self, dataset: Dataset, symbol: str, now: datetime, *, patient: bool = False) -> TailReport:
+        """Drop what the archive has meanwhile, and fetch what it does not have yet."""
+        client = RestClient(self.url) if self.url else None
+        return update_tail(client, dataset, symbol, Path(self.raw_dir), now, patient=patient)
+
+    def rows(self, dataset: Dataset, symbol: str) -> pa.Table:
+        """Return the stored rows that no good file of the archive covers, by `ts`."""
+        raw_dir = Path(self.raw_dir)
+        return unarchived(raw_dir, dataset, symbol, read_tail(raw_dir, dataset, symbol))
+
+    def refusal(self, now: datetime) -> str:
+        """Return what REST said when it refused within the last hour; empty if it did not."""
+        return refusal(Path(self.raw_dir), now)

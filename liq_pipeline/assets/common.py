@@ -62,6 +62,21 @@ def checks_of_this_run(context: dg.AssetExecutionContext) -> list[dict[str, Any]
     return sorted(found, key=lambda item: (item["asset"], item["check"]))
 
 
+def checks_as_published(results: list[dg.AssetCheckResult]) -> list[dict[str, Any]]:
+    """Return results of checks as manifests list them, ordered by name."""
+    found = [
+        {
+            "asset": result.asset_key.to_user_string(),
+            "check": result.check_name,
+            "passed": result.passed,
+            "severity": result.severity.value,
+        }
+        for result in results
+        if result.asset_key
+    ]
+    return sorted(found, key=lambda item: (str(item["asset"]), str(item["check"])))
+
+
 def iso(instant_: Any) -> str:
     """Return an instant as manifests write it."""
     return str(instant_.isoformat().replace("+00:00", "Z"))

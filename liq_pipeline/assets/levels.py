@@ -13,7 +13,7 @@ from liq_pipeline.errors import LiqError
 from liq_pipeline.model.levels import TIMEFRAMES, Cells, Levels, liquidation_levels
 from liq_pipeline.model.walk import MODEL_VERSION
 from liq_pipeline.warehouse.layout import LEVELS_SCHEMA
-from liq_pipeline.warehouse.warehouse import Warehouse
+from liq_pipeline.warehouse.warehouse import Reads, Tables, Warehouse
 
 
 def level_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -42,22 +42,17 @@ def level_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     def levels(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
         symbol = context.partition_key
         try:
-            newest = warehouse.newest_bar(symbol)
+            with warehouse.transaction() as tables:
+                newest = tables.newest_bar(symbol)
+                by_timeframe = write_levels(tables, symbol, newest)
+                coverage = coverage_pct(tables, symbol)
         except LiqError as error:
             raise failure(error) from error
-        living = warehouse.read("living_cells", symbol=symbol)
-        by_timeframe = liquidation_levels(
-            cells_of(living), np.datetime64(newest["as_of"].replace(tzinfo=None), "us"), newest["current_price"]
-        )
-        coverage = coverage_pct(warehouse, symbol)
-        for timeframe, found in by_timeframe.items():
-            rows = level_rows(found, symbol, timeframe, newest["as_of"], newest["current_price"])
-            table = f"liquidation_levels_{timeframe}"
-            count = warehouse.replace(table, symbol, rows)
+        for timeframe, rows in by_timeframe.items():
             yield dg.MaterializeResult(
-                asset_key=table,
+                asset_key=f"liquidation_levels_{timeframe}",
                 metadata={
-                    "dagster/row_count": count,
+                    "dagster/row_count": rows.num_rows,
                     "as_of": instant(newest["as_of"]),
                     "current_price": newest["current_price"],
                     **level_facts(rows, coverage[timeframe]),
@@ -66,6 +61,19 @@ def level_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             )
 
     return [levels]
+
+
+def write_levels(tables: Tables, symbol: str, newest: dict[str, Any]) -> dict[str, pa.Table]:
+    """Sum the living cells, replace the levels of every timeframe, and return them."""
+    as_of = np.datetime64(newest["as_of"].replace(tzinfo=None), "us")
+    living = cells_of(tables.read("living_cells", symbol=symbol))
+    by_timeframe = {
+        timeframe: level_rows(found, symbol, timeframe, newest["as_of"], newest["current_price"])
+        for timeframe, found in liquidation_levels(living, as_of, newest["current_price"]).items()
+    }
+    for timeframe, rows in by_timeframe.items():
+        tables.replace(f"liquidation_levels_{timeframe}", symbol, rows)
+    return by_timeframe
 
 
 def cells_of(rows: pa.Table) -> Cells:
@@ -108,7 +116,7 @@ def level_facts(rows: pa.Table, covered_pct: float) -> dict[str, float]:
     return facts
 
 
-def coverage_pct(warehouse: Warehouse, symbol: str) -> dict[str, float]:
+def coverage_pct(tables: Reads, symbol: str) -> dict[str, float]:
     """Return which share of each timeframe's bars was observed, in percent: neither before the data, nor in a gap."""
-    observed = warehouse.read("coverage", symbol=symbol).to_pylist()[0]
+    observed = tables.read("coverage", symbol=symbol).to_pylist()[0]
     return {timeframe: 100 * observed[f"covered_{timeframe}"] for timeframe in TIMEFRAMES}

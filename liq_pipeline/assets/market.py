@@ -12,7 +12,7 @@ from liq_pipeline.clock import Clock
 from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.exchange.archive import Dataset
 from liq_pipeline.exchange.formats import Parsed, read_klines, read_open_interest
-from liq_pipeline.resources import ArchiveSource
+from liq_pipeline.resources import ArchiveSource, RestSource
 from liq_pipeline.warehouse.warehouse import Warehouse
 
 
@@ -21,40 +21,52 @@ def market_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
 
     @dg.asset(
         partitions_def=symbols,
-        deps=["raw_open_interest"],
+        deps=["raw_open_interest", "recent_open_interest"],
         group_name="market",
         kinds={"duckdb"},
         owners=OWNERS,
         metadata=table_metadata("open_interest"),
     )
     def open_interest(
-        context: dg.AssetExecutionContext, archive: ArchiveSource, clock: Clock, warehouse: Warehouse
+        context: dg.AssetExecutionContext,
+        archive: ArchiveSource,
+        rest: RestSource,
+        clock: Clock,
+        warehouse: Warehouse,
     ) -> dg.MaterializeResult:
         """Reported open interest every 5 minutes, in contracts, one row per snapshot instant.
 
         Labels are turned into the instant of the snapshot (their meaning changed on 2026-06-25) before doubled rows are
-        removed. Prints of zero or less become null. Gaps stay gaps.
+        removed. Prints of zero or less become null. Gaps stay gaps. The newest hours come from REST until the archive
+        has them; `source` tells.
         """
         symbol = context.partition_key
         try:
             now = clock.now()
             parsed = _whole(read_open_interest(_files(archive, archive.open_interest_files, symbol, now), symbol))
-            known = _known_at(now, parsed)
+            tail = rest.rows(archive.open_interest_files, symbol)
+            known = _known_at(now, parsed.table, tail)
         except LiqError as error:
             raise failure(error) from error
         rows = warehouse.replace("open_interest", symbol, known)
-        return _filled(parsed, known, rows, {"bad_prints": known["open_interest"].null_count})
+        return _filled(
+            parsed, known, rows, {"rest_rows": tail.num_rows, "bad_prints": known["open_interest"].null_count}
+        )
 
     @dg.asset(
         partitions_def=symbols,
-        deps=["raw_klines"],
+        deps=["raw_klines", "recent_klines"],
         group_name="market",
         kinds={"duckdb"},
         owners=OWNERS,
         metadata=table_metadata("klines"),
     )
     def klines(
-        context: dg.AssetExecutionContext, archive: ArchiveSource, clock: Clock, warehouse: Warehouse
+        context: dg.AssetExecutionContext,
+        archive: ArchiveSource,
+        rest: RestSource,
+        clock: Clock,
+        warehouse: Warehouse,
     ) -> dg.MaterializeResult:
         """Prices and volumes per bar of the base interval, one row per bar, named by its closing instant.
 
@@ -65,11 +77,12 @@ def market_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
             now = clock.now()
             files = _files(archive, archive.kline_files, symbol, now)
             parsed = _whole(read_klines(files, symbol, f"{archive.bar_minutes}m"))
-            known = _known_at(now, parsed)
+            tail = rest.rows(archive.kline_files, symbol)
+            known = _known_at(now, parsed.table, tail)
         except LiqError as error:
             raise failure(error) from error
         rows = warehouse.replace("klines", symbol, known)
-        return _filled(parsed, known, rows, {})
+        return _filled(parsed, known, rows, {"rest_rows": tail.num_rows})
 
     @dg.asset(
         partitions_def=symbols,
@@ -127,12 +140,13 @@ def _whole(parsed: Parsed) -> Parsed:
     return parsed
 
 
-def _known_at(now: datetime, parsed: Parsed) -> pa.Table:
+def _known_at(now: datetime, archived: pa.Table, tail: pa.Table) -> pa.Table:
     """Return the rows that were known at `now`: in a replay the day's file holds bars that had not closed yet."""
-    known = parsed.table.filter(pc.less_equal(parsed.table["ts"], pa.scalar(now, pa.timestamp("us", "UTC"))))
+    rows = pa.concat_tables([archived, tail]).sort_by("ts")
+    known = rows.filter(pc.less_equal(rows["ts"], pa.scalar(now, pa.timestamp("us", "UTC"))))
     if not known.num_rows:
         raise NoData(
-            f"all {parsed.table.num_rows} rows are later than now ({now:%Y-%m-%d %H:%M} UTC)",
+            f"all {rows.num_rows} rows are later than now ({now:%Y-%m-%d %H:%M} UTC)",
             expected="data older than now",
             remedy="check the clock, or LIQ_NOW",
         )

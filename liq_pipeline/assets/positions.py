@@ -1,6 +1,7 @@
 """Group `positions`: who is still in, from when, at which leverage."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import dagster as dg
 import numpy as np
@@ -9,12 +10,12 @@ import pyarrow as pa
 from liq_pipeline.assets.common import OWNERS, preview, table_metadata
 from liq_pipeline.model.margin import has_own_brackets
 from liq_pipeline.model.walk import MODEL_VERSION, SideWalk, Walk, WalkInput, walk
-from liq_pipeline.warehouse.warehouse import BEGINNING, Warehouse
+from liq_pipeline.warehouse.warehouse import BEGINNING, Reads, Tables, Warehouse
 
 
-def read_walk_input(warehouse: Warehouse, symbol: str) -> WalkInput:
-    """Read what the walk needs of a symbol."""
-    return walk_input_of(warehouse.read("walk_input", symbol=symbol, since=BEGINNING))
+def read_walk_input(tables: Reads, symbol: str, since: datetime | str = BEGINNING) -> WalkInput:
+    """Read what the walk needs of a symbol, from an instant on."""
+    return walk_input_of(tables.read("walk_input", symbol=symbol, since=since))
 
 
 def walk_input_of(rows: pa.Table) -> WalkInput:
@@ -62,10 +63,9 @@ def position_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinitio
         symbol = context.partition_key
         if not has_own_brackets(symbol):
             context.log.warning(f"{symbol} has no margin brackets of its own; the default (1.5 %, 50x) stands in")
-        result = walk(read_walk_input(warehouse, symbol), symbol)
-        cohorts, survival = cohort_rows(result, symbol), survival_rows(result, symbol)
-        for table, rows in {"position_cohorts": cohorts, "position_survival": survival}.items():
-            count = warehouse.replace(table, symbol, rows)
+        with warehouse.transaction() as tables:
+            result, written = walk_whole(tables, symbol)
+        for table, rows in written.items():
             facts = {f"{side}_{name}": value for side, walked in result.sides.items() for name, value in {
                 "tracked_contracts": float(walked.tracked[-1]),
                 "untracked_contracts": float(walked.untracked[-1]),
@@ -73,13 +73,22 @@ def position_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinitio
             yield dg.MaterializeResult(
                 asset_key=table,
                 metadata={
-                    "dagster/row_count": count,
+                    "dagster/row_count": rows.num_rows,
                     **facts,
                     "preview": preview(rows.slice(max(0, rows.num_rows - 5))),
                 },
             )
 
     return [positions]
+
+
+def walk_whole(tables: Tables, symbol: str) -> tuple[Walk, dict[str, pa.Table]]:
+    """Walk over all bars, replace the tables of positions, and return the walk and what was written."""
+    result = walk(read_walk_input(tables, symbol), symbol)
+    rows = {"position_cohorts": cohort_rows(result, symbol), "position_survival": survival_rows(result, symbol)}
+    for table, content in rows.items():
+        tables.replace(table, symbol, content)
+    return result, rows
 
 
 def cohort_rows(result: Walk, symbol: str) -> pa.Table:

@@ -1,5 +1,7 @@
 """Group `published`: the files that others read. Runs only after every blocking check of the same run has passed."""
 
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,7 +15,7 @@ from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, WalkParameters
 from liq_pipeline.resources import ArchiveSource
 from liq_pipeline.warehouse.layout import LEVELS_SCHEMA, OI_DELTA_SCHEMA
 from liq_pipeline.warehouse.publish import Dataset, Publisher
-from liq_pipeline.warehouse.warehouse import LEVEL_TABLES, Warehouse
+from liq_pipeline.warehouse.warehouse import LEVEL_TABLES, Reads, Warehouse
 
 
 def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -34,41 +36,50 @@ def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
         `data/published/<dataset>/symbol=<SYMBOL>/[timeframe=<TF>/]<dataset>.parquet`. Written only after every check of
         the same run; a reader never sees a half-written file.
         """
-        symbol = context.partition_key
         checks = checks_of_this_run(context)
         try:
-            newest = warehouse.newest_bar(symbol)
+            datasets = level_datasets(warehouse, context.partition_key, archive.bar_minutes, checks)
         except LiqError as error:
             raise failure(error) from error
-        shared: dict[str, Any] = {
-            "as_of": iso(newest["as_of"]),
-            "first_ts": iso(newest["first_ts"]),
-            "bar_minutes": archive.bar_minutes,
-            "open_interest_contracts": newest["open_interest"],
-            "model": {"name": MODEL_NAME, "version": MODEL_VERSION, "parameters": vars(WalkParameters())},
-            "checks": checks,
-        }
-        datasets = []
-        totals: dict[str, float] = {}
-        coverage = coverage_pct(warehouse, symbol)
-        for timeframe, table in zip(TIMEFRAMES, LEVEL_TABLES, strict=True):
-            rows = warehouse.sql(
-                f"SELECT * FROM {table} WHERE symbol = $symbol ORDER BY side, leverage, price_low", symbol=symbol
-            ).cast(LEVELS_SCHEMA)
-            facts = level_facts(rows, coverage[timeframe])
-            totals |= {f"{name}_{timeframe}": value for name, value in facts.items() if name.endswith("_usd")}
-            manifest = {**shared, "current_price": newest["current_price"], **facts}
-            datasets.append(Dataset("liquidation_levels", symbol, rows, manifest, timeframe))
-        deltas = warehouse.sql("SELECT * FROM oi_delta WHERE symbol = $symbol ORDER BY ts", symbol=symbol)
-        datasets.append(Dataset("oi_delta", symbol, deltas.cast(OI_DELTA_SCHEMA), shared))
         paths = publisher.publish(datasets)
-        return dg.MaterializeResult(
-            metadata={
-                "as_of": instant(newest["as_of"]),
-                "files": len(paths),
-                "path": dg.MetadataValue.path(publisher.folder),
-                **totals,
-            }
-        )
+        return dg.MaterializeResult(metadata=published_facts(datasets, paths, publisher))
 
     return [published_levels, *picture_assets(symbols)]
+
+
+def level_datasets(tables: Reads, symbol: str, bar_minutes: int, checks: list[dict[str, Any]]) -> list[Dataset]:
+    """Return what is published of a symbol's levels: every timeframe, and `oi_delta`, with their manifests."""
+    newest = tables.newest_bar(symbol)
+    shared: dict[str, Any] = {
+        "as_of": iso(newest["as_of"]),
+        "first_ts": iso(newest["first_ts"]),
+        "bar_minutes": bar_minutes,
+        "open_interest_contracts": newest["open_interest"],
+        "rest_rows": tables.read("rest_rows", symbol=symbol).to_pylist()[0],
+        "model": {"name": MODEL_NAME, "version": MODEL_VERSION, "parameters": vars(WalkParameters())},
+        "checks": checks,
+    }
+    datasets = []
+    coverage = coverage_pct(tables, symbol)
+    for timeframe, table in zip(TIMEFRAMES, LEVEL_TABLES, strict=True):
+        rows = tables.sql(
+            f"SELECT * FROM {table} WHERE symbol = $symbol ORDER BY side, leverage, price_low", symbol=symbol
+        ).cast(LEVELS_SCHEMA)
+        facts = level_facts(rows, coverage[timeframe])
+        manifest = {**shared, "current_price": newest["current_price"], **facts}
+        datasets.append(Dataset("liquidation_levels", symbol, rows, manifest, timeframe))
+    deltas = tables.sql("SELECT * FROM oi_delta WHERE symbol = $symbol ORDER BY ts", symbol=symbol)
+    datasets.append(Dataset("oi_delta", symbol, deltas.cast(OI_DELTA_SCHEMA), shared))
+    return datasets
+
+
+def published_facts(datasets: list[Dataset], paths: list[Path], publisher: Publisher) -> dict[str, Any]:
+    """Return what the UI shows of published levels."""
+    totals = {
+        f"{name}_{dataset.timeframe}": dataset.manifest[name]
+        for dataset in datasets
+        if dataset.timeframe
+        for name in ("long_notional_usd", "short_notional_usd")
+    }
+    as_of = instant(datetime.fromisoformat(datasets[0].manifest["as_of"]))
+    return {"as_of": as_of, "files": len(paths), "path": dg.MetadataValue.path(publisher.folder), **totals}

@@ -1,6 +1,7 @@
 """Which rules run together: those that guard one step's tables, in one step of their own."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import dagster as dg
 
@@ -9,7 +10,7 @@ from liq_pipeline.checks.gates import gate_rules
 from liq_pipeline.checks.heatmaps import heatmap_rules
 from liq_pipeline.checks.integrity import integrity_rules
 from liq_pipeline.checks.invariants import invariant_rules
-from liq_pipeline.checks.rule import checks_of
+from liq_pipeline.checks.rule import Rule, checks_of
 from liq_pipeline.warehouse.warehouse import HEATMAP_TABLES, LEVEL_TABLES
 
 STEPS = {
@@ -25,7 +26,18 @@ STEPS = {
 
 def all_checks(symbols: dg.PartitionsDefinition) -> Sequence[dg.AssetChecksDefinition]:
     """Return every check but those that the archive assets make themselves."""
-    rules = [*freshness_rules(), *integrity_rules(), *invariant_rules(), *heatmap_rules(), *gate_rules()]
+    rules = all_rules()
     return [
         checks_of(step, [rule for rule in rules if rule.asset in assets], symbols) for step, assets in STEPS.items()
     ]
+
+
+@cache
+def all_rules() -> tuple[Rule, ...]:
+    """Return every rule."""
+    return (*freshness_rules(), *integrity_rules(), *invariant_rules(), *heatmap_rules(), *gate_rules())
+
+
+def rules_of_every_bar() -> list[Rule]:
+    """Return the rules that are quick enough to look at each new bar."""
+    return [rule for rule in all_rules() if rule.every_bar]

@@ -40,6 +40,13 @@ class Outcome:
     severity: dg.AssetCheckSeverity = ERROR
     facts: dict[str, Any] = field(default_factory=dict)
 
+    def as_result(self, rule: "Rule") -> dg.AssetCheckResult:
+        """Return it as Dagster takes it."""
+        return dg.AssetCheckResult(
+            asset_key=rule.asset, check_name=rule.name, passed=self.passed, severity=self.severity,
+            description=self.found, metadata=self.facts,
+        )  # fmt: skip
+
 
 @dataclass
 class Subject:
@@ -84,6 +91,7 @@ class Rule:
         apply: looks at a symbol.
         description: what people read in the UI.
         blocking: whether what lies downstream must wait for it.
+        every_bar: whether it is quick enough to look at each new bar, minutes after it closed.
     """
 
     asset: str
@@ -91,6 +99,7 @@ class Rule:
     apply: Callable[[Subject], Outcome]
     description: str
     blocking: bool = False
+    every_bar: bool = False
 
 
 def checks_of(name: str, rules: list[Rule], symbols: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
@@ -116,7 +125,7 @@ def checks_of(name: str, rules: list[Rule], symbols: dg.PartitionsDefinition) ->
         ],
         can_subset=True,
     )
-    def evaluate(
+    def checks(
         context: dg.AssetCheckExecutionContext,
         warehouse: Warehouse,
         archive: ArchiveSource,
@@ -135,22 +144,15 @@ def checks_of(name: str, rules: list[Rule], symbols: dg.PartitionsDefinition) ->
             for symbol in wanted:
                 subject = Subject(symbol, connection, archive, publisher, clock)
                 for rule in chosen:
-                    outcomes[rule][symbol] = _evaluate(rule, subject)
+                    outcomes[rule][symbol] = evaluate(rule, subject)
         for rule, by_symbol in outcomes.items():
-            outcome = _together(by_symbol)
-            yield dg.AssetCheckResult(
-                asset_key=rule.asset,
-                check_name=rule.name,
-                passed=outcome.passed,
-                severity=outcome.severity,
-                description=outcome.found,
-                metadata=outcome.facts,
-            )
+            yield _together(by_symbol).as_result(rule)
 
-    return evaluate
+    return checks
 
 
-def _evaluate(rule: Rule, subject: Subject) -> Outcome:
+def evaluate(rule: Rule, subject: Subject) -> Outcome:
+    """Apply a rule to a symbol."""
     try:
         return rule.apply(subject)
     except Exception as error:  # a rule that cannot tell has not passed; the others still speak

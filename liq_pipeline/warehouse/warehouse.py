@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import dagster as dg
 import duckdb
@@ -103,6 +103,19 @@ def _connect(path: Path, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         ) from error
 
 
+class Reads(Protocol):
+    """What reads the tables: the warehouse, which connects each time, or `Tables` over an open connection."""
+
+    def read(self, query: str, **parameters: Any) -> pa.Table:
+        """Run `queries/<query>.sql` with bound parameters and return its rows."""
+
+    def sql(self, text: str, **parameters: Any) -> pa.Table:
+        """Run a query with bound parameters and return its rows."""
+
+    def newest_bar(self, symbol: str) -> dict[str, Any]:
+        """Return as_of and first_ts (UTC), current_price (USD) and open_interest (contracts) of a symbol."""
+
+
 class Tables:
     """The warehouse's tables over one open connection; whether what is changed stays is up to who opened it."""
 
@@ -134,6 +147,19 @@ class Tables:
         _known(table)
         self.connection.execute(f"INSERT INTO {table} BY NAME {named_query(table)}", {"symbol": symbol, "since": since})
         return self.count(table, symbol)
+
+    def end_positions(self, symbol: str, rows: pa.Table) -> None:
+        """Write down when cells were liquidated: rows of opened_at, side, leverage, ended."""
+        self.connection.register("ended_rows", rows)
+        try:
+            self.connection.execute(
+                "UPDATE position_cohorts AS c SET liquidated_at = e.ended FROM ended_rows AS e "
+                "WHERE c.symbol = $symbol "
+                "AND c.opened_at = e.opened_at AND c.side = e.side AND c.leverage = e.leverage",
+                {"symbol": symbol},
+            )
+        finally:
+            self.connection.unregister("ended_rows")
 
     def count(self, table: str, symbol: str) -> int:
         """Return how many rows the symbol has."""

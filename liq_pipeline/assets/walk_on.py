@@ -1,0 +1,125 @@
+"""New bars without beginning anew: the walk goes on from where its tables stand. The same result as a full replay.
+
+Two tables are the checkpoint: `position_survival` tells where each side stands, `position_cohorts` who is alive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from liq_pipeline.assets.levels import write_levels
+from liq_pipeline.assets.positions import cohort_rows, read_walk_input, survival_rows, walk_whole
+from liq_pipeline.model.walk import SIDES, SideState, Walk, walk
+from liq_pipeline.warehouse.warehouse import Tables
+
+
+@dataclass(frozen=True)
+class Extended:
+    """What new rows did to a symbol's tables.
+
+    Attributes:
+        new_bars: bars by which the map moved on; 0: nothing new.
+        replayed: whether the walk began anew, because a row changed the past.
+        newest: the newest bar now, as `Tables.newest_bar` gives it.
+    """
+
+    new_bars: int
+    replayed: bool
+    newest: dict[str, Any]
+
+
+def extend(tables: Tables, symbol: str, open_interest: pa.Table, klines: pa.Table) -> Extended:
+    """Add rows of open interest and klines, and bring everything up to the levels up to date.
+
+    Args:
+        tables: inside a transaction: either all of it is kept or nothing.
+        symbol: whose.
+        open_interest, klines: rows in the schemas of `exchange.formats`; those that are here already do nothing.
+
+    Raises:
+        NoData: the symbol has no bar yet; a full run comes first.
+    """
+    before = tables.newest_bar(symbol)
+    added = [*_add(tables, "open_interest", symbol, open_interest), *_add(tables, "klines", symbol, klines)]
+    standing = tables.read("walked_to", symbol=symbol).to_pylist()
+    walked_to = standing[0]["ts"] if standing else None
+    # A row that lies before the newest bar changes the past; so does a table that another run left half done.
+    replay = walked_to != before["as_of"] or any(ts <= walked_to for ts in added)
+    if replay:
+        tables.rebuild("oi_delta", symbol)
+        walk_whole(tables, symbol)
+    else:
+        tables.extend("oi_delta", symbol, walked_to)
+    newest = tables.newest_bar(symbol)
+    if newest["as_of"] == walked_to and not replay:
+        return Extended(0, False, newest)
+    if not replay:
+        _walk_on(tables, symbol, standing, walked_to)
+    write_levels(tables, symbol, newest)
+    bars = tables.sql(
+        "SELECT count(*) AS n FROM oi_delta WHERE symbol = $symbol AND ts > $since",
+        symbol=symbol,
+        since=before["as_of"],
+    )
+    return Extended(bars["n"][0].as_py(), replay, newest)
+
+
+def _add(tables: Tables, table: str, symbol: str, rows: pa.Table) -> list[datetime]:
+    """Add the rows whose instants are not here yet, and return these instants."""
+    if not rows.num_rows:
+        return []
+    here = tables.sql(
+        f"SELECT ts FROM {table} WHERE symbol = $symbol AND ts >= $since",
+        symbol=symbol,
+        since=pc.min(rows["ts"]).as_py(),
+    )
+    new = rows.filter(pc.invert(pc.is_in(rows["ts"], here["ts"].combine_chunks())))
+    if new.num_rows:
+        tables.append(table, symbol, new)
+    return list(new["ts"].to_pylist())
+
+
+def _walk_on(tables: Tables, symbol: str, standing: list[dict[str, Any]], walked_to: datetime) -> None:
+    """Walk over the bars after `walked_to`, and add what became of them to the tables."""
+    bars = read_walk_input(tables, symbol, since=walked_to)
+    reach = {"low": float(bars.low[1:].min()), "high": float(bars.high[1:].max())}
+    older = tables.read("walk_state", symbol=symbol, **reach)
+    cells = {side: older.filter(pc.equal(older["side"], side)) for side in SIDES}
+    where = {row["side"]: row for row in standing}
+    after = {
+        side: SideState(
+            where[side]["tracked"],
+            where[side]["untracked"],
+            where[side]["log_survival"],
+            cells[side]["liquidation_price"].to_numpy(),
+            cells[side]["contracts_opened"].to_numpy(),
+            cells[side]["opening_log_survival"].to_numpy(),
+        )
+        for side in SIDES
+    }
+    result = walk(bars, symbol, after=after)
+    _mark_liquidated(tables, symbol, result, cells)
+    tables.append("position_cohorts", symbol, cohort_rows(result, symbol))
+    survival = survival_rows(result, symbol)
+    tables.append(
+        "position_survival",
+        symbol,
+        survival.filter(pc.greater(survival["ts"], pa.scalar(walked_to, survival["ts"].type))),
+    )
+
+
+def _mark_liquidated(tables: Tables, symbol: str, result: Walk, cells: dict[Any, pa.Table]) -> None:
+    for side, walked in result.sides.items():
+        touched = walked.older_liquidated_at < result.bars.ts.size
+        ended = result.bars.ts[walked.older_liquidated_at[touched]]
+        rows = (
+            cells[side]
+            .filter(pa.array(touched))
+            .append_column("ended", pa.array(ended.astype("datetime64[us]")).cast(pa.timestamp("us", "UTC")))
+        )
+        tables.end_positions(symbol, rows)
