@@ -52,6 +52,20 @@ def run(
 
 
 @app.command()
+def recent(symbols: Symbols = None, data: Data = None, now: Now = None) -> None:
+    """Bring the published levels up to the newest closed bar, over REST; after a full run."""
+    from liq_pipeline.refresh import refresh_newest
+
+    settings = load_settings(symbols=symbols, data_dir=data, now=now)
+    if not settings.rest_url:
+        raise SettingsError("REST is off, so nothing is newer than the archive", remedy="set LIQ_REST, or `liq run`")
+    done, failed = refresh_newest(settings)
+    for line in (*done, *failed):
+        typer.echo(line)
+    raise typer.Exit(DATA_LOST if failed else OK)
+
+
+@app.command()
 def demo(data: Data = None) -> None:
     """Run the whole chain on a simulated exchange, with no network."""
     settings = load_settings(data_dir=data)

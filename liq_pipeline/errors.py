@@ -60,3 +60,7 @@ class WarehouseLocked(LiqError):
 
 class CheckFailed(LiqError):
     """A blocking check failed: nothing was changed and nothing is published."""
+
+
+class CalibrationUnclear(LiqError):
+    """What REST's stamps mean cannot be measured: too few rows, or none that tell."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 
-from liq_pipeline.assets.common import checks_as_published, instant
+from liq_pipeline.assets.common import check_key, checks_as_published, instant
 from liq_pipeline.assets.published import level_datasets, published_facts
 from liq_pipeline.assets.recent import RECENT_ASSETS, tail_checks, tail_facts
 from liq_pipeline.assets.walk_on import Extended, extend
@@ -72,9 +72,8 @@ class Refreshed:
             return f"{self.symbol}: nothing new" + (f": {problems}" if problems else "")
         assert self.extended
         how = "replayed from the beginning" if self.extended.replayed else "walked on"
-        return (
-            f"{self.symbol}: {self.extended.new_bars} new bars, {how}, up to {self.extended.newest['as_of']:%H:%M} UTC"
-        )
+        bars, as_of = self.extended.new_bars, self.extended.newest["as_of"]
+        return f"{self.symbol}: {bars} new bar{'s' * (bars != 1)}, {how}, up to {as_of:%Y-%m-%d %H:%M} UTC"
 
 
 def refresh_recent(desk: Desk, symbol: str) -> Refreshed:
@@ -97,20 +96,14 @@ def refresh_recent(desk: Desk, symbol: str) -> Refreshed:
         if not done.extended.new_bars and published_until(desk.publisher, symbol) == newest:
             return done
         subject = Subject(symbol, tables.connection, desk.archive, desk.publisher, desk.clock)
-        found = [evaluate(rule, subject).as_result(rule) for rule in rules_of_every_bar()]
-        blocking = {(rule.asset, rule.name) for rule in rules_of_every_bar() if rule.blocking}
-        failed = [
-            f"{check.asset_key.to_user_string()}: {check.check_name}: {check.description}"
-            for check in found
-            if not check.passed and (check.asset_key.to_user_string(), check.check_name) in blocking
-        ]
-        if failed:
+        found = [(rule, evaluate(rule, subject)) for rule in rules_of_every_bar()]
+        if failed := [(rule, outcome) for rule, outcome in found if rule.blocking and outcome.is_error]:
             raise CheckFailed(
-                f"{symbol}: {'; '.join(failed)}",
+                f"{symbol}: " + "; ".join(f"{rule.asset}: {rule.name}: {outcome.found}" for rule, outcome in failed),
                 expected="every blocking check to pass",
                 remedy="nothing was changed; run `liq run`, which starts anew from the files and tells more",
             )
-        done.checks += found
+        done.checks += [outcome.as_result(rule) for rule, outcome in found]
         content = level_datasets(tables, symbol, desk.archive.bar_minutes, checks_as_published(done.checks))
     paths = desk.publisher.publish(content)
     done.facts = published_facts(content, paths, desk.publisher)
@@ -131,30 +124,34 @@ def recent_job(symbols: dg.PartitionsDefinition) -> dg.JobDefinition:
         description="Per symbol: what REST has beyond the archive, appended; the walk goes on; levels, checks, files.",
         required_resource_keys=set(Desk.__dataclass_fields__),
     )
-    def newest_bar(context: dg.OpExecutionContext) -> None:
+    def newest_bar(context: dg.OpExecutionContext) -> list[str]:
         desk = Desk(
             *(getattr(context.resources, name) for name in ("archive", "rest", "warehouse", "publisher", "clock"))
         )
-        failures = []
+        said: list[str] = []
+        failures: list[str] = []
         for symbol in symbols.get_partition_keys():
             if run := busy_elsewhere(context.instance, symbol):
-                context.log.info(f"{symbol}: left to run {run}, which refreshes all of it")
+                said.append(f"{symbol}: left to run {run}, which refreshes all of it")
                 continue
             try:
                 done = refresh_recent(desk, symbol)
             except NoData as error:
-                context.log.info(f"{symbol}: nothing to add to yet; the daily refresh comes first ({error})")
+                said.append(f"{symbol}: nothing to add to yet; a full run (`liq run`) comes first ({error})")
                 continue
             except LiqError as error:  # one bad symbol never stops another
                 context.log.error(f"{symbol}: {error}")
                 failures.append(str(error))
                 continue
-            context.log.info(done.said)
+            said.append(done.said)
             if done.facts:
                 _tell(context, done)
         forget_old_runs(context.instance)
+        for line in said:
+            context.log.info(line)
         if failures:
             raise dg.Failure("\n".join(failures), allow_retries=False)
+        return said
 
     @dg.job(
         name=RECENT_JOB,
@@ -199,11 +196,8 @@ def _tell(context: dg.OpExecutionContext, done: Refreshed) -> None:
     for asset, metadata in {**facts, "published_levels": done.facts}.items():
         context.log_event(dg.AssetMaterialization(asset, partition=done.symbol, metadata=metadata))
     for check in done.checks:
-        assert check.asset_key
-        assert check.check_name
-        context.log_event(
-            dg.AssetCheckEvaluation(
-                check.asset_key, check.check_name, check.passed, metadata=check.metadata, severity=check.severity,
-                description=check.description, partition=done.symbol,
-            )
+        evaluation = dg.AssetCheckEvaluation(
+            *check_key(check), check.passed, metadata=check.metadata, severity=check.severity,
+            description=check.description, partition=done.symbol,
         )  # fmt: skip
+        context.log_event(evaluation)  # type: ignore[arg-type]  # taken since Dagster 1.10; its annotation lags behind

@@ -16,8 +16,11 @@ from liq_pipeline.automation import JOB_NAME
 from liq_pipeline.definitions import build_definitions
 from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, LiqError
 from liq_pipeline.exchange.archive import METRICS, open_archive
+from liq_pipeline.recent import RECENT_JOB
 from liq_pipeline.resources import Reporter
 from liq_pipeline.settings import Settings
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
@@ -97,11 +100,23 @@ def refresh(settings: Settings, reporter: Reporter | None = None) -> Iterator[Sy
                 partition_key=symbol,
                 instance=instance,
                 raise_on_error=False,
-                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                run_config=QUIET,
             )
             if _was_interrupted(outcome):
                 raise KeyboardInterrupt
             yield _result(symbol, outcome)
+
+
+def refresh_newest(settings: Settings) -> tuple[list[str], list[str]]:
+    """Bring every symbol up to the newest closed bar; return what was done and what went wrong, in words."""
+    job = build_definitions(settings).resolve_job_def(RECENT_JOB)
+    with dagster_instance(settings.home) as instance:
+        outcome = job.execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET)
+    if _was_interrupted(outcome):
+        raise KeyboardInterrupt
+    if not outcome.success:
+        return [], [_why(e) for e in outcome.all_events if e.event_type is dg.DagsterEventType.STEP_FAILURE]
+    return outcome.output_for_node("newest_bar"), []
 
 
 def _ask_once(settings: Settings) -> None:

@@ -62,18 +62,26 @@ def checks_of_this_run(context: dg.AssetExecutionContext) -> list[dict[str, Any]
     return sorted(found, key=lambda item: (item["asset"], item["check"]))
 
 
+def check_key(result: dg.AssetCheckResult) -> tuple[dg.AssetKey, str]:
+    """Return which check a result is of."""
+    assert result.asset_key
+    assert result.check_name
+    return result.asset_key, result.check_name
+
+
 def checks_as_published(results: list[dg.AssetCheckResult]) -> list[dict[str, Any]]:
     """Return results of checks as manifests list them, ordered by name."""
-    found = [
-        {
-            "asset": result.asset_key.to_user_string(),
-            "check": result.check_name,
-            "passed": result.passed,
-            "severity": result.severity.value,
-        }
-        for result in results
-        if result.asset_key
-    ]
+    found = []
+    for result in results:
+        asset, name = check_key(result)
+        found.append(
+            {
+                "asset": asset.to_user_string(),
+                "check": name,
+                "passed": result.passed,
+                "severity": result.severity.value,
+            }
+        )
     return sorted(found, key=lambda item: (str(item["asset"]), str(item["check"])))
 
 

@@ -111,6 +111,7 @@ def _cohorts_of(result: Walk, walked: SideWalk, symbol: str) -> pa.Table:
             "entry_price": result.bars.entry_price[bar],
             "liquidation_price": walked.liquidation_price[bar, tier],
             "contracts_opened": walked.contracts_opened[bar, tier],
+            "opening_log_survival": walked.log_survival[bar],
             "liquidated_at": _utc(ended),
         }
     )

@@ -1,5 +1,7 @@
 """Group `recent`: the hours that the archive does not have yet, from REST. Without REST it is empty, and says so."""
 
+from typing import Any
+
 import dagster as dg
 
 from liq_pipeline.assets.common import OWNERS, failure, instant
@@ -67,9 +69,9 @@ def _update(symbol: str, dataset: Dataset, rest: RestSource, clock: Clock) -> dg
     return dg.MaterializeResult(metadata=tail_facts(report), check_results=tail_checks(report, is_off=not rest.url))
 
 
-def tail_facts(report: TailReport) -> dict[str, object]:
+def tail_facts(report: TailReport) -> dict[str, Any]:
     """Return what the UI shows of a tail."""
-    facts: dict[str, object] = {"dagster/row_count": report.rows, "fetched_rows": report.fetched}
+    facts: dict[str, Any] = {"dagster/row_count": report.rows, "fetched_rows": report.fetched}
     if report.newest:
         facts["newest"] = instant(report.newest)
     if report.problem:

@@ -49,16 +49,17 @@ def extend(tables: Tables, symbol: str, open_interest: pa.Table, klines: pa.Tabl
     standing = tables.read("walked_to", symbol=symbol).to_pylist()
     walked_to = standing[0]["ts"] if standing else None
     # A row that lies before the newest bar changes the past; so does a table that another run left half done.
-    replay = walked_to != before["as_of"] or any(ts <= walked_to for ts in added)
+    replay = walked_to is None or walked_to != before["as_of"] or any(ts <= walked_to for ts in added)
     if replay:
         tables.rebuild("oi_delta", symbol)
         walk_whole(tables, symbol)
+        newest = tables.newest_bar(symbol)
     else:
+        assert walked_to
         tables.extend("oi_delta", symbol, walked_to)
-    newest = tables.newest_bar(symbol)
-    if newest["as_of"] == walked_to and not replay:
-        return Extended(0, False, newest)
-    if not replay:
+        newest = tables.newest_bar(symbol)
+        if newest["as_of"] == walked_to:
+            return Extended(0, False, newest)
         _walk_on(tables, symbol, standing, walked_to)
     write_levels(tables, symbol, newest)
     bars = tables.sql(

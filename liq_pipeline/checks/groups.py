@@ -11,7 +11,7 @@ from liq_pipeline.checks.heatmaps import heatmap_rules
 from liq_pipeline.checks.integrity import integrity_rules
 from liq_pipeline.checks.invariants import invariant_rules
 from liq_pipeline.checks.rule import Rule, checks_of
-from liq_pipeline.warehouse.warehouse import HEATMAP_TABLES, LEVEL_TABLES
+from liq_pipeline.warehouse.warehouse import BASE_TABLES, HEATMAP_TABLES, LEVEL_TABLES
 
 STEPS = {
     "check_open_interest": ("open_interest",),
@@ -39,5 +39,5 @@ def all_rules() -> tuple[Rule, ...]:
 
 
 def rules_of_every_bar() -> list[Rule]:
-    """Return the rules that are quick enough to look at each new bar."""
-    return [rule for rule in all_rules() if rule.every_bar]
+    """Return the rules that look at each new bar: those of the tables that it changes, but for the slow ones."""
+    return [rule for rule in all_rules() if rule.every_bar and rule.asset in (*BASE_TABLES, *LEVEL_TABLES)]

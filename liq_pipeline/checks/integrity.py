@@ -151,9 +151,9 @@ def delta_equals_recomputation(subject: Subject) -> Outcome:
     """`oi_delta` equals what NumPy computes from the snapshots alone, without the SQL that built it."""
     deltas, raw = _rows(subject, "oi_delta"), _rows(subject, "open_interest")
     raw = raw.filter(pc.greater(raw["open_interest"], 0))
-    snapshot = dict(zip(raw["ts"].to_pylist(), raw["open_interest"].to_numpy(), strict=True))
-    ts = deltas["ts"].to_pylist()
-    known = np.array([snapshot.get(instant, np.nan) for instant in ts])
+    ts = deltas["ts"].to_numpy()
+    place = pc.index_in(deltas["ts"], raw["ts"].combine_chunks())
+    known = raw["open_interest"].take(place).to_numpy()
     stated = deltas["oi_delta"].to_numpy()
     anchors = np.flatnonzero(~np.isnan(known))  # between two snapshots the deltas must add up to their difference
     if not anchors.size or anchors[0] != 0 or anchors[-1] != len(ts) - 1:
@@ -235,7 +235,14 @@ def integrity_rules() -> list[Rule]:
     for table, key in KEYS.items():
         columns = ", ".join(key)
         rules += [
-            Rule(table, "keys_are_unique", keys_are_unique(table), f"No two rows share ({columns}).", True),
+            Rule(
+                table,
+                "keys_are_unique",
+                keys_are_unique(table),
+                f"No two rows share ({columns}).",
+                blocking=True,
+                every_bar=table != "position_cohorts",
+            ),
             Rule(table, "keys_have_no_nulls", keys_have_no_nulls(table), f"No null in ({columns}).", True),
         ]
     for table in ("open_interest", "klines"):
@@ -260,6 +267,7 @@ def integrity_rules() -> list[Rule]:
             labels_agree_with_klines,
             "The price implied by value / contracts is that of the bar that closes at the snapshot.",
             blocking=True,
+            every_bar=False,
         ),
         Rule(
             "oi_delta",

@@ -224,6 +224,7 @@ def invariant_rules() -> list[Rule]:
             the_past_does_not_change,
             "Cutting the data off at a past instant gives the same positions: no look-ahead.",
             blocking=True,
+            every_bar=False,
         ),
         Rule(
             "position_cohorts",
@@ -231,6 +232,7 @@ def invariant_rules() -> list[Rule]:
             prices_scale,
             "Prices × 2 give the same map, scaled.",
             blocking=True,
+            every_bar=False,
         ),
         Rule(
             "position_cohorts",
@@ -238,6 +240,7 @@ def invariant_rules() -> list[Rule]:
             mirrored_prices_exchange_the_sides,
             "Mirrored prices give the same positions with long and short exchanged.",
             blocking=True,
+            every_bar=False,
         ),
         Rule(
             "position_cohorts",
@@ -245,5 +248,6 @@ def invariant_rules() -> list[Rule]:
             stored_positions_follow_from_the_bars,
             "The stored cohorts are what the walk gives on the stored bars.",
             blocking=True,
+            every_bar=False,
         ),
     ]

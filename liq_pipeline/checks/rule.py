@@ -40,6 +40,11 @@ class Outcome:
     severity: dg.AssetCheckSeverity = ERROR
     facts: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_error(self) -> bool:
+        """Whether it says that something is wrong, not only odd."""
+        return not self.passed and self.severity is ERROR
+
     def as_result(self, rule: "Rule") -> dg.AssetCheckResult:
         """Return it as Dagster takes it."""
         return dg.AssetCheckResult(
@@ -62,7 +67,7 @@ class Subject:
         """Run a query on the warehouse; `$symbol` is bound where the query names it."""
         if re.search(r"\$symbol\b", text):
             parameters["symbol"] = self.symbol
-        return self.connection.sql(text, params=parameters).to_arrow_table()
+        return self.connection.execute(text, parameters).to_arrow_table()
 
     @cached_property
     def newest(self) -> dict[str, Any]:
@@ -91,7 +96,7 @@ class Rule:
         apply: looks at a symbol.
         description: what people read in the UI.
         blocking: whether what lies downstream must wait for it.
-        every_bar: whether it is quick enough to look at each new bar, minutes after it closed.
+        every_bar: whether it looks at each new bar; False: too slow for that, only a full run applies it.
     """
 
     asset: str
@@ -99,7 +104,7 @@ class Rule:
     apply: Callable[[Subject], Outcome]
     description: str
     blocking: bool = False
-    every_bar: bool = False
+    every_bar: bool = True
 
 
 def checks_of(name: str, rules: list[Rule], symbols: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:

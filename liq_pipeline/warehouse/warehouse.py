@@ -175,7 +175,7 @@ class Tables:
 
     def sql(self, text: str, **parameters: Any) -> pa.Table:
         """Run a query with bound parameters and return its rows."""
-        return self.connection.sql(text, params=parameters).to_arrow_table()
+        return self.connection.execute(text, parameters).to_arrow_table()
 
     def newest_bar(self, symbol: str) -> dict[str, Any]:
         """Return as_of and first_ts (UTC), current_price (USD) and open_interest (contracts) of a symbol.

@@ -22,18 +22,8 @@ COMMENT ON COLUMN position_survival.closed IS 'estimated positions closed, churn
 
 -- What is left of each living cell at the newest bar. Not stored: every bar changes every row of it.
 CREATE OR REPLACE VIEW living_positions AS
-SELECT
-    c.symbol,
-    c.opened_at,
-    c.side,
-    c.leverage,
-    c.entry_price,
-    c.liquidation_price,
-    c.contracts_opened,
-    o.log_survival AS opening_log_survival,
-    c.contracts_opened * exp(n.log_survival - o.log_survival) AS contracts_open
+SELECT c.*, c.contracts_opened * exp(n.log_survival - c.opening_log_survival) AS contracts_open
 FROM position_cohorts AS c
-JOIN position_survival AS o ON o.symbol = c.symbol AND o.side = c.side AND o.ts = c.opened_at
 JOIN (
     SELECT symbol, side, arg_max(log_survival, ts) AS log_survival FROM position_survival GROUP BY ALL
 ) AS n ON n.symbol = c.symbol AND n.side = c.side
