@@ -28,6 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+alerts = typer.Typer(help="Alerts, sent where LIQ_ALERT_URLS says.", no_args_is_help=True)
+app.add_typer(alerts, name="alerts")
+
 Symbols = Annotated[str | None, typer.Option("--symbols", help="Perpetuals, comma-separated (LIQ_SYMBOLS).")]
 Bar = Annotated[str | None, typer.Option("--bar", help="Width of a bar: 5m or 15m (LIQ_BAR).")]
 Since = Annotated[str | None, typer.Option("--since", help="First day to load, YYYY-MM-DD (LIQ_SINCE).")]
@@ -220,6 +223,19 @@ def coin_m(
         until=until.date(), workers=settings.workers, out=out, report=console.print,
     )  # fmt: skip
     print_validation(console, found, out)
+
+
+@alerts.command("test")
+def alerts_test() -> None:
+    """Send one message to every address."""
+    from liq_pipeline.alerts import open_addresses
+
+    failed = 0
+    for sender in open_addresses(load_settings().alert_urls):
+        sent = sender.notify(title="liq_pipeline: test", body="Alerts reach you. Nothing is wrong.")
+        failed += not sent
+        typer.echo(f"{sender.service_name}: {'delivered' if sent else 'NOT delivered'}  ({sender.url(privacy=True)})")
+    raise typer.Exit(DATA_LOST if failed else OK)
 
 
 def _run(settings: Settings) -> int:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import dagster as dg
 
+from liq_pipeline.alert_sensors import alert_desk, alert_sensors
 from liq_pipeline.assets.archive import archive_assets
 from liq_pipeline.assets.heatmaps import heatmap_assets
 from liq_pipeline.assets.levels import level_assets
@@ -57,6 +58,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
         sensors=[
             late_and_rewritten_files(symbols),
             recent_refresh(symbols, settings.bar_minutes, settings.replay_speed, has_rest),
+            *alert_sensors(symbols, settings),
         ],
         resources={
             "archive": ArchiveSource(
@@ -83,6 +85,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
                     symbol: [str(path.absolute()) for path in settings.truth_of(symbol)] for symbol in settings.symbols
                 }
             ),
+            "alerts": dg.ResourceDefinition.hardcoded_resource(alert_desk(settings)),
             "clock": clock_of(settings),
             "reporter": dg.ResourceDefinition.hardcoded_resource(reporter or Silence()),
         },
