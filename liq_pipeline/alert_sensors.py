@@ -97,9 +97,8 @@ def failure_alert(context: dg.RunFailureSensorContext) -> Alert:
         f"{check.asset_key.to_user_string()}: {check.check_name}: {check.description or 'failed'}"
         for check in _failed_checks(context)
     ]
-    reasons = (
-        checks or [_reason(event) for event in context.get_step_failure_events()] or [context.failure_event.message]
-    )
+    steps = [_reason(event) for event in context.get_step_failure_events()]
+    reasons = checks or steps or [str(context.failure_event.message)]
     what = "a blocking check failed" if checks else "a run failed"
     name = f"{run.job_name} {symbol}".strip()
     return Alert(
