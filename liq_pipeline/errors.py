@@ -56,3 +56,11 @@ class WarehouseUnusable(LiqError):
 
 class WarehouseLocked(LiqError):
     """Another process holds the warehouse for longer than the lock time-out."""
+
+
+class RecorderBusy(LiqError):
+    """Another recorder already writes into this folder."""
+
+
+class RecordingFailed(LiqError):
+    """What was received cannot be written (disk full, no permission), and no more of it can be kept in memory."""
