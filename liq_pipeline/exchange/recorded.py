@@ -181,8 +181,8 @@ def read_coverage(folder: Path, symbol: str) -> list[tuple[datetime, datetime]] 
 
 
 def _table(path: Path, schema: pa.Schema) -> pa.Table:
-    # partitioning=None: the names of the folders say nothing that is not in the file.
-    return pq.read_table(path, partitioning=None).select(schema.names).cast(schema)
+    with pq.ParquetFile(path) as file:  # not `read_table`: the names of the folders say nothing that is not in the file
+        return file.read().select(schema.names).cast(schema)
 
 
 def _day_path(folder: Path, dataset: str, day: date) -> Path:
@@ -194,12 +194,11 @@ def _order_table(orders: list[ForcedOrder]) -> pa.Table:
 
 
 def _without_doubles(table: pa.Table) -> pa.Table:
-    frame = (
-        table.to_pandas().drop_duplicates(list(IDENTITY), keep="first").sort_values(list(IDENTITY[:2]), kind="stable")
-    )
-    return pa.Table.from_pandas(frame, schema=ORDER_SCHEMA, preserve_index=False).replace_schema_metadata(
-        ORDER_SCHEMA.metadata
-    )
+    """Keep the first of equal rows, by time."""
+    others = [name for name in ORDER_SCHEMA.names if name not in IDENTITY]
+    once = table.group_by(list(IDENTITY), use_threads=False).aggregate([(name, "first") for name in others])
+    once = once.rename_columns([*IDENTITY, *others]).select(ORDER_SCHEMA.names)
+    return once.sort_by([("ts", "ascending"), ("event_time", "ascending")]).cast(ORDER_SCHEMA)
 
 
 def _by_day(stretches: list[Connected]) -> dict[date, list[Connected]]:
