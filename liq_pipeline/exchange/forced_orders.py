@@ -71,7 +71,7 @@ QUARANTINE_SCHEMA = pa.schema(
     [
         _column("received_at", pa.timestamp("us", tz="UTC"), "UTC, by our clock"),
         _column("reason", pa.string(), "why it was not taken"),
-        _column("message", pa.string(), "its first 2,000 characters"),
+        _column("message", pa.string(), "its first 500 characters"),
     ]
 )
 

@@ -32,7 +32,6 @@ from liq_pipeline.exchange.forced_orders import (
 from liq_pipeline.exchange.manifest import fsync
 
 ORDERS, COVERAGE, QUARANTINE = "forced_orders", "coverage", "quarantine"
-MOST_REJECTS_A_DAY = 10_000  # rows of the quarantine; further ones are only counted
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class RecordingFolder:
         for day, some in rejects.items():
             rows = [{item.name: getattr(one, item.name) for item in fields(one)} for one in some]
             table = pa.Table.from_pylist(rows, schema=QUARANTINE_SCHEMA)
-            self._join(_day_path(self.folder, QUARANTINE, day), table, lambda found: found.slice(0, MOST_REJECTS_A_DAY))
+            self._join(_day_path(self.folder, QUARANTINE, day), table, lambda found: found)
         return dict(added)
 
     def _join(self, path: Path, new: pa.Table, tidy: Callable[[pa.Table], pa.Table]) -> int:
@@ -178,6 +177,12 @@ def read_coverage(folder: Path, symbol: str) -> list[tuple[datetime, datetime]] 
         else:
             united.append((since, until))
     return united
+
+
+def read_set_aside(folder: Path) -> list[datetime]:
+    """Return when messages arrived that were not understood, in order: what they told is unknown."""
+    files = sorted((folder / QUARANTINE).glob(f"day=*/{QUARANTINE}.parquet"))
+    return sorted(at for file in files for at in _table(file, QUARANTINE_SCHEMA)["received_at"].to_pylist())
 
 
 def _table(path: Path, schema: pa.Schema) -> pa.Table:

@@ -18,7 +18,7 @@ from liq_pipeline.exchange.forced_orders import ForcedOrder, Malformed, parse_me
 from liq_pipeline.exchange.recorded import Batch, Connected, RecordingFolder, Reject, read_coverage
 
 MOST_UNSAVED = 100_000  # orders in memory while the disk refuses; about 50 MB
-MOST_REJECTS = 1_000  # messages set aside between two writes; further ones are only counted
+MOST_REJECTS = 20  # messages set aside between two writes; further ones are only counted
 REFUSALS = (403, 418, 429, 451)  # asking again soon makes these worse
 PLANNED = "planned reconnect"
 STOPPED = "stopped"
@@ -152,7 +152,7 @@ class Recorder:
             self.rejected += 1
             if len(self._rejects) < MOST_REJECTS:
                 text = message if isinstance(message, str) else message.decode(errors="replace")
-                self._rejects.append(Reject(received, str(error), text[:2000]))
+                self._rejects.append(Reject(received, str(error), text[:500]))
             return None
         if len(self._orders) >= self.most_unsaved:
             raise RecordingFailed(

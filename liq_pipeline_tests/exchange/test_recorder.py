@@ -310,9 +310,10 @@ def test_garbage_never_enters_never_stops_and_is_kept_apart(server, clock, start
         assert running.has_said("connected: ") == 1
     assert numbers(tmp_path / "recorded") == [1, 2, 3]
     kept = rejects(tmp_path / "recorded")
-    assert len(kept) == running.recorder.rejected == len(GARBAGE) + 1
+    assert running.recorder.rejected == len(GARBAGE) + 1
+    assert len(kept) >= 20, "the first of each write are kept, all are counted"
     assert all(row["reason"] for row in kept)
-    assert max(len(row["message"]) for row in kept) == 2000
+    assert max(len(row["message"]) for row in kept) == 500
 
 
 # folders and disks
