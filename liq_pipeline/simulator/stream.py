@@ -151,6 +151,10 @@ class StreamServer:
         self.mute()
         self._each(lambda client: client.connection.transport.pause_reading())
 
+    def thaw(self) -> None:
+        """Answer the pings again that came in while frozen; orders are still not sent to who was connected then."""
+        self._each(lambda client: client.connection.transport.resume_reading())
+
     def refuse(self, status: int, **headers: str) -> None:
         """Answer new connections with an HTTP error (451, 403, 503 ...)."""
         self._refusal = status, headers

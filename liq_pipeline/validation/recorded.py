@@ -73,8 +73,8 @@ def truth_of_recording(
             expected="a recording of the same time as the klines, of this symbol",
         )
     notes.append(
-        f"truth: {at.size} recorded orders; heard for {hours:.1f} hours in {since.size} stretches (a pause ends one, and "
-        "so does a message that was not understood); a bar heard whole and without an order counts as zero, the "
+        f"truth: {at.size} recorded orders; heard for {hours:.1f} hours in {since.size} stretches (a pause ends one, "
+        "as does a message that was not understood); a bar heard whole and without an order counts as zero, the "
         f"{ts.size - known} of {ts.size} bars not heard whole are unknown and left out"
     )
     return truth

@@ -160,6 +160,22 @@ def test_a_connection_that_is_silently_dead_is_noticed_and_what_it_missed_is_a_g
     assert read_coverage(tmp_path / "recorded", "BTCUSDT") == [(NOON, after(3)), (after(8), after(10))]
 
 
+def test_an_answer_that_comes_late_proves_the_time_until_it_was_asked_for_only(server, clock, start, tmp_path):
+    with start(pace=replace(QUICK, ping=0.3, pong=5)) as running:
+        tell_until(server, running, clock, after(3))
+        (connection,) = running.recorder._connections
+        server.freeze()
+        waiting = connection.socket.pending_pings
+        until(lambda: waiting)
+        clock.instant = after(8)
+        server.thaw()
+        until(lambda: not waiting)
+        server.drop()
+        until(lambda: running.has_said("connected: ") == 2)
+        clock.instant = after(9)
+    assert read_coverage(tmp_path / "recorded", "BTCUSDT") == [(NOON, after(3)), (after(8), after(9))]
+
+
 def test_a_new_connection_is_open_before_the_old_one_is_closed(server, clock, start, tmp_path):
     """Twenty hand-overs while orders keep coming: none is lost, none is doubled, and there is no gap."""
     overlapping = []
