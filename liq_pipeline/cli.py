@@ -168,6 +168,20 @@ def serve(
 
 
 @app.command()
+def record(
+    symbols: Symbols = None,
+    data: Data = None,
+    stream: Annotated[str | None, typer.Option("--stream", help="Address of the streams (LIQ_STREAM).")] = None,
+) -> None:
+    """Keep the public stream of forced orders, until Ctrl-C (exit code 130) or SIGTERM (0)."""
+    from liq_pipeline.recording import record as keep
+
+    settings = load_settings(symbols=symbols, data_dir=data, stream=stream)
+    console = _console()
+    raise typer.Exit(keep(settings, lambda line: console.print(line, markup=False, soft_wrap=True)))
+
+
+@app.command()
 def validate(
     klines: Annotated[Path, typer.Option("--klines", help="Bars: CSV, Parquet, or a folder of archive files.")],
     open_interest: Annotated[Path, typer.Option("--open-interest", help="Open interest, contracts or USD.")],

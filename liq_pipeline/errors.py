@@ -64,3 +64,11 @@ class CheckFailed(LiqError):
 
 class CalibrationUnclear(LiqError):
     """What REST's stamps mean cannot be measured: too few rows, or none that tell."""
+
+
+class RecorderBusy(LiqError):
+    """Another recorder already writes into this folder."""
+
+
+class RecordingFailed(LiqError):
+    """What was received cannot be written (disk full, no permission), and no more of it can be kept in memory."""

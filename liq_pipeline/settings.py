@@ -177,6 +177,11 @@ class Settings(BaseSettings):
         return self.data_dir / "warehouse" / "liq.duckdb"
 
     @property
+    def recorded_dir(self) -> Path:
+        """Recorded forced orders, and when they were listened to."""
+        return self.data_dir / "recorded"
+
+    @property
     def published_dir(self) -> Path:
         """What readers read."""
         return self.data_dir / "published"

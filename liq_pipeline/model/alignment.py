@@ -163,6 +163,25 @@ def truth_from_events(at: Instants, long_usd: Floats, short_usd: Floats, step: n
     )  # the outer two may be parts
 
 
+def truth_where_heard(
+    at: Instants, long_usd: Floats, short_usd: Floats, step: np.timedelta64, since: Instants, until: Instants
+) -> Truth:
+    """Return single liquidations summed into the steps that lie whole inside a stretch; of others nothing is known.
+
+    Args:
+        at, long_usd, short_usd: the liquidations, USD.
+        step: width of a step.
+        since, until: stretches in which all were heard, by time and apart from each other.
+    """
+    first, last = _turn(since, step) + 1, (until.astype("datetime64[us]") - EPOCH) // step
+    numbers = np.concatenate([np.arange(a, b + 1) for a, b in zip(first, last, strict=True)] or [np.zeros(0, np.int64)])
+    turn = _turn(at, step)
+    heard = np.isin(turn, numbers)
+    place = np.searchsorted(numbers, turn[heard])
+    sums = [np.bincount(place, usd[heard], numbers.size).astype(float) for usd in (long_usd, short_usd)]
+    return Truth(EPOCH + numbers * step, sums[0], sums[1], step)
+
+
 def match_steps(data: MarketData, truth: Truth) -> Steps:
     """Return the steps of the truth whose bars are all there, the one before included.
 

@@ -6,7 +6,8 @@ Formats (columns may be more; stamps without a time zone are UTC; numbers are se
                     volume, quote_volume (may be absent)
     open interest   ts (instant of the snapshot); open_interest (contracts) or open_interest_value (USD), or
                     open_interest_value_open + open_interest_value_close (USD at the start and the end of the step)
-    liquidations    ts; long_usd, short_usd: liquidated longs and shorts. Steps, or single events at any instant
+    liquidations    ts; long_usd, short_usd: liquidated longs and shorts. Steps, or single events at any instant; or
+                    the folder of a recording (`liq record`), which also says when somebody listened
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def read_inputs(
         return _with_open_interest(bars, width, wanted, open_interest, symbol, open_interest_stamp, notes)
 
     data, step = joined(kline_stamp)
-    table = truth_rows(liquidations)
+    table = truth_rows(liquidations, symbol)
     if kline_stamp == "auto" and names_opening(data, table):
         data, step = joined("start")
         notes.append("the klines' stamps fit the liquidations only as the START of a bar: read so, against their name")

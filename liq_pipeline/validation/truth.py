@@ -12,28 +12,34 @@ import pandas as pd
 from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.model.alignment import SPARSE, MarketData, Truth, truth_from_events, usual_step, which_end
 from liq_pipeline.validation.files import instants_of, read_frame
+from liq_pipeline.validation.recorded import Stretches, read_recording, recording_at, truth_of_recording
 
 Stamp = Literal["auto", "start", "end"]
 
 
 @dataclass(frozen=True)
 class TruthRows:
-    """Rows of a truth file by time: the name of the column of stamps, the usual step, whether rows are events."""
+    """Rows of a truth file by time: the name of the column of stamps, the usual step, whether rows are events.
+
+    Of a recording also the stretches in which somebody listened, if the folder says so.
+    """
 
     at: np.ndarray
     usd: np.ndarray
     column: str
     step: np.timedelta64
     is_events: bool
+    is_recorded: bool = False
+    heard: Stretches | None = None
 
 
 def _truth_frame(path: Path) -> pd.DataFrame:
-    """Return the rows of a file, or of every Parquet file in a folder (a recorded stream: one file a day)."""
+    """Return the rows of a file, or of every Parquet file in a folder."""
     if not path.is_dir():
         return read_frame(path)
     files = sorted(path.rglob("*.parquet"))
     if not files:
-        raise LiqError(f"{path} holds no Parquet file", expected="a recorded stream: Parquet files by day")
+        raise LiqError(f"{path} holds no Parquet file", expected="a recording of `liq record`, or Parquet files")
     return pd.concat([read_frame(file) for file in files], ignore_index=True)
 
 
@@ -50,9 +56,15 @@ def with_sides(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(long_usd=usd.where(is_long, 0.0), short_usd=usd.where(~is_long, 0.0))
 
 
-def truth_rows(path: Path) -> TruthRows:
-    """Read a file in the shared format: ts, long_usd, short_usd."""
-    frame = with_sides(_truth_frame(path))
+def truth_rows(path: Path, symbol: str) -> TruthRows:
+    """Read a file in the shared format (ts, long_usd, short_usd), or the symbol's orders of a recording."""
+    recording = recording_at(path)
+    heard: Stretches | None = None
+    if recording:
+        frame, heard = read_recording(recording, symbol)
+        frame = with_sides(frame)
+    else:
+        frame = with_sides(_truth_frame(path))
     stamps, name = instants_of(frame, path)
     if not {"long_usd", "short_usd"} <= set(frame):
         raise LiqError(f"{path} lacks long_usd or short_usd", expected="ts, long_usd, short_usd")
@@ -61,10 +73,12 @@ def truth_rows(path: Path) -> TruthRows:
     if len(frame) < 3:
         raise NoData(f"{path} has {len(frame)} usable rows")
     step, share = usual_step(frame["ts"].to_numpy().astype("datetime64[us]"))
-    is_events = bool(share < SPARSE or step <= np.timedelta64(0, "us"))
+    is_events = bool(recording or share < SPARSE or step <= np.timedelta64(0, "us"))
     frame = frame.fillna(0.0) if is_events else frame.drop_duplicates("ts", keep="last")
     at = frame["ts"].to_numpy().astype("datetime64[us]")
-    return TruthRows(at, frame[["long_usd", "short_usd"]].to_numpy(float), name, step, is_events)
+    return TruthRows(
+        at, frame[["long_usd", "short_usd"]].to_numpy(float), name, step, is_events, bool(recording), heard
+    )
 
 
 def names_opening(data: MarketData, rows: TruthRows) -> bool:
@@ -83,6 +97,8 @@ def names_opening(data: MarketData, rows: TruthRows) -> bool:
 
 def truth_of(rows: TruthRows, data: MarketData, stamp: Stamp, notes: list[str]) -> Truth:
     """Return the truth by the end of its steps; tell in `notes` which end its stamps name."""
+    if rows.is_recorded:
+        return truth_of_recording(rows.at, rows.usd, rows.heard, data, notes)
     if rows.is_events:
         notes.append(f"truth: {rows.at.size} single events, summed per bar; a bar without events counts as zero")
         return truth_from_events(rows.at, rows.usd[:, 0], rows.usd[:, 1], data.width)
