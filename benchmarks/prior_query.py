@@ -12,7 +12,7 @@ import pyarrow as pa
 from benchmarks.data import SYMBOL, Market, kline_rows, open_interest_rows, temporary_warehouse, whole_path
 from benchmarks.harness import Outcome, against
 from liq_pipeline.assets.levels import cells_of, level_rows
-from liq_pipeline.assets.positions import cohort_rows, survival_rows, read_walk_input
+from liq_pipeline.assets.positions import cohort_rows, read_walk_input, survival_rows
 from liq_pipeline.model.baselines import PriorInput, prior_entry_bin, prior_levels
 from liq_pipeline.model.levels import TIMEFRAMES, liquidation_levels
 from liq_pipeline.model.walk import walk

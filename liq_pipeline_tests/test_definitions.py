@@ -14,6 +14,7 @@ from liq_pipeline.warehouse.warehouse import TABLES
 
 GROUPS = {
     "archive": {"raw_open_interest", "raw_klines"},
+    "recent": {"recent_open_interest", "recent_klines"},
     "market": {"open_interest", "klines", "oi_delta"},
     "positions": {"position_cohorts", "position_survival"},
     "levels": {
@@ -52,6 +53,12 @@ HEATMAP_CHECKS = {
 CHECKS = {
     "raw_open_interest": {"no_file_was_lost": False},
     "raw_klines": {"no_file_was_lost": False},
+    "recent_open_interest": {
+        "rest_gives_the_newest_rows": False,
+        "archive_confirms_rows_of_rest": False,
+        "stamps_mean_what_they_meant": False,
+    },
+    "recent_klines": {"rest_gives_the_newest_rows": False, "archive_confirms_rows_of_rest": False},
     "open_interest": {
         "newest_bar_is_younger_than_48_hours": False,
         "keys_are_unique": True,

@@ -75,8 +75,12 @@ class RestClient:
     ) -> None:
         self.base = base.rstrip("/")
         self._max_wait, self._timeout, self._pause = max_wait_seconds, timeout_seconds, pause
-        self._session: requests.Session = LimiterSession(per_minute=per_minute, burst=per_minute)
-        adapter = HTTPAdapter(max_retries=retry)
+        self._session: requests.Session = LimiterSession(
+            per_minute=per_minute,
+            burst=per_minute,
+            limit_statuses=(),  # it would wait a minute on its own at a 429, whatever `Retry-After` says
+        )
+        adapter = HTTPAdapter(max_retries=retry.new(respect_retry_after_header=False))  # see RETRY
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
