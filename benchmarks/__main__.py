@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import crossing, ingest, levels, oi_delta, prior_query, walk
+from benchmarks import crossing, ingest, levels, newest_bar, oi_delta, prior_query, walk
 from benchmarks.harness import as_records, print_table
 
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "oi_delta": oi_delta.run,
     "prior_query": prior_query.run,
     "crossing": crossing.run,
+    "newest_bar": newest_bar.run,
 }
 
 

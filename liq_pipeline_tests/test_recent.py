@@ -187,7 +187,11 @@ class TestOneNewBar:
         manifest = read_manifest(dataset_path(settings.published_dir, "liquidation_levels", "BTCUSDT", "1d"))
         assert manifest
         names = {check["check"] for check in manifest["checks"]}
-        assert {"long_levels_lie_below_price", "no_living_cell_was_touched", "rest_gives_the_newest_rows"} <= names
+        assert {
+            "long_levels_lie_below_price",
+            "positions_add_up_to_open_interest",
+            "rest_gives_the_newest_rows",
+        } <= names
         assert all(check["passed"] for check in manifest["checks"])
 
     def test_a_blocking_check_that_fails_changes_and_publishes_nothing(self, live: LiveExchange, data: Path) -> None:

@@ -217,6 +217,7 @@ def invariant_rules() -> list[Rule]:
             no_living_cell_was_touched,
             "Price has not reached any living cell since it opened.",
             blocking=True,
+            every_bar=False,
         ),
         Rule(
             "position_cohorts",
