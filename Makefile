@@ -50,7 +50,7 @@ test: setup-dev ## the tests but for the long ones
 	@$(BIN)/python -m pytest -n 2 -m "not slow and not browser"
 
 test-long: setup-dev ## the long tests, and those in a real browser
-	@$(BIN)/python -m pytest -m "slow or browser"
+	@$(BIN)/python -m pytest -n 2 -m "slow or browser"
 
 lint: setup-dev ## style, and who may import whom
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
@@ -70,4 +70,4 @@ duckdb2: setup-dev ## the tables' tests with the newest DuckDB 2.x
 	@PYTHONPATH=.venv/duckdb2 $(BIN)/python -m pytest -n 2 -m "not slow and not browser" liq_pipeline_tests/warehouse liq_pipeline_tests/checks
 
 clean: ## remove the environment and everything that runs made
-	rm -rf .venv data/raw data/warehouse data/published data/dagster_home data/demo
+	rm -rf .venv data/raw data/warehouse data/published data/dagster_home data/alerts data/demo
