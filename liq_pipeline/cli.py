@@ -58,6 +58,7 @@ def run(
 def recent(symbols: Symbols = None, data: Data = None, now: Now = None) -> None:
     """Bring the published levels up to the newest closed bar, over REST; after a full run."""
     from liq_pipeline.refresh import refresh_newest
+    from liq_pipeline.status import read_status
 
     settings = load_settings(symbols=symbols, data_dir=data, now=now)
     if not settings.rest_url:
@@ -65,7 +66,8 @@ def recent(symbols: Symbols = None, data: Data = None, now: Now = None) -> None:
     done, failed = refresh_newest(settings)
     for line in (*done, *failed):
         typer.echo(line)
-    raise typer.Exit(DATA_LOST if failed else OK)
+    published = read_status(settings.published_dir, _clock(settings))
+    raise typer.Exit(DATA_LOST if failed or not published else OK)
 
 
 @app.command()

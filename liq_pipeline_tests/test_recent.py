@@ -213,6 +213,19 @@ class TestOneNewBar:
         assert not failed
         assert line.startswith("BTCUSDT: nothing to add to yet; a full run (`liq run`) comes first")
 
+    def test_the_command_says_what_was_done_and_fails_where_nothing_is_published(
+        self, live: LiveExchange, data: Path, tmp_path: Path, liq, monkeypatch
+    ) -> None:
+        live.now += FIVE_MINUTES
+        for name in ("archive", "rest", "since", "now"):
+            monkeypatch.setenv(f"LIQ_{name.upper()}", str(getattr(live.settings(data), name)))
+        done = liq("recent", "--symbols", "BTCUSDT", "--data", data)
+        assert (done.code, done.out) == (0, "BTCUSDT: 1 new bar, walked on, up to 2026-06-27 06:05 UTC\n")
+        empty = liq("recent", "--symbols", "BTCUSDT", "--data", tmp_path / "empty")
+        assert (empty.code, empty.out[:33]) == (1, "BTCUSDT: nothing to add to yet; a")
+        monkeypatch.setenv("LIQ_REST", "off")
+        assert liq("recent", "--data", data).code == 2
+
     def test_a_full_run_in_progress_is_left_alone(self, live: LiveExchange, tmp_path: Path) -> None:
         settings = live.settings(tmp_path / "data")
         job = build_definitions(settings).resolve_job_def("refresh")
