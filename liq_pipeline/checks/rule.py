@@ -19,7 +19,7 @@ from liq_pipeline.clock import Clock
 from liq_pipeline.model.walk import Walk, WalkInput, walk
 from liq_pipeline.resources import ArchiveSource
 from liq_pipeline.warehouse.publish import Publisher
-from liq_pipeline.warehouse.warehouse import BEGINNING, Warehouse, named_query
+from liq_pipeline.warehouse.warehouse import BEGINNING, Warehouse, arrow_rows, named_query
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
@@ -67,7 +67,7 @@ class Subject:
         """Run a query on the warehouse; `$symbol` is bound where the query names it."""
         if re.search(r"\$symbol\b", text):
             parameters["symbol"] = self.symbol
-        return self.connection.execute(text, parameters).to_arrow_table()
+        return arrow_rows(self.connection, text, parameters)
 
     @cached_property
     def newest(self) -> dict[str, Any]:
