@@ -16,6 +16,7 @@ from liq_pipeline.recent import busy_elsewhere, forget_old_runs
 from liq_pipeline.refresh import SymbolResult, dagster_instance, refresh, refresh_newest
 from liq_pipeline.settings import Settings
 from liq_pipeline.simulator.market import Market
+from liq_pipeline.simulator.rest import RestFault
 from liq_pipeline.status import read_status
 from liq_pipeline.warehouse.layout import dataset_path, read_manifest
 from liq_pipeline_tests.live_exchange import FIVE_MINUTES, LiveExchange, live_exchange, markets, publish_everything
@@ -109,6 +110,19 @@ class TestAnArchiveThatEnds30HoursAgo:
             assert not failed
             assert line.startswith("BTCUSDT: nothing new: refused at 06:00 UTC, asked again at 07:00: ")
             assert len(live.rest.requests) == asked, "after a refusal the quick refresh waits for an hour"
+
+    def test_a_symbol_that_is_not_traded_any_more_is_named_with_its_status(
+        self, market: dict[str, Market], everything: Path, data: Path, tmp_path: Path
+    ) -> None:
+        nothing = RestFault(change=lambda body: [] if isinstance(body, list) else body)
+        with live_exchange(tmp_path, everything, market, faults=lambda _: nothing) as live:
+            live.rest.statuses["BTCUSDT"] = "SETTLING"
+            live.now += timedelta(hours=2)
+            (line,), failed = refresh_newest(live.settings(data))
+        assert not failed
+        assert line == (
+            "BTCUSDT: nothing new: REST has nothing of BTCUSDT since 2026-06-27 06:00 UTC; its status: SETTLING"
+        )
 
     def test_the_same_run_again_fetches_nothing_and_changes_nothing(self, live: LiveExchange, data: Path) -> None:
         settings = live.settings(data)

@@ -51,6 +51,15 @@ class RestAnswer:
     notes: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class SymbolFacts:
+    """What the exchange says of a symbol: status ('TRADING', 'SETTLING', …), contract type, when it was listed."""
+
+    status: str
+    contract_type: str
+    onboarded: datetime
+
+
 class RestClient:
     """Asks the exchange. One client for one thread.
 
@@ -74,6 +83,7 @@ class RestClient:
         pause: Callable[[float], None] = sleep,
     ) -> None:
         self.base = base.rstrip("/")
+        self.weight_per_minute = 2400  # until `symbols` has been asked
         self._max_wait, self._timeout, self._pause = max_wait_seconds, timeout_seconds, pause
         self._session: requests.Session = LimiterSession(
             per_minute=per_minute,
@@ -134,6 +144,31 @@ class RestClient:
             parts.append(rows)
             notes = _added(notes, found)
         return RestAnswer(_joined(parts, kline_rows([], symbol, interval, now)[0]), server_now, notes)
+
+    def symbols(self) -> dict[str, SymbolFacts]:
+        """Return what is traded; the exchange's limit of request weight per minute comes along.
+
+        Raises:
+            RestForbidden, RestUnreachable: as for `open_interest`.
+        """
+        path = "/fapi/v1/exchangeInfo"
+        body, _ = self._get(path, {})
+        try:
+            for limit in body["rateLimits"]:
+                if limit["rateLimitType"] == "REQUEST_WEIGHT" and limit["interval"] == "MINUTE":
+                    self.weight_per_minute = int(limit["limit"]) // int(limit["intervalNum"])
+            return {
+                item["symbol"]: SymbolFacts(
+                    item["status"], item["contractType"], datetime.fromtimestamp(item["onboardDate"] / 1000, UTC)
+                )
+                for item in body["symbols"]
+            }
+        except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
+            raise RestUnreachable(
+                f"{self.base}{path} answered something else ({type(error).__name__}: {error})",
+                expected="the documented symbols and limits (docs/exchange.md)",
+                remedy="try again later, and tell us if it stays",
+            ) from error
 
     @contextmanager
     def _reading(self, path: str) -> Iterator[None]:
@@ -207,7 +242,7 @@ class RestClient:
     def _slow_down(self, response: requests.Response) -> None:
         """Leave a fifth of the limit to others on this address."""
         used = response.headers.get("X-MBX-USED-WEIGHT-1M", "")
-        if used.isdecimal() and int(used) > 0.8 * 2400:
+        if used.isdecimal() and int(used) > 0.8 * self.weight_per_minute:
             self._pause(min(10.0, self._max_wait))
 
     @property

@@ -26,6 +26,7 @@ from liq_pipeline.exchange.rest import OPEN_INTEREST_HISTORY, RestAnswer, RestCl
 
 CALIBRATION_OVERLAP = timedelta(hours=24)
 ASK_AGAIN_AFTER = timedelta(hours=1)  # after a refusal: 451 and bans do not pass in minutes
+SILENCE = timedelta(minutes=45)  # without a row for longer than this, the exchange is asked what became of the symbol
 REST_ROUNDING = 5e-5  # REST prints fewer decimals than the archive's files (exchange.md 2)
 _INSTANT = pa.timestamp("us", "UTC")
 
@@ -183,7 +184,12 @@ def _fetch(
     report.notes = answer.notes
     until = min(now, answer.server_now)
     later = pc.greater(fresh["ts"], pa.scalar(since, _INSTANT))
-    return fresh.filter(pc.and_(later, pc.less_equal(fresh["ts"], pa.scalar(until, _INSTANT))))
+    fresh = fresh.filter(pc.and_(later, pc.less_equal(fresh["ts"], pa.scalar(until, _INSTANT))))
+    if not fresh.num_rows and now - since > SILENCE:
+        facts = client.symbols().get(report.symbol)
+        status = facts.status if facts else "not listed any more"
+        report.problem = f"REST has nothing of {report.symbol} since {since:%Y-%m-%d %H:%M} UTC; its status: {status}"
+    return fresh
 
 
 def _open_interest(

@@ -68,6 +68,7 @@ class RestServer:
     Attributes:
         url: the origin; valid inside the `with`.
         requests: path and query of each request so far.
+        statuses: of symbols that are not 'TRADING'.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class RestServer:
             label_offset_minutes, limit_per_5_minutes, fenced, skew,
         )  # fmt: skip
         self.missing = {np.datetime64(at.astimezone(UTC).replace(tzinfo=None), "ms") for at in missing}
+        self.statuses: dict[str, str] = {}
         self.requests: list[str] = []
         self.url = ""
         self._lock = Lock()
@@ -116,6 +118,8 @@ class RestServer:
             return full
         if path == "/fapi/v1/time":
             return 200, {"serverTime": _milliseconds(now)}, {}
+        if path == "/fapi/v1/exchangeInfo":
+            return 200, self._exchange_info(), {"X-MBX-USED-WEIGHT-1M": "1"}
         known = {OPEN_INTEREST: self._open_interest, KLINES: self._klines}.get(path)
         if known is None:
             return 404, {"code": -5000, "msg": f"Path {path}, Method GET is invalid"}, {}
@@ -137,6 +141,17 @@ class RestServer:
             self._too_many += 1
             status, seconds = (418, 180) if self._too_many > BAN_AFTER else (429, 2)
         return status, {"code": -1003, "msg": "Too many requests."}, {"Retry-After": str(seconds)}
+
+    def _exchange_info(self) -> dict[str, Any]:
+        weight = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 2400}
+        symbols = [
+            {
+                "symbol": symbol, "pair": symbol, "contractType": "PERPETUAL", "onboardDate": 1569398400000,
+                "status": self.statuses.get(symbol, "TRADING"), "quoteAsset": "USDT", "marginAsset": "USDT",
+            }
+            for symbol in self.markets
+        ]  # fmt: skip
+        return {"timezone": "UTC", "rateLimits": [weight], "symbols": symbols}
 
     def _open_interest(self, market: Market, query: dict[str, str], now: datetime) -> list[dict[str, Any]]:
         minutes = _period(query, "period")

@@ -269,6 +269,21 @@ class TestLimits:
         assert all(one[1] == other[0] for one, other in pairwise(found))
 
 
+def test_symbols_come_with_their_status_and_the_limit_of_weight(opened: Open) -> None:
+    with opened() as (client, server):
+        server.statuses["BTCUSDT"] = "SETTLING"
+        client.weight_per_minute = 1
+        facts = client.symbols()["BTCUSDT"]
+    assert (facts.status, facts.contract_type, facts.onboarded.year) == ("SETTLING", "PERPETUAL", 2019)
+    assert client.weight_per_minute == 2400
+
+
+def test_symbols_of_another_shape_are_refused(opened: Open) -> None:
+    for change in (lambda body: [], lambda body: body | {"symbols": [{}]}, lambda body: {"symbols": []}):
+        with opened(faults=lambda _, c=change: RestFault(change=c)) as (client, _), pytest.raises(RestUnreachable):
+            client.symbols()
+
+
 def test_an_empty_body_is_no_rows() -> None:
     assert open_interest_rows([], "X")[0].num_rows == 0
     assert kline_rows([], "X", "5m", NOW)[0].num_rows == 0
