@@ -4,7 +4,10 @@ An asset run of the whole chain costs more in bookkeeping than in work; here eve
 transaction of the warehouse, and is published after it. Heatmaps and pictures follow every hour.
 """
 
+import os
 import shutil
+import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -168,9 +171,27 @@ def recent_job(symbols: dg.PartitionsDefinition) -> dg.JobDefinition:
 def busy_elsewhere(instance: dg.DagsterInstance, symbol: str) -> str:
     """Return the run of another job that works on the symbol now; empty if there is none."""
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED)):
-        if run.job_name != RECENT_JOB and run.tags.get("dagster/partition") == symbol:
+        if run.job_name != RECENT_JOB and run.tags.get("dagster/partition") == symbol and not _has_died(run.tags):
             return run.run_id
     return ""
+
+
+def process_tags() -> dict[str, str]:
+    """Return tags that tell in which process a run is executed: nobody else watches over a run of `liq run`."""
+    return {"liq/host": socket.gethostname(), "liq/pid": str(os.getpid())}
+
+
+def _has_died(tags: Mapping[str, str]) -> bool:
+    """Tell whether a run's process was on this machine and is gone: killed, it could not say so itself."""
+    if "liq/pid" not in tags or tags.get("liq/host") != socket.gethostname():
+        return False
+    try:
+        os.kill(int(tags["liq/pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass  # alive, of another user
+    return False
 
 
 def forget_old_runs(instance: dg.DagsterInstance, kept: int = RUNS_KEPT) -> int:

@@ -16,7 +16,7 @@ from liq_pipeline.automation import JOB_NAME
 from liq_pipeline.definitions import build_definitions
 from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, LiqError
 from liq_pipeline.exchange.archive import METRICS, open_archive
-from liq_pipeline.recent import RECENT_JOB
+from liq_pipeline.recent import RECENT_JOB, process_tags
 from liq_pipeline.resources import Reporter
 from liq_pipeline.settings import Settings
 
@@ -100,6 +100,7 @@ def refresh(settings: Settings, reporter: Reporter | None = None) -> Iterator[Sy
                 partition_key=symbol,
                 instance=instance,
                 raise_on_error=False,
+                tags=process_tags(),
                 run_config=QUIET,
             )
             if _was_interrupted(outcome):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -12,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from liq_pipeline.definitions import build_definitions
-from liq_pipeline.recent import busy_elsewhere, forget_old_runs
+from liq_pipeline.recent import busy_elsewhere, forget_old_runs, process_tags
 from liq_pipeline.refresh import SymbolResult, dagster_instance, refresh, refresh_newest
 from liq_pipeline.settings import Settings
 from liq_pipeline.simulator.market import Market
@@ -251,6 +253,21 @@ class TestOneNewBar:
             assert not busy_elsewhere(instance, "ETHUSDT")
         (line,), _ = refresh_newest(settings)
         assert line == f"BTCUSDT: left to run {full.run_id}, which refreshes all of it"
+
+    def test_a_full_run_whose_process_was_killed_is_not_waited_for(self, live: LiveExchange, data: Path) -> None:
+        settings = live.settings(data)
+        job = build_definitions(settings).resolve_job_def("refresh")
+        killed = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        tags = {"dagster/partition": "BTCUSDT", **process_tags(), "liq/pid": str(killed.pid)}
+        with dagster_instance(settings.home) as instance:
+            run_id = instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED).run_id
+            assert busy_elsewhere(instance, "BTCUSDT") == run_id
+            killed.kill()
+            killed.wait()
+            assert not busy_elsewhere(instance, "BTCUSDT")
+            runs = instance.get_runs(filters=dg.RunsFilter(job_name="refresh", statuses=[dg.DagsterRunStatus.SUCCESS]))
+            assert all("liq/pid" in run.tags for run in runs), "runs of `liq run` carry their process"
+            assert runs
 
     def test_old_runs_are_forgotten_with_their_files(self, live: LiveExchange, data: Path) -> None:
         settings = live.settings(data)
