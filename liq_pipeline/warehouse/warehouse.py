@@ -142,11 +142,8 @@ class Tables:
     def append(self, table: str, symbol: str, rows: pa.Table) -> int:
         """Add these rows of the symbol. Return how many there are now."""
         _known(table)
-        self.connection.register("new_rows", rows)
-        try:
+        with self._relation("new_rows", rows):
             self.connection.execute(f"INSERT INTO {table} BY NAME FROM new_rows")
-        finally:
-            self.connection.unregister("new_rows")
         return self.count(table, symbol)
 
     def rebuild(self, table: str, symbol: str) -> int:
@@ -162,16 +159,13 @@ class Tables:
 
     def end_positions(self, symbol: str, rows: pa.Table) -> None:
         """Write down when cells were liquidated: rows of opened_at, side, leverage, ended."""
-        self.connection.register("ended_rows", rows)
-        try:
+        with self._relation("ended_rows", rows):
             self.connection.execute(
                 "UPDATE position_cohorts AS c SET liquidated_at = e.ended FROM ended_rows AS e "
                 "WHERE c.symbol = $symbol "
                 "AND c.opened_at = e.opened_at AND c.side = e.side AND c.leverage = e.leverage",
                 {"symbol": symbol},
             )
-        finally:
-            self.connection.unregister("ended_rows")
 
     def count(self, table: str, symbol: str) -> int:
         """Return how many rows the symbol has."""
@@ -200,6 +194,15 @@ class Tables:
                 remedy="look at the checks of open_interest and klines; widen --since",
             )
         return row
+
+    @contextmanager
+    def _relation(self, name: str, rows: pa.Table) -> Iterator[None]:
+        self.connection.register(name, rows)
+        try:
+            yield
+        finally:
+            with suppress(duckdb.Error):  # in an aborted transaction; its own error is the one to see
+                self.connection.unregister(name)
 
     def _delete(self, table: str, symbol: str) -> None:
         self.connection.execute(f"DELETE FROM {_known(table)} WHERE symbol = $symbol", {"symbol": symbol})
