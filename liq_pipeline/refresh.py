@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from liq_pipeline.assets.archive import NO_FILE_WAS_LOST
 from liq_pipeline.automation import JOB_NAME
+from liq_pipeline.checks.plausibility import PLAUSIBLE
 from liq_pipeline.definitions import build_definitions
 from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, LiqError
 from liq_pipeline.exchange.archive import METRICS, open_archive
@@ -20,6 +21,7 @@ from liq_pipeline.recent import RECENT_JOB, process_tags
 from liq_pipeline.resources import Reporter
 from liq_pipeline.settings import Settings
 
+LOSSES = {NO_FILE_WAS_LOST, *PLAUSIBLE.values()}  # checks that tell of lost data
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -59,7 +61,7 @@ class SymbolResult:
         return (
             not self.published
             or bool(self.errors)
-            or any(finding.check == NO_FILE_WAS_LOST and finding.severity == "ERROR" for finding in self.findings)
+            or any(finding.check in LOSSES and finding.severity == "ERROR" for finding in self.findings)
         )
 
     @property

@@ -1,5 +1,6 @@
 """Group `market`: what the files say, as tables on one clock, and how many contracts each bar opened or closed."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from liq_pipeline.assets.common import OWNERS, failure, instant, preview, table_metadata
+from liq_pipeline.assets.feeds import fill_feeds
 from liq_pipeline.clock import Clock
 from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.exchange.archive import Dataset
@@ -15,78 +17,72 @@ from liq_pipeline.exchange.formats import Parsed, read_klines, read_open_interes
 from liq_pipeline.resources import ArchiveSource, RestSource
 from liq_pipeline.warehouse.warehouse import Warehouse
 
+DESCRIPTIONS = {
+    "open_interest": "Reported open interest every 5 minutes, in contracts, one row per snapshot instant.\n\n"
+    "Labels are turned into the instant of the snapshot (their meaning changed on 2026-06-25) before doubled rows are "
+    "removed. Prints of zero or less become null; so do those that contradict the bars or the prints beside them, and "
+    "`bad_print` says why. Gaps stay gaps. The newest hours come from REST until the archive has them; `source` tells.",
+    "klines": "Prices and volumes per bar of the base interval, one row per bar, named by its closing instant.\n\n"
+    "Prices and volumes that contradict each other, the bars beside them or open interest become null; `bad_print` "
+    "says why. The view `klines_15m` rolls the bars up into whole quarter hours.",
+}
+
 
 def market_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     """Return `open_interest`, `klines` and `oi_delta`."""
 
-    @dg.asset(
-        partitions_def=symbols,
-        deps=["raw_open_interest", "recent_open_interest"],
-        group_name="market",
-        kinds={"duckdb"},
-        owners=OWNERS,
-        metadata=table_metadata("open_interest"),
+    @dg.multi_asset(
+        specs=[
+            dg.AssetSpec(
+                table,
+                deps=[f"raw_{table}", f"recent_{table}"],
+                description=description,
+                metadata=table_metadata(table),
+                group_name="market",
+                kinds={"duckdb"},
+                owners=OWNERS,
+                partitions_def=symbols,
+            )
+            for table, description in DESCRIPTIONS.items()
+        ],
+        name="feeds",
+        can_subset=True,
     )
-    def open_interest(
+    def feeds(
         context: dg.AssetExecutionContext,
         archive: ArchiveSource,
         rest: RestSource,
         clock: Clock,
         warehouse: Warehouse,
-    ) -> dg.MaterializeResult:
-        """Reported open interest every 5 minutes, in contracts, one row per snapshot instant.
-
-        Labels are turned into the instant of the snapshot (their meaning changed on 2026-06-25) before doubled rows are
-        removed. Prints of zero or less become null. Gaps stay gaps. The newest hours come from REST until the archive
-        has them; `source` tells.
-        """
+    ) -> Iterator[dg.MaterializeResult]:
+        # Each is judged by the other, so both are read and written whichever was asked for.
         symbol = context.partition_key
         try:
             now = clock.now()
-            parsed = _whole(read_open_interest(_files(archive, archive.open_interest_files, symbol, now), symbol))
-            tail = rest.rows(archive.open_interest_files, symbol)
-            known = _known_at(now, parsed.table, tail)
+            files = {
+                "open_interest": _files(archive, archive.open_interest_files, symbol, now),
+                "klines": _files(archive, archive.kline_files, symbol, now),
+            }
+            parsed = {
+                "open_interest": _whole(read_open_interest(files["open_interest"], symbol)),
+                "klines": _whole(read_klines(files["klines"], symbol, f"{archive.bar_minutes}m")),
+            }
+            tails = {
+                "open_interest": rest.rows(archive.open_interest_files, symbol),
+                "klines": rest.rows(archive.kline_files, symbol),
+            }
+            known = {table: _known_at(now, parsed[table].table, tails[table]) for table in parsed}
+            with warehouse.transaction() as tables:
+                judged = fill_feeds(tables, symbol, known["open_interest"], known["klines"])
         except LiqError as error:
             raise failure(error) from error
-        rows = warehouse.replace("open_interest", symbol, known)
-        return _filled(
-            parsed, known, rows, {"rest_rows": tail.num_rows, "bad_prints": known["open_interest"].null_count}
-        )
+        for table, rows in (("open_interest", judged.open_interest), ("klines", judged.klines)):
+            if dg.AssetKey(table) in context.selected_asset_keys:
+                yield _filled(table, parsed[table], rows, tails[table].num_rows)
 
     @dg.asset(
         partitions_def=symbols,
-        deps=["raw_klines", "recent_klines"],
-        group_name="market",
-        kinds={"duckdb"},
-        owners=OWNERS,
-        metadata=table_metadata("klines"),
-    )
-    def klines(
-        context: dg.AssetExecutionContext,
-        archive: ArchiveSource,
-        rest: RestSource,
-        clock: Clock,
-        warehouse: Warehouse,
-    ) -> dg.MaterializeResult:
-        """Prices and volumes per bar of the base interval, one row per bar, named by its closing instant.
-
-        The view `klines_15m` rolls them up into whole quarter hours.
-        """
-        symbol = context.partition_key
-        try:
-            now = clock.now()
-            files = _files(archive, archive.kline_files, symbol, now)
-            parsed = _whole(read_klines(files, symbol, f"{archive.bar_minutes}m"))
-            tail = rest.rows(archive.kline_files, symbol)
-            known = _known_at(now, parsed.table, tail)
-        except LiqError as error:
-            raise failure(error) from error
-        rows = warehouse.replace("klines", symbol, known)
-        return _filled(parsed, known, rows, {"rest_rows": tail.num_rows})
-
-    @dg.asset(
-        partitions_def=symbols,
-        deps=[open_interest, klines],
+        deps=list(DESCRIPTIONS),
         group_name="market",
         kinds={"duckdb", "sql"},
         owners=OWNERS,
@@ -119,7 +115,7 @@ def market_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
             }
         )
 
-    return [open_interest, klines, oi_delta]
+    return [feeds, oi_delta]
 
 
 def _files(archive: ArchiveSource, dataset: Dataset, symbol: str, now: datetime) -> list[Path]:
@@ -153,16 +149,19 @@ def _known_at(now: datetime, archived: pa.Table, tail: pa.Table) -> pa.Table:
     return known
 
 
-def _filled(parsed: Parsed, known: pa.Table, rows: int, more: dict[str, int]) -> dg.MaterializeResult:
-    ts: pa.ChunkedArray = known["ts"]
+def _filled(table: str, parsed: Parsed, rows: pa.Table, rest_rows: int) -> dg.MaterializeResult:
+    ts: pa.ChunkedArray = rows["ts"]
+    value = "open_interest" if table == "open_interest" else "close"
     return dg.MaterializeResult(
+        asset_key=table,
         metadata={
-            "dagster/row_count": rows,
+            "dagster/row_count": rows.num_rows,
             "files": len(parsed.facts),
             "first_ts": instant(pc.min(ts).as_py()),
             "as_of": instant(pc.max(ts).as_py()),
-            **more,
+            "rest_rows": rest_rows,
+            "bad_prints": pc.sum(pc.or_(rows[value].is_null(), rows["bad_print"].is_valid())).as_py(),
             **{f"quirk/{name}": count for name, count in parsed.notes.items()},
-            "preview": preview(known.slice(max(0, known.num_rows - 5))),
-        }
+            "preview": preview(rows.slice(max(0, rows.num_rows - 5))),
+        },
     )

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from liq_pipeline.assets.feeds import add_to_feeds
 from liq_pipeline.assets.levels import write_levels
 from liq_pipeline.assets.positions import cohort_rows, read_walk_input, survival_rows, walk_whole
 from liq_pipeline.model.walk import SIDES, SideState, Walk, walk
@@ -45,7 +46,7 @@ def extend(tables: Tables, symbol: str, open_interest: pa.Table, klines: pa.Tabl
         NoData: the symbol has no bar yet; a full run comes first.
     """
     before = tables.newest_bar(symbol)
-    added = [*_add(tables, "open_interest", symbol, open_interest), *_add(tables, "klines", symbol, klines)]
+    added = add_to_feeds(tables, symbol, open_interest, klines)
     standing = tables.read("walked_to", symbol=symbol).to_pylist()
     walked_to = standing[0]["ts"] if standing else None
     # A row that lies before the newest bar changes the past; so does a table that another run left half done.
@@ -68,21 +69,6 @@ def extend(tables: Tables, symbol: str, open_interest: pa.Table, klines: pa.Tabl
         since=before["as_of"],
     )
     return Extended(bars["n"][0].as_py(), replay, newest)
-
-
-def _add(tables: Tables, table: str, symbol: str, rows: pa.Table) -> list[datetime]:
-    """Add the rows whose instants are not here yet, and return these instants."""
-    if not rows.num_rows:
-        return []
-    here = tables.sql(
-        f"SELECT ts FROM {table} WHERE symbol = $symbol AND ts >= $since",
-        symbol=symbol,
-        since=pc.min(rows["ts"]).as_py(),
-    )
-    new = rows.filter(pc.invert(pc.is_in(rows["ts"], here["ts"].combine_chunks())))
-    if new.num_rows:
-        tables.append(table, symbol, new)
-    return list(new["ts"].to_pylist())
 
 
 def _walk_on(tables: Tables, symbol: str, standing: list[dict[str, Any]], walked_to: datetime) -> None:

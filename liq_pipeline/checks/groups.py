@@ -10,6 +10,7 @@ from liq_pipeline.checks.gates import gate_rules
 from liq_pipeline.checks.heatmaps import heatmap_rules
 from liq_pipeline.checks.integrity import integrity_rules
 from liq_pipeline.checks.invariants import invariant_rules
+from liq_pipeline.checks.plausibility import plausibility_rules
 from liq_pipeline.checks.rule import Rule, checks_of
 from liq_pipeline.warehouse.warehouse import BASE_TABLES, HEATMAP_TABLES, LEVEL_TABLES
 
@@ -35,7 +36,14 @@ def all_checks(symbols: dg.PartitionsDefinition) -> Sequence[dg.AssetChecksDefin
 @cache
 def all_rules() -> tuple[Rule, ...]:
     """Return every rule."""
-    return (*freshness_rules(), *integrity_rules(), *invariant_rules(), *heatmap_rules(), *gate_rules())
+    return (
+        *freshness_rules(),
+        *integrity_rules(),
+        *plausibility_rules(),
+        *invariant_rules(),
+        *heatmap_rules(),
+        *gate_rules(),
+    )
 
 
 def rules_of_every_bar() -> list[Rule]:

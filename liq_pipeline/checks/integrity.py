@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from liq_pipeline.checks.rule import ERROR, WARN, Outcome, Rule, Subject
+from liq_pipeline.checks.rule import ERROR, LISTED, WARN, Outcome, Rule, Subject, listed
 from liq_pipeline.exchange.label_check import label_shift_disagreements
 from liq_pipeline.warehouse.layout import SCHEMA_VERSION, SCHEMAS, dataset_path, read_intact_manifest
 from liq_pipeline.warehouse.warehouse import HEATMAP_TABLES, LEVEL_TABLES
@@ -24,7 +24,6 @@ KEYS = {
 }
 OPEN_INTEREST_GRID_MINUTES = 5
 MINIMUM_JOIN_RATE = 0.99
-_LISTED = 20
 
 
 def keys_are_unique(table: str) -> Callable[[Subject], Outcome]:
@@ -34,7 +33,7 @@ def keys_are_unique(table: str) -> Callable[[Subject], Outcome]:
     def rule(subject: Subject) -> Outcome:
         doubled = subject.sql(
             f"SELECT {key}, count(*) AS times FROM {table} WHERE symbol = $symbol GROUP BY ALL HAVING times > 1 "
-            f"ORDER BY ALL LIMIT {_LISTED}"
+            f"ORDER BY ALL LIMIT {LISTED}"
         ).to_pylist()
         return Outcome(not doubled, f"doubled keys: {doubled}" if doubled else f"({key}) is unique")
 
@@ -66,7 +65,7 @@ def has_rows(table: str) -> Callable[[Subject], Outcome]:
 
 def grid_has_no_gaps(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: between its first and last row, the symbol has a row (with a value) at every grid instant."""
-    value = "open_interest IS NOT NULL" if table == "open_interest" else "true"
+    value = "open_interest IS NOT NULL" if table == "open_interest" else "close IS NOT NULL"
 
     def rule(subject: Subject) -> Outcome:
         minutes = OPEN_INTEREST_GRID_MINUTES if table == "open_interest" else subject.archive.bar_minutes
@@ -80,19 +79,20 @@ def grid_has_no_gaps(table: str) -> Callable[[Subject], Outcome]:
         spans = [
             f"{row['after']:%Y-%m-%d %H:%M}..{row['before']:%m-%d %H:%M} ({row['missing']})" for row in gaps.to_pylist()
         ]
-        text = f"{missing} missing in {gaps.num_rows} gaps, between: {_listed(spans)}" if missing else "no gap"
+        text = f"{missing} missing in {gaps.num_rows} gaps, between: {listed(spans)}" if missing else "no gap"
         return Outcome(not missing, text, WARN, {"missing": missing, "gaps": gaps.num_rows})
 
     return rule
 
 
 def snapshots_are_positive(subject: Subject) -> Outcome:
-    """Open interest is never zero or less (such prints are null in the table)."""
-    bad = subject.sql("SELECT ts FROM open_interest WHERE symbol = $symbol AND open_interest IS NULL ORDER BY ts")[
-        "ts"
-    ].to_pylist()
-    listed = _listed([f"{ts:%Y-%m-%d %H:%M}" for ts in bad])
-    return Outcome(not bad, f"{len(bad)} bad prints: {listed}" if bad else "no bad print", WARN, {"bad": len(bad)})
+    """Open interest is never zero or less (such prints are null in the table; others that are null say why)."""
+    bad = subject.sql(
+        "SELECT ts FROM open_interest "
+        "WHERE symbol = $symbol AND open_interest IS NULL AND bad_print IS NULL ORDER BY ts"
+    )["ts"].to_pylist()
+    instants = listed([f"{ts:%Y-%m-%d %H:%M}" for ts in bad])
+    return Outcome(not bad, f"{len(bad)} bad prints: {instants}" if bad else "no bad print", WARN, {"bad": len(bad)})
 
 
 def labels_agree_with_klines(subject: Subject) -> Outcome:
@@ -128,7 +128,7 @@ def klines_and_open_interest_join(subject: Subject) -> Outcome:
     found = subject.sql(
         "SELECT count(*) AS bars, count(o.open_interest) AS joined FROM klines AS k "
         "LEFT JOIN open_interest AS o ON o.symbol = k.symbol AND o.ts = k.ts AND o.open_interest > 0 "
-        "WHERE k.symbol = $symbol AND k.ts BETWEEN "
+        "WHERE k.symbol = $symbol AND k.close IS NOT NULL AND k.ts BETWEEN "
         "(SELECT min(ts) FROM open_interest WHERE symbol = $symbol) AND "
         "(SELECT max(ts) FROM open_interest WHERE symbol = $symbol)"
     ).to_pylist()[0]
@@ -141,8 +141,8 @@ def klines_and_open_interest_join(subject: Subject) -> Outcome:
     ).to_pylist()
     text = f"{found['joined']} of {found['bars']} bars have a snapshot ({100 * rate:.2f} %)"
     if spread:
-        listed = [f"{row['first']:%Y-%m-%d %H:%M}..{row['last']:%m-%d %H:%M} ({row['bars']})" for row in spread]
-        text += f"; interpolated: {_listed(listed)}"
+        spans = [f"{row['first']:%Y-%m-%d %H:%M}..{row['last']:%m-%d %H:%M} ({row['bars']})" for row in spread]
+        text += f"; interpolated: {listed(spans)}"
     bars = sum(row["bars"] for row in spread)
     return Outcome(rate >= MINIMUM_JOIN_RATE, text, WARN, {"join_rate": rate, "interpolated_bars": bars})
 
@@ -181,7 +181,9 @@ def row_count_does_not_shrink(subject: Subject) -> Outcome:
     now = _rows(subject, "oi_delta")["ts"].to_numpy()
     # Where the history begins is the user's choice (--since); where it ends is not.
     first = max(before.min(), now.min())
-    lost = np.setdiff1d(before[before >= first], now)
+    # A bar that is known for a bad print by now is listed with the others; at the end, what is published is newer.
+    bad = subject.sql("SELECT ts FROM klines WHERE symbol = $symbol AND close IS NULL")["ts"].to_numpy()
+    lost = np.setdiff1d(before[before >= first], np.concatenate([now, bad[bad < now.max()]]))
     text = f"{len(now)} bars, {len(before)} published"
     if lost.size:
         text += (
@@ -218,11 +220,6 @@ def _difference(now: pa.Schema, before: pa.Schema) -> list[str]:
         elif now.field(index).type != column.type:
             found.append(f"{column.name} is {now.field(index).type}, was {column.type}")
     return found
-
-
-def _listed(items: list[str]) -> str:
-    more = f" and {len(items) - _LISTED} more" if len(items) > _LISTED else ""
-    return ", ".join(items[:_LISTED]) + more
 
 
 def _rows(subject: Subject, table: str) -> pa.Table:

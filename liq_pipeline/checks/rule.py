@@ -21,6 +21,7 @@ from liq_pipeline.resources import ArchiveSource
 from liq_pipeline.warehouse.publish import Publisher
 from liq_pipeline.warehouse.warehouse import BEGINNING, Warehouse, arrow_rows, named_query
 
+LISTED = 20  # instants; a longer list is cut
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
 
@@ -162,6 +163,12 @@ def evaluate(rule: Rule, subject: Subject) -> Outcome:
         return rule.apply(subject)
     except Exception as error:  # a rule that cannot tell has not passed; the others still speak
         return Outcome(False, f"the check itself failed: {type(error).__name__}: {error}")
+
+
+def listed(items: list[str]) -> str:
+    """Return the first items, and how many more there are."""
+    more = f" and {len(items) - LISTED} more" if len(items) > LISTED else ""
+    return ", ".join(items[:LISTED]) + more
 
 
 def _together(by_symbol: dict[str, Outcome]) -> Outcome:

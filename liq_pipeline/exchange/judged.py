@@ -1,17 +1,20 @@
-"""Tables of open interest and klines, judged by each other: what is implausible becomes null, with the reason beside it.
+"""Tables of open interest and klines, judged by each other: what is implausible becomes null, the reason beside it.
 
 What belongs here: from Arrow tables to arrays and back. What is implausible is decided in `plausibility`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from liq_pipeline.exchange.plausibility import Bars, Snapshots, judge_contract
+from liq_pipeline.exchange.feeds import Bars, Snapshots
+from liq_pipeline.exchange.plausibility import judge_contract
 
 BAD_PRINT = "bad_print"
 _COLUMNS = (
@@ -68,21 +71,21 @@ def judge(
 def _interest_table(reported: pa.Table, snapshots: Snapshots) -> pa.Table:
     values = {"open_interest": snapshots.contracts, "open_interest_value_usd": snapshots.value}
 
-    def said(row: dict[str, float | None]) -> str:
+    def said(row: dict[str, Any]) -> str:
         return f"{_shown(row['open_interest'])} contracts, {_shown(row['open_interest_value_usd'])} USD"
 
     return _with(reported, values, _reasons(reported.select(list(values)), snapshots.reason, said))
 
 
 def _kline_table(reported: pa.Table, bars: Bars) -> pa.Table:
-    def said(row: dict[str, float | None]) -> str:
+    def said(row: dict[str, Any]) -> str:
         prices = " / ".join(_shown(row[name]) for name in ("open", "high", "low", "close"))
         return f"{prices}, volume {_shown(row['volume'])}, quote volume {_shown(row['quote_volume'])}"
 
     return _with(reported, bars.of, _reasons(reported.select(list(_COLUMNS)), bars.reason, said))
 
 
-def _reasons(reported: pa.Table, reasons: NDArray[np.object_], said) -> pa.Array:  # type: ignore[no-untyped-def]
+def _reasons(reported: pa.Table, reasons: NDArray[np.object_], said: Callable[[dict[str, Any]], str]) -> pa.Array:
     """Return each reason with what was reported: the table keeps no other trace of it."""
     bad = np.flatnonzero(reasons.astype(bool))
     if not bad.size:

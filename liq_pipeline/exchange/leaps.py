@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,30 +44,44 @@ class Series:
         return bool(self.contradicted[rows].sum() > self.confirmed[rows].sum())
 
 
-def displaced(series: Series) -> Mask:
-    """Mark the rows that the series leaps to, and back from; and those at its ends that are not to be believed (yet).
+@dataclass(frozen=True)
+class Leaps:
+    """What was found of a series, shape (rows,).
 
-    Returns:
-        A mask, shape (rows,).
+    Attributes:
+        displaced: rows that the series leaps to, and back from; and those at its ends that are not believed (yet).
+        new_level: rows with which a level begins that lasts.
     """
-    return _displaced(series, np.arange(series.ts.size))
+
+    displaced: Mask
+    new_level: Mask
 
 
-def _displaced(series: Series, rows: NDArray[np.intp]) -> Mask:
-    found = np.zeros(series.ts.size, dtype=bool)
+def find_leaps(series: Series) -> Leaps:
+    """Find the rows that stand apart, and those from which on the series stays elsewhere."""
+    found = Leaps(np.zeros(series.ts.size, dtype=bool), np.zeros(series.ts.size, dtype=bool))
+    _find(series, np.arange(series.ts.size), found)
+    return found
+
+
+def _find(series: Series, rows: NDArray[np.intp], found: Leaps) -> None:
     starts = np.flatnonzero(np.concatenate([rows[:1] >= 0, series.leaps(rows[:-1], rows[1:])]))
     if starts.size < 2:
-        return found
+        return
     first, last = rows[starts], rows[np.append(starts[1:], rows.size) - 1]
     trust = [1e-6 if series.is_contradicted(slice(a, b + 1)) else 1.0 for a, b in zip(first, last, strict=True)]
     chain = _longest_chain(series, first, last, (last + 1 - first) * np.array(trust))
-    for before, after in zip(chain[:-1], chain[1:], strict=True):
-        found[first[before + 1] : last[after - 1] + 1] = True
-    for begin, end in ((0, chain[0]), (chain[-1] + 1, starts.size)):
-        if begin < end:
-            part = np.arange(first[begin], last[end - 1] + 1)
-            found[part] = _displaced(series, part)[part] if _is_believed(series, part) else True
-    return found
+    for before, after in pairwise(chain):
+        found.displaced[first[before + 1] : last[after - 1] + 1] = True
+    for begin, end, level in ((0, chain[0], chain[0]), (chain[-1] + 1, starts.size, chain[-1] + 1)):
+        part = rows[(rows >= first[begin]) & (rows <= last[end - 1])] if begin < end else rows[:0]
+        if not part.size:
+            continue
+        if _is_believed(series, part):
+            found.new_level[first[level]] = True
+            _find(series, part, found)
+        else:
+            found.displaced[part] = True
 
 
 def _longest_chain(

@@ -12,6 +12,6 @@ SELECT
     arg_max(k.close, k.ts) AS close,
     sum(k.volume::DECIMAL(28, 8))::DOUBLE AS volume
 FROM klines AS k
-WHERE k.symbol = $symbol AND k.ts > $since AND k.ts <= $as_of
+WHERE k.symbol = $symbol AND k.ts > $since AND k.ts <= $as_of AND k.close IS NOT NULL
 GROUP BY ALL
 ORDER BY 3

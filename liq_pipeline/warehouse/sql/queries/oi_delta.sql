@@ -1,20 +1,21 @@
 -- Rows of oi_delta for $symbol after $since, from klines and open_interest. $since is -infinity, or a bar that has a
 -- snapshot: what lies before it changes nothing after it.
 -- A gap runs from the bar after one snapshot to the next snapshot; its change is spread in proportion to volume.
+-- A bar with bad prices counts as missing. Where volume and quote volume contradict each other, one stands in.
 -- Volumes are added as DECIMAL: the order of parallel sums of doubles would change the last digits.
 -- Almost every bar has a snapshot: only bars of gaps go through the windows that spread them.
 WITH bars AS (
     SELECT
         k.ts,
         k.open_time,
-        k.volume,
-        CASE WHEN k.volume > 0 THEN least(greatest(k.quote_volume / k.volume, k.low), k.high)
+        coalesce(k.volume, k.quote_volume / ((k.high + k.low + k.close) / 3), 0) AS volume,
+        CASE WHEN k.volume > 0 AND k.quote_volume IS NOT NULL THEN least(greatest(k.quote_volume / k.volume, k.low), k.high)
              ELSE (k.high + k.low + k.close) / 3 END AS entry_price,
         o.open_interest AS snapshot
     FROM klines AS k
     LEFT JOIN (SELECT ts, open_interest FROM open_interest WHERE symbol = $symbol AND open_interest > 0) AS o
         ON o.ts = k.ts
-    WHERE k.symbol = $symbol AND k.ts >= $since::TIMESTAMPTZ
+    WHERE k.symbol = $symbol AND k.ts >= $since::TIMESTAMPTZ AND k.close IS NOT NULL
 ),
 known AS (
     SELECT min(ts) AS first_ts, max(ts) AS last_ts FROM bars WHERE snapshot IS NOT NULL

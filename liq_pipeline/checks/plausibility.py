@@ -1,0 +1,162 @@
+"""Do the numbers of the exchange contradict each other? The tables hold what was found (`bad_print`)."""
+
+from collections.abc import Callable
+from typing import Any
+
+from liq_pipeline.checks.integrity import OPEN_INTEREST_GRID_MINUTES
+from liq_pipeline.checks.rule import ERROR, WARN, Outcome, Rule, Subject, listed
+
+PLAUSIBLE = {"open_interest": "snapshots_are_plausible", "klines": "bars_are_plausible"}
+LOST_SHARE_OF_A_DAY = 0.5  # of the rows that a day has; with less, the good ones still tell the day's story
+LOST_SHARE = 0.05  # of all rows
+LEAST_LOST_HOURS = 2  # a day that has just begun is not lost with its first print
+SILENT_HOURS = 6  # the longest silence in three years of BTCUSDT and SOLUSDT is 70 minutes (exchange.md 1.8)
+FROZEN_TURNOVER = 0.05  # of open interest
+
+
+def rows_are_plausible(table: str) -> Callable[[Subject], Outcome]:
+    """Return the rule: no row contradicts another. Bad prints are listed (WARN); days of them are lost data (ERROR)."""
+
+    def rule(subject: Subject) -> Outcome:
+        minutes = OPEN_INTEREST_GRID_MINUTES if table == "open_interest" else subject.archive.bar_minutes
+        days = subject.sql(
+            "SELECT (ts - INTERVAL 1 MICROSECOND)::DATE AS day, count(*) AS rows, count(bad_print) AS bad "
+            f"FROM {table} WHERE symbol = $symbol GROUP BY day ORDER BY day"
+        ).to_pylist()
+        bad, rows = sum(day["bad"] for day in days), sum(day["rows"] for day in days)
+        if not bad:
+            return Outcome(True, "no row contradicts another", WARN, {"bad": 0, "lost_days": 0})
+        least = LEAST_LOST_HOURS * 60 / minutes
+        lost = [day for day in days if day["bad"] >= max(least, LOST_SHARE_OF_A_DAY * day["rows"])]
+        text = f"{bad} bad prints: {listed(_stretches(subject, table))}"
+        if lost:
+            text = f"lost: {listed([_said(day) for day in lost])}\n{text}"
+        is_lost = bool(lost) or bad >= max(least, LOST_SHARE * rows)
+        return Outcome(False, text, ERROR if is_lost else WARN, {"bad": bad, "lost_days": len(lost)})
+
+    return rule
+
+
+def _said(day: dict[str, Any]) -> str:
+    return f"{day['day']} ({day['bad']} of {day['rows']} rows)"
+
+
+def _stretches(subject: Subject, table: str) -> list[str]:
+    """Return neighbouring rows that are bad for one reason, in words: when, how many, why, and what was reported."""
+    found = subject.sql(
+        "SELECT min(ts) AS first, max(ts) AS last, count(*) AS rows, any_value(why) AS why, min(bad_print) AS said "
+        "FROM (SELECT ts, bad_print, split_part(bad_print, ': ', 1) AS why, row_number() OVER (ORDER BY ts) "
+        "- row_number() OVER (PARTITION BY split_part(bad_print, ': ', 1) ORDER BY ts) AS island "
+        f"FROM {table} WHERE symbol = $symbol) WHERE why IS NOT NULL GROUP BY island, why ORDER BY first"
+    ).to_pylist()
+    return [
+        f"{row['first']:%Y-%m-%d %H:%M} {row['said']}"
+        if row["rows"] == 1
+        else f"{row['first']:%Y-%m-%d %H:%M}..{row['last']:%Y-%m-%d %H:%M} ({row['rows']}) {row['why']}"
+        for row in found
+    ]
+
+
+def contract_is_still_traded(subject: Subject) -> Outcome:
+    """Something was traded in the newest six hours of bars: after a delisting they go on, flat and without volume."""
+    found = subject.sql(
+        "SELECT max(ts) AS newest, min(ts) AS oldest, max(ts) FILTER (volume IS DISTINCT FROM 0) AS traded FROM klines "
+        "WHERE symbol = $symbol"
+    ).to_pylist()[0]
+    since = found["traded"] or found["oldest"]
+    hours = (found["newest"] - since).total_seconds() / 3600
+    facts = {"silent_hours": hours}
+    if hours < SILENT_HOURS:
+        return Outcome(True, f"last trade in the bar that closed at {since:%Y-%m-%d %H:%M} UTC", WARN, facts)
+    left = subject.sql(
+        "SELECT min(open_interest) AS least, max(open_interest) AS most FROM open_interest "
+        "WHERE symbol = $symbol AND ts > $since",
+        since=since,
+    ).to_pylist()[0]
+    interest = "open interest is not reported any more"
+    if left["most"] is not None:
+        frozen = left["least"] == left["most"]
+        interest = (
+            f"open interest is frozen at {left['most']:,.10g} contracts" if frozen else "open interest still moves"
+        )
+    return Outcome(
+        False,
+        f"nothing traded since {since:%Y-%m-%d %H:%M} UTC: {hours:.1f} hours of bars without volume, up to "
+        f"{found['newest']:%Y-%m-%d %H:%M}; {interest}. Delisted or halted: the levels are those of positions that the "
+        "exchange may have settled",
+        WARN,
+        facts,
+    )
+
+
+def bars_without_volume_are_flat(subject: Subject) -> Outcome:
+    """Where nothing was traded, the price did not move: within the bar, or from the close before."""
+    moved = subject.sql(
+        "SELECT ts FROM (SELECT ts, volume, high, low, close, "
+        "lag(close) OVER by_ts AS before, lag(ts) OVER by_ts = open_time AS touches "
+        "FROM klines WHERE symbol = $symbol AND close IS NOT NULL WINDOW by_ts AS (ORDER BY ts)) "
+        "WHERE volume = 0 AND (high > low OR (touches AND close <> before)) ORDER BY ts"
+    )["ts"].to_pylist()
+    text = f"{len(moved)} bars without volume moved: {listed([f'{ts:%Y-%m-%d %H:%M}' for ts in moved])}"
+    return Outcome(not moved, text if moved else "no bar moved without volume", WARN, {"moved": len(moved)})
+
+
+def open_interest_moves_while_contracts_trade(subject: Subject) -> Outcome:
+    """Open interest does not stand still for six hours in which a twentieth of it was traded: such a feed is stuck."""
+    stuck = subject.sql(
+        "WITH steps AS (SELECT ts, open_interest, open_interest IS DISTINCT FROM lag(open_interest) OVER (ORDER BY ts) "
+        "AS moved FROM open_interest WHERE symbol = $symbol AND open_interest IS NOT NULL), "
+        "stretches AS (SELECT *, count(*) FILTER (moved) OVER (ORDER BY ts) AS stretch FROM steps), "
+        "still AS (SELECT min(ts) AS first, max(ts) AS last, any_value(open_interest) AS contracts FROM stretches "
+        "GROUP BY stretch HAVING max(ts) - min(ts) >= to_hours($hours)) "
+        "SELECT first, last, contracts, sum(volume) AS traded FROM still JOIN klines AS k "
+        "ON k.symbol = $symbol AND k.ts > first AND k.ts <= last "
+        "GROUP BY ALL HAVING traded >= $turnover * contracts ORDER BY first",
+        hours=SILENT_HOURS,
+        turnover=FROZEN_TURNOVER,
+    ).to_pylist()
+    spans = [
+        f"{row['first']:%Y-%m-%d %H:%M}..{row['last']:%Y-%m-%d %H:%M} ({row['contracts']:,.10g} contracts, "
+        f"{row['traded']:,.10g} traded)"
+        for row in stuck
+    ]
+    text = f"open interest stands still while contracts trade: {listed(spans)}" if stuck else "no feed is stuck"
+    return Outcome(not stuck, text, WARN, {"stretches": len(stuck)})
+
+
+def plausibility_rules() -> list[Rule]:
+    """Return what must hold between the numbers of both feeds. None blocks: what is bad is null, the rest is good."""
+    return [
+        Rule(
+            "open_interest",
+            PLAUSIBLE["open_interest"],
+            rows_are_plausible("open_interest"),
+            "Open interest changes by no more than is traded, and value / contracts is the price. What contradicts is "
+            "null and listed (WARN); where it is most of a day, the day is lost (ERROR).",
+        ),
+        Rule(
+            "klines",
+            PLAUSIBLE["klines"],
+            rows_are_plausible("klines"),
+            "Prices fit the bars beside them and open interest; quote volume / volume is a price of the bar. What "
+            "contradicts is null and listed (WARN); where it is most of a day, the day is lost (ERROR).",
+        ),
+        Rule(
+            "klines",
+            "contract_is_still_traded",
+            contract_is_still_traded,
+            "Something was traded within the newest six hours of bars. After a delisting bars go on, flat and empty.",
+        ),
+        Rule(
+            "klines",
+            "bars_without_volume_are_flat",
+            bars_without_volume_are_flat,
+            "Where nothing was traded, the price did not move; bars that did are listed.",
+        ),
+        Rule(
+            "open_interest",
+            "open_interest_moves_while_contracts_trade",
+            open_interest_moves_while_contracts_trade,
+            "Open interest does not stand still for six hours in which a twentieth of it was traded.",
+        ),
+    ]
