@@ -66,6 +66,8 @@ CHECKS = {
         "grid_has_no_gaps": False,
         "table_has_rows": True,
         "snapshots_are_positive": False,
+        "snapshots_are_plausible": False,
+        "open_interest_moves_while_contracts_trade": False,
     },
     "klines": {
         "newest_bar_is_younger_than_48_hours": False,
@@ -73,6 +75,9 @@ CHECKS = {
         "keys_have_no_nulls": True,
         "grid_has_no_gaps": False,
         "table_has_rows": True,
+        "bars_are_plausible": False,
+        "contract_is_still_traded": False,
+        "bars_without_volume_are_flat": False,
     },
     "oi_delta": {
         "newest_bar_is_younger_than_48_hours": False,

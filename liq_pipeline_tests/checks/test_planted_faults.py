@@ -21,6 +21,7 @@ from liq_pipeline.checks.groups import all_checks
 from liq_pipeline.checks.heatmaps import heatmap_rules
 from liq_pipeline.checks.integrity import KEYS, integrity_rules
 from liq_pipeline.checks.invariants import invariant_rules
+from liq_pipeline.checks.plausibility import plausibility_rules
 from liq_pipeline.checks.rule import ERROR, WARN, Rule, Subject
 from liq_pipeline.clock import Clock
 from liq_pipeline.validation.report import report_folder
@@ -28,7 +29,14 @@ from liq_pipeline.warehouse.warehouse import HEATMAP_TABLES, LEVEL_TABLES
 
 RULES = {
     (rule.asset, rule.name): rule
-    for rule in [*freshness_rules(), *integrity_rules(), *invariant_rules(), *heatmap_rules(), *gate_rules()]
+    for rule in [
+        *freshness_rules(),
+        *integrity_rules(),
+        *plausibility_rules(),
+        *invariant_rules(),
+        *heatmap_rules(),
+        *gate_rules(),
+    ]
 }
 LONGEST = LEVEL_TABLES[-1]
 
@@ -133,6 +141,35 @@ FAULTS: dict[tuple[str, str], Fault] = {
     ("open_interest", "snapshots_are_positive"): Fault(
         "UPDATE open_interest SET open_interest = NULL WHERE ts = '2026-06-20 12:00:00+00'",
         "1 bad prints: 2026-06-20 12:00",
+        WARN,
+    ),
+    ("open_interest", "snapshots_are_plausible"): Fault(
+        "UPDATE open_interest SET open_interest = NULL, bad_print = 'changed by more than was traded: 12 contracts' "
+        "WHERE ts = '2026-06-20 12:00:00+00'",
+        "1 bad prints: 2026-06-20 12:00 changed by more than was traded: 12 contracts",
+        WARN,
+    ),
+    ("open_interest", "open_interest_moves_while_contracts_trade"): Fault(
+        "UPDATE open_interest SET open_interest = 12345 WHERE ts BETWEEN '2026-06-20 06:00:00+00' AND "
+        "'2026-06-20 12:00:00+00'",
+        r"stands still while contracts trade: 2026-06-20 06:00\.\.2026-06-20 12:00 \(12,345 contracts, [\d,.]+ traded\)",
+        WARN,
+    ),
+    ("klines", "bars_are_plausible"): Fault(
+        "UPDATE klines SET open = NULL, high = NULL, low = NULL, close = NULL, bad_print = 'prices leap: 1 / 1 / 1 / 1' "
+        "WHERE ts IN ('2026-06-20 12:00:00+00', '2026-06-20 12:05:00+00')",
+        r"2 bad prints: 2026-06-20 12:00\.\.2026-06-20 12:05 \(2\) prices leap$",
+        WARN,
+    ),
+    ("klines", "contract_is_still_traded"): Fault(
+        "UPDATE klines SET volume = 0, quote_volume = 0 WHERE ts > '2026-06-27 18:00:00+00'",
+        r"nothing traded since 2026-06-27 18:00 UTC: 6\.0 hours of bars without volume, up to 2026-06-28 00:00; "
+        "open interest still moves",
+        WARN,
+    ),
+    ("klines", "bars_without_volume_are_flat"): Fault(
+        "UPDATE klines SET volume = 0, quote_volume = 0 WHERE ts = '2026-06-20 12:00:00+00'",
+        "1 bars without volume moved: 2026-06-20 12:00",
         WARN,
     ),
     ("oi_delta", "schema_is_as_published"): Fault(

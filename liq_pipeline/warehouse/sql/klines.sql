@@ -12,7 +12,10 @@ CREATE TABLE IF NOT EXISTS klines (
     taker_buy_volume DOUBLE,
     taker_buy_quote_volume DOUBLE,
     source VARCHAR NOT NULL,
-    bad_print VARCHAR
+    bad_print VARCHAR,
+    -- Operators only: DuckDB 1.5 cannot replay its log after a crash where a CHECK calls a function, as + does.
+    CHECK (bad_print IS NOT NULL OR (open IS NOT NULL AND high IS NOT NULL AND low IS NOT NULL AND close IS NOT NULL
+                                     AND volume IS NOT NULL AND quote_volume IS NOT NULL))
 );
 COMMENT ON TABLE klines IS 'Bars of the base interval, one row per symbol and bar, named by their closing instant. All four prices are null where they are bad: such a bar counts as missing.';
 COMMENT ON COLUMN klines.symbol IS 'perpetual, as the exchange names it';
@@ -28,7 +31,7 @@ COMMENT ON COLUMN klines.trade_count IS 'number of trades';
 COMMENT ON COLUMN klines.taker_buy_volume IS 'volume bought by takers [contracts]';
 COMMENT ON COLUMN klines.taker_buy_quote_volume IS 'volume bought by takers [USD]';
 COMMENT ON COLUMN klines.source IS 'where the row came from: archive, or rest until the archive has it';
-COMMENT ON COLUMN klines.bad_print IS 'what contradicts what, and what was reported; null where nothing does';
+COMMENT ON COLUMN klines.bad_print IS 'what contradicts what, and what was reported; null where nothing does [reason]';
 
 -- Whole quarter hours only: a roll-up with a missing bar would claim a range it has not seen.
 CREATE OR REPLACE VIEW klines_15m AS
