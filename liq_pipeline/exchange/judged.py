@@ -97,9 +97,9 @@ def _reasons(reported: pa.Table, reasons: NDArray[np.object_], said: Callable[[d
 
 
 def _with(table: pa.Table, values: dict[str, NDArray[np.float64]], reasons: pa.Array) -> pa.Table:
-    """Return the table with these values and reasons, untouched where nothing is wrong with any row."""
-    if reasons.null_count < table.num_rows:
-        for name, column in values.items():
+    """Return the table with what was blanked null, and the reasons. A column in which nothing was stays as it is."""
+    for name, column in values.items():
+        if np.count_nonzero(np.isnan(column)) != table[name].null_count:
             table = table.set_column(table.column_names.index(name), name, pa.array(column, from_pandas=True))
     return table.append_column(BAD_PRINT, reasons)
 

@@ -152,11 +152,12 @@ FAULTS: dict[tuple[str, str], Fault] = {
     ("open_interest", "open_interest_moves_while_contracts_trade"): Fault(
         "UPDATE open_interest SET open_interest = 12345 WHERE ts BETWEEN '2026-06-20 06:00:00+00' AND "
         "'2026-06-20 12:00:00+00'",
-        r"stands still while contracts trade: 2026-06-20 06:00\.\.2026-06-20 12:00 \(12,345 contracts, [\d,.]+ traded\)",
+        r"stands still while contracts trade: 2026-06-20 06:00\.\.2026-06-20 12:00 "
+        r"\(12,345 contracts, [\d,.]+ traded\)",
         WARN,
     ),
     ("klines", "bars_are_plausible"): Fault(
-        "UPDATE klines SET open = NULL, high = NULL, low = NULL, close = NULL, bad_print = 'prices leap: 1 / 1 / 1 / 1' "
+        "UPDATE klines SET open = NULL, high = NULL, low = NULL, close = NULL, bad_print = 'prices leap: 1 / 1 / 1' "
         "WHERE ts IN ('2026-06-20 12:00:00+00', '2026-06-20 12:05:00+00')",
         r"2 bad prints: 2026-06-20 12:00\.\.2026-06-20 12:05 \(2\) prices leap$",
         WARN,
