@@ -16,7 +16,7 @@ from liq_pipeline.assets.feeds import add_to_feeds
 from liq_pipeline.assets.levels import write_levels
 from liq_pipeline.assets.positions import cohort_rows, read_walk_input, survival_rows, walk_whole
 from liq_pipeline.model.walk import SIDES, SideState, Walk, walk
-from liq_pipeline.warehouse.warehouse import Tables
+from liq_pipeline.warehouse.warehouse import SETTLEMENTS, Tables
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,18 @@ def extend(tables: Tables, symbol: str, open_interest: pa.Table, klines: pa.Tabl
         NoData: the symbol has no bar yet; a full run comes first.
     """
     before = tables.newest_bar(symbol)
+    settled = tables.count(SETTLEMENTS, symbol)
     added = add_to_feeds(tables, symbol, open_interest, klines)
     standing = tables.read("walked_to", symbol=symbol).to_pylist()
     walked_to = standing[0]["ts"] if standing else None
     # A row that lies before the newest bar changes the past; so does a table that another run left half done.
-    replay = walked_to is None or walked_to != before["as_of"] or any(ts <= walked_to for ts in added)
+    # Another contract under the same name begins with a walk of its own.
+    replay = (
+        walked_to is None
+        or walked_to != before["as_of"]
+        or any(ts <= walked_to for ts in added)
+        or tables.count(SETTLEMENTS, symbol) != settled
+    )
     if replay:
         tables.rebuild("oi_delta", symbol)
         walk_whole(tables, symbol)

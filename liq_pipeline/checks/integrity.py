@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 from liq_pipeline.checks.rule import ERROR, LISTED, WARN, Outcome, Rule, Subject, listed
 from liq_pipeline.exchange.label_check import label_shift_disagreements
+from liq_pipeline.exchange.settlements import ZERO_HOURS
 from liq_pipeline.warehouse.layout import SCHEMA_VERSION, SCHEMAS, dataset_path, read_intact_manifest
-from liq_pipeline.warehouse.warehouse import HEATMAP_TABLES, LEVEL_TABLES
+from liq_pipeline.warehouse.warehouse import HEATMAP_TABLES, LEVEL_TABLES, named_query
 
 KEYS = {
     "open_interest": ("symbol", "ts"),
@@ -86,11 +87,9 @@ def grid_has_no_gaps(table: str) -> Callable[[Subject], Outcome]:
 
 
 def snapshots_are_positive(subject: Subject) -> Outcome:
-    """Open interest is never zero or less (such prints are null in the table; others that are null say why)."""
-    bad = subject.sql(
-        "SELECT ts FROM open_interest "
-        "WHERE symbol = $symbol AND open_interest IS NULL AND bad_print IS NULL ORDER BY ts"
-    )["ts"].to_pylist()
+    """Open interest is not zero or less, but at the end of a contract. Such prints are null in the table."""
+    zeros = subject.sql(named_query("zero_snapshots"), hours=ZERO_HOURS).to_pylist()
+    bad = [zero["ts"] for zero in zeros if not (zero["is_last_word"] or zero["is_between_contracts"])]
     instants = listed([f"{ts:%Y-%m-%d %H:%M}" for ts in bad])
     return Outcome(not bad, f"{len(bad)} bad prints: {instants}" if bad else "no bad print", WARN, {"bad": len(bad)})
 
@@ -151,6 +150,15 @@ def delta_equals_recomputation(subject: Subject) -> Outcome:
     """`oi_delta` equals what NumPy computes from the snapshots alone, without the SQL that built it."""
     deltas, raw = _rows(subject, "oi_delta"), _rows(subject, "open_interest")
     raw = raw.filter(pc.greater(raw["open_interest"], 0))
+    found = []
+    for contract in deltas["contract"].unique().to_pylist():
+        of_contract = (rows.filter(pc.equal(rows["contract"], contract)) for rows in (deltas, raw))
+        found.append(_recomputed(*of_contract))
+    # Of several contracts under one name the first that differs is told.
+    return next((outcome for outcome in found if not outcome.passed), found[-1] if found else Outcome(True, "no row"))
+
+
+def _recomputed(deltas: pa.Table, raw: pa.Table) -> Outcome:
     ts = deltas["ts"].to_numpy()
     place = pc.index_in(deltas["ts"], raw["ts"].combine_chunks())
     known = raw["open_interest"].take(place).to_numpy()

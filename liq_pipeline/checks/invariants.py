@@ -75,7 +75,8 @@ def positions_add_up_to_open_interest(subject: Subject) -> Outcome:
     found = subject.sql(
         "SELECT s.side, max(abs(s.tracked + s.untracked - d.open_interest) / d.open_interest) AS worst, "
         "arg_max(s.tracked, s.ts) AS tracked, "
-        "count(*) = (SELECT count(*) FROM oi_delta WHERE symbol = $symbol) AS whole "
+        "count(*) = (SELECT count(*) FROM oi_delta WHERE symbol = $symbol "
+        "AND contract = (SELECT max(contract) FROM oi_delta WHERE symbol = $symbol)) AS whole "
         "FROM position_survival AS s JOIN oi_delta AS d USING (symbol, ts) WHERE s.symbol = $symbol "
         "GROUP BY s.side ORDER BY s.side"
     ).to_pylist()

@@ -5,6 +5,8 @@ from typing import Any
 
 from liq_pipeline.checks.integrity import OPEN_INTEREST_GRID_MINUTES
 from liq_pipeline.checks.rule import ERROR, WARN, Outcome, Rule, Subject, listed
+from liq_pipeline.exchange.settlements import ZERO_HOURS
+from liq_pipeline.warehouse.warehouse import SETTLEMENTS, named_query
 
 PLAUSIBLE = {"open_interest": "snapshots_are_plausible", "klines": "bars_are_plausible"}
 LOST_SHARE_OF_A_DAY = 0.5  # of the rows that a day has; with less, the good ones still tell the day's story
@@ -55,6 +57,27 @@ def _stretches(subject: Subject, table: str) -> list[str]:
         else f"{row['first']:%Y-%m-%d %H:%M}..{row['last']:%Y-%m-%d %H:%M} ({row['rows']}) {row['why']}"
         for row in found
     ]
+
+
+def ticker_names_one_contract(subject: Subject) -> Outcome:
+    """The ticker was not settled and used again, as far as is known; where it was, positions of before have ended."""
+    rows = subject.sql(f"SELECT * FROM {SETTLEMENTS} WHERE symbol = $symbol ORDER BY resumed_at").to_pylist()
+    said = [
+        f"{'listed' if row['is_listed'] else 'suspected'}: {row['found']}; assumed: the contract was settled at "
+        f"{row['settled_at']:%Y-%m-%d %H:%M} UTC, all its positions ended then, and another began at "
+        f"{row['resumed_at']:%Y-%m-%d %H:%M} UTC"
+        for row in rows
+    ]
+    suspected = [row for row in rows if not row["is_listed"]]
+    zeros = subject.sql(named_query("zero_snapshots"), hours=ZERO_HOURS).to_pylist()
+    last = [zero["ts"] for zero in zeros if zero["is_last_word"]]
+    if last:
+        said.append(
+            f"suspected: open interest of zero from {last[0]:%Y-%m-%d %H:%M} UTC to the last snapshot, "
+            f"{last[-1]:%Y-%m-%d %H:%M} UTC; assumed: nothing of the map is left since"
+        )
+    text = "\n".join(said) or "one contract from the first bar to the newest"
+    return Outcome(not suspected and not last, text, WARN, {"contracts": len(rows) + 1, "suspected": len(suspected)})
 
 
 def contract_is_still_traded(subject: Subject) -> Outcome:
@@ -140,6 +163,13 @@ def plausibility_rules() -> list[Rule]:
             rows_are_plausible("klines"),
             "Prices fit the bars beside them and open interest; quote volume / volume is a price of the bar. What "
             "contradicts is null and listed (WARN); where it is most of a day, the day is lost (ERROR).",
+        ),
+        Rule(
+            "oi_delta",
+            "ticker_names_one_contract",
+            ticker_names_one_contract,
+            "The ticker was not settled and used again by another contract. Where that is suspected, the instant and "
+            "what was assumed are said (WARN); what the dated file lists is said, too.",
         ),
         Rule(
             "klines",

@@ -39,6 +39,7 @@ OI_DELTA_SCHEMA = pa.schema(
         "entry_price": pa.float64(),
         "volume": pa.float64(),
         "is_interpolated": pa.bool_(),
+        "contract": pa.int32(),
     }
 )
 HEATMAP_SCHEMA = pa.schema(

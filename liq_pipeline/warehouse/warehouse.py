@@ -33,12 +33,13 @@ HEATMAP_TABLES = tuple(f"liquidation_heatmap_{timeframe}" for timeframe in TIMEF
 _IS_DUCKDB_1 = duckdb.__version__.startswith("1.")
 BEGINNING = "-infinity"
 """As `since`: everything."""
+SETTLEMENTS = "settlements"
 TABLES = BASE_TABLES + LEVEL_TABLES + HEATMAP_TABLES
 
 
 @cache
 def _ddl() -> str:
-    statements = [(SQL_DIR / f"{table}.sql").read_text(encoding="utf-8") for table in BASE_TABLES]
+    statements = [(SQL_DIR / f"{table}.sql").read_text(encoding="utf-8") for table in (*BASE_TABLES, SETTLEMENTS)]
     for name in ("liquidation_levels", "liquidation_heatmap"):
         template = (SQL_DIR / f"{name}.sql").read_text(encoding="utf-8")
         statements += [template.replace("{timeframe}", timeframe) for timeframe in TIMEFRAMES]
@@ -209,7 +210,7 @@ class Tables:
 
 
 def _known(table: str) -> str:
-    if table not in TABLES:
+    if table not in (*TABLES, SETTLEMENTS):
         raise ValueError(f"{table!r} is not a table of the warehouse: {', '.join(TABLES)}")
     return table
 

@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS klines (
     taker_buy_volume DOUBLE,
     taker_buy_quote_volume DOUBLE,
     source VARCHAR NOT NULL,
+    contract INTEGER NOT NULL,
     bad_print VARCHAR,
     -- Operators only: DuckDB 1.5 cannot replay its log after a crash where a CHECK calls a function, as + does.
     CHECK (bad_print IS NOT NULL OR (open IS NOT NULL AND high IS NOT NULL AND low IS NOT NULL AND close IS NOT NULL
@@ -31,12 +32,14 @@ COMMENT ON COLUMN klines.trade_count IS 'number of trades';
 COMMENT ON COLUMN klines.taker_buy_volume IS 'volume bought by takers [contracts]';
 COMMENT ON COLUMN klines.taker_buy_quote_volume IS 'volume bought by takers [USD]';
 COMMENT ON COLUMN klines.source IS 'where the row came from: archive, or rest until the archive has it';
+COMMENT ON COLUMN klines.contract IS 'counts the contracts that used this ticker, from 1; the newest is the living one';
 COMMENT ON COLUMN klines.bad_print IS 'what contradicts what, and what was reported; null where nothing does [reason]';
 
 -- Whole quarter hours only: a roll-up with a missing bar would claim a range it has not seen.
 CREATE OR REPLACE VIEW klines_15m AS
 SELECT
     symbol,
+    contract,
     time_bucket(INTERVAL 15 MINUTE, open_time) + INTERVAL 15 MINUTE AS ts,
     time_bucket(INTERVAL 15 MINUTE, open_time) AS open_time,
     arg_min(open, ts) AS open,

@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS open_interest (
     create_time TIMESTAMPTZ,
     file_date DATE,
     source VARCHAR NOT NULL,
+    contract INTEGER NOT NULL,
     bad_print VARCHAR
 );
 COMMENT ON TABLE open_interest IS 'Reported open interest every 5 minutes, one row per symbol and snapshot instant.';
@@ -24,4 +25,5 @@ COMMENT ON COLUMN open_interest.sum_taker_long_short_vol_ratio IS 'taker buy vol
 COMMENT ON COLUMN open_interest.create_time IS 'label of the row, as written; its meaning changed on 2026-06-25 [UTC]';
 COMMENT ON COLUMN open_interest.file_date IS 'day of the file that the row came from; null for rows of REST';
 COMMENT ON COLUMN open_interest.source IS 'where the row came from: archive, or rest until the archive has it';
+COMMENT ON COLUMN open_interest.contract IS 'counts the contracts that used this ticker, from 1; the newest is the living one';
 COMMENT ON COLUMN open_interest.bad_print IS 'what contradicts what, and what was reported; null where nothing does [reason]';

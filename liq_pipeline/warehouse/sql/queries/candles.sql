@@ -1,5 +1,5 @@
 -- Candles of $symbol in columns of $width seconds that close at $as_of and before, from $since on.
--- A column without a bar has no candle. Volumes are added as DECIMAL: reproducible to the last digit.
+-- Only bars of the living contract. A column without a bar has no candle. Volumes are added as DECIMAL: reproducible to the last digit.
 SELECT
     $symbol AS symbol,
     $timeframe AS timeframe,
@@ -13,5 +13,6 @@ SELECT
     sum(k.volume::DECIMAL(28, 8))::DOUBLE AS volume
 FROM klines AS k
 WHERE k.symbol = $symbol AND k.ts > $since AND k.ts <= $as_of AND k.close IS NOT NULL
+    AND k.contract = (SELECT max(contract) FROM oi_delta WHERE symbol = $symbol)
 GROUP BY ALL
 ORDER BY 3

@@ -3,7 +3,7 @@ WITH bars AS (
     SELECT d.ts, d.is_interpolated, max(d.ts) OVER () AS as_of, k.ts - k.open_time AS width
     FROM oi_delta AS d
     JOIN klines AS k ON k.symbol = d.symbol AND k.ts = d.ts
-    WHERE d.symbol = $symbol
+    WHERE d.symbol = $symbol AND d.contract = (SELECT max(contract) FROM oi_delta WHERE symbol = $symbol)
 ),
 observed AS (
     SELECT as_of - ts AS age, epoch(width) AS seconds FROM bars WHERE NOT is_interpolated
