@@ -87,6 +87,7 @@ CHECKS = {
         "table_has_rows": True,
         "snapshot_labels_agree_with_klines": True,
         "klines_and_open_interest_join": False,
+        "ticker_names_one_contract": False,
         "delta_equals_recomputation": True,
         "row_count_does_not_shrink": True,
     },

@@ -65,15 +65,16 @@ def has_rows(table: str) -> Callable[[Subject], Outcome]:
 
 
 def grid_has_no_gaps(table: str) -> Callable[[Subject], Outcome]:
-    """Return the rule: between its first and last row, the symbol has a row (with a value) at every grid instant."""
+    """Return the rule: between its first and last row, a contract has a row (with a value) at every grid instant."""
     value = "open_interest IS NOT NULL" if table == "open_interest" else "close IS NOT NULL"
 
     def rule(subject: Subject) -> Outcome:
         minutes = OPEN_INTEREST_GRID_MINUTES if table == "open_interest" else subject.archive.bar_minutes
         gaps = subject.sql(
-            f"SELECT lag(ts) OVER (ORDER BY ts) AS after, ts AS before, "
-            f"date_diff('minute', lag(ts) OVER (ORDER BY ts), ts) // $minutes - 1 AS missing "
-            f"FROM {table} WHERE symbol = $symbol AND {value} QUALIFY missing > 0 ORDER BY ts",
+            "SELECT lag(ts) OVER by_ts AS after, ts AS before, "
+            "date_diff('minute', lag(ts) OVER by_ts, ts) // $minutes - 1 AS missing "
+            f"FROM {table} WHERE symbol = $symbol AND {value} "
+            "WINDOW by_ts AS (PARTITION BY contract ORDER BY ts) QUALIFY missing > 0 ORDER BY ts",
             minutes=minutes,
         )
         missing = sum(gaps["missing"].to_pylist())
@@ -127,9 +128,10 @@ def klines_and_open_interest_join(subject: Subject) -> Outcome:
     found = subject.sql(
         "SELECT count(*) AS bars, count(o.open_interest) AS joined FROM klines AS k "
         "LEFT JOIN open_interest AS o ON o.symbol = k.symbol AND o.ts = k.ts AND o.open_interest > 0 "
-        "WHERE k.symbol = $symbol AND k.close IS NOT NULL AND k.ts BETWEEN "
-        "(SELECT min(ts) FROM open_interest WHERE symbol = $symbol) AND "
-        "(SELECT max(ts) FROM open_interest WHERE symbol = $symbol)"
+        "JOIN (SELECT contract, min(ts) AS first, max(ts) AS last FROM open_interest "
+        "WHERE symbol = $symbol AND open_interest > 0 GROUP BY contract) AS known "
+        "ON known.contract = k.contract AND k.ts BETWEEN known.first AND known.last "
+        "WHERE k.symbol = $symbol AND k.close IS NOT NULL"
     ).to_pylist()[0]
     rate = found["joined"] / found["bars"] if found["bars"] else 0.0
     spread = subject.sql(

@@ -173,6 +173,13 @@ FAULTS: dict[tuple[str, str], Fault] = {
         "1 bars without volume moved: 2026-06-20 12:00",
         WARN,
     ),
+    ("oi_delta", "ticker_names_one_contract"): Fault(
+        "INSERT INTO settlements VALUES ('BTCUSDT', '2026-06-20 09:00:00+00', '2026-06-21 17:30:00+00', false, "
+        "'both feeds silent')",
+        "suspected: both feeds silent; assumed: the contract was settled at 2026-06-20 09:00 UTC, all its positions "
+        "ended then, and another began at 2026-06-21 17:30 UTC",
+        WARN,
+    ),
     ("oi_delta", "schema_is_as_published"): Fault(
         "ALTER TABLE oi_delta ALTER COLUMN volume DROP NOT NULL; ALTER TABLE oi_delta ALTER COLUMN volume TYPE FLOAT",
         "volume is float, was double",

@@ -23,7 +23,7 @@ from liq_pipeline.warehouse.warehouse import LEVEL_TABLES, TABLES, Warehouse, ta
 
 # Columns whose numbers or instants mean nothing without a unit; all others are names, flags and counts.
 UNITLESS = {
-    "symbol", "timeframe", "side", "source", "is_interpolated", "trade_count", "file_date",
+    "symbol", "timeframe", "side", "source", "is_interpolated", "trade_count", "file_date", "contract",
 }  # fmt: skip
 
 

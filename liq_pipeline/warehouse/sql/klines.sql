@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS klines (
     taker_buy_volume DOUBLE,
     taker_buy_quote_volume DOUBLE,
     source VARCHAR NOT NULL,
-    contract INTEGER NOT NULL,
+    contract INTEGER NOT NULL DEFAULT 1,
     bad_print VARCHAR,
     -- Operators only: DuckDB 1.5 cannot replay its log after a crash where a CHECK calls a function, as + does.
     CHECK (bad_print IS NOT NULL OR (open IS NOT NULL AND high IS NOT NULL AND low IS NOT NULL AND close IS NOT NULL

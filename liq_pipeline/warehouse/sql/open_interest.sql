@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS open_interest (
     create_time TIMESTAMPTZ,
     file_date DATE,
     source VARCHAR NOT NULL,
-    contract INTEGER NOT NULL,
+    contract INTEGER NOT NULL DEFAULT 1,
     bad_print VARCHAR
 );
 COMMENT ON TABLE open_interest IS 'Reported open interest every 5 minutes, one row per symbol and snapshot instant.';

@@ -14,6 +14,6 @@ SELECT
     zero.ts,
     coalesce(zero.ts >= last.since AND last.until - last.since >= to_hours($hours), false) AS is_last_word,
     EXISTS (FROM settlements AS s
-            WHERE s.symbol = $symbol AND zero.ts >= s.settled_at AND zero.ts < s.resumed_at) AS is_between_contracts
+            WHERE s.symbol = $symbol AND zero.ts >= s.settled_at AND zero.ts <= s.resumed_at) AS is_between_contracts
 FROM zero, last
 ORDER BY zero.ts

@@ -1,0 +1,90 @@
+"""Real days of one contract turned into two contracts under one name: silence, zeros, new scales."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from liq_pipeline.exchange.formats import read_klines, read_open_interest
+
+SYMBOL = "BTCUSDT"
+PRICES = ("open", "high", "low", "close")
+
+
+@dataclass(frozen=True)
+class Feeds:
+    """Open interest and klines of one ticker."""
+
+    open_interest: pa.Table
+    klines: pa.Table
+
+    def scaled(self, since: str, price: float = 1, contracts: float = 1) -> Feeds:
+        """Return them with prices and contracts multiplied from an instant on."""
+        bars = self.klines["open_time"].to_numpy() >= np.datetime64(since)
+        # What closes a bar at that instant belongs to the old scale.
+        snapshots = self.open_interest["ts"].to_numpy() > np.datetime64(since)
+        factors = dict.fromkeys(PRICES, price) | {"volume": contracts, "quote_volume": price * contracts}
+        return Feeds(
+            _times(
+                self.open_interest,
+                snapshots,
+                {"open_interest": contracts, "open_interest_value_usd": price * contracts},
+            ),
+            _times(self.klines, bars, factors),
+        )
+
+    def silent(self, since: str, hours: float) -> Feeds:
+        """Return them without what lies within a pause."""
+        begin = np.datetime64(since)
+        end = begin + np.timedelta64(int(60 * hours), "m")
+        snapshots, opened = self.open_interest["ts"].to_numpy(), self.klines["open_time"].to_numpy()
+        return Feeds(
+            self.open_interest.filter(pa.array((snapshots <= begin) | (snapshots > end))),
+            self.klines.filter(pa.array((opened < begin) | (opened >= end))),
+        )
+
+    def zero(self, since: str, hours: float) -> Feeds:
+        """Return them with open interest of zero (null in the tables) for some hours."""
+        begin = np.datetime64(since)
+        end = begin + np.timedelta64(int(60 * hours), "m")
+        ts = self.open_interest["ts"].to_numpy()
+        inside = (ts > begin) & (ts <= end)
+        at = self.open_interest.column_names.index("open_interest")
+        values = pc.if_else(pa.array(inside), pa.scalar(None, pa.float64()), self.open_interest["open_interest"])
+        return Feeds(self.open_interest.set_column(at, "open_interest", values), self.klines)
+
+    def since(self, instant: str) -> Feeds:
+        """Return what comes after an instant."""
+        snapshots, opened = self.open_interest["ts"].to_numpy(), self.klines["open_time"].to_numpy()
+        return Feeds(
+            self.open_interest.filter(pa.array(snapshots > np.datetime64(instant))),
+            self.klines.filter(pa.array(opened >= np.datetime64(instant))),
+        )
+
+    def until(self, instant: str) -> Feeds:
+        """Return what lies at an instant and before."""
+        snapshots, closed = self.open_interest["ts"].to_numpy(), self.klines["ts"].to_numpy()
+        return Feeds(
+            self.open_interest.filter(pa.array(snapshots <= np.datetime64(instant))),
+            self.klines.filter(pa.array(closed <= np.datetime64(instant))),
+        )
+
+
+def real_days(shared_archive: Path) -> Feeds:
+    """Return a month of BTCUSDT: bars of 15 minutes, open interest of every 5."""
+    base = shared_archive / "btc-15m-2026-03" / "data" / "futures" / "um" / "daily"
+    return Feeds(
+        read_open_interest(sorted((base / "metrics" / SYMBOL).glob("*.zip")), SYMBOL).table,
+        read_klines(sorted((base / "klines" / SYMBOL / "15m").glob("*.zip")), SYMBOL, "15m").table,
+    )
+
+
+def _times(table: pa.Table, rows: np.ndarray, factors: dict[str, float]) -> pa.Table:
+    for name, factor in factors.items():
+        values = pc.if_else(pa.array(rows), pc.multiply(table[name], factor), table[name])
+        table = table.set_column(table.column_names.index(name), name, values)
+    return table
