@@ -293,7 +293,7 @@ class TestVolumes:
 
 
 class TestAContractThatTookTheTicker:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def month(self, shared_archive: Path) -> Feeds:
         return feeds_of(shared_archive, *MIRRORS[0])
 
