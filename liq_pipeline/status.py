@@ -23,13 +23,15 @@ def read_status(published: Path, now: datetime) -> dict[str, dict[str, Any]]:
         }
         if not manifests:
             continue
-        as_of = datetime.fromisoformat(next(iter(manifests.values()))["as_of"])
+        newest = next(iter(manifests.values()))
+        as_of = datetime.fromisoformat(newest["as_of"])
         age = now - as_of
         found[symbol] = {
             "as_of": as_of.isoformat().replace("+00:00", "Z"),
             "age_hours": age / timedelta(hours=1),
             "is_stale": not timedelta(0) <= age < STALE,
             "notice": notice(as_of, now),
+            "margin_brackets": newest.get("margin_brackets"),
             "timeframes": manifests,
         }
     return found

@@ -107,9 +107,12 @@ def dress(axes: Axes, theme: Theme) -> None:
         spine.set_color(theme.grid)
 
 
-def write_headings(figure: Figure, theme: Theme, title: str, subtitle: str, footer: str, stale: bool) -> None:
-    """Write title, subtitle and footer."""
+def write_headings(
+    figure: Figure, theme: Theme, title: str, subtitle: str, footer: str, stale: bool, note: str = ""
+) -> None:
+    """Write title, subtitle and footer, and a note at the right end of the title's line."""
     figure.text(0.015, 0.968, title, color=theme.text, fontsize=17, fontweight="bold", va="center")
+    figure.text(0.985, 0.968, note, color=theme.warning, fontsize=12, va="center", ha="right")
     figure.text(0.015, 0.932, subtitle, color=theme.warning if stale else theme.faint, fontsize=12, va="center")
     figure.text(0.015, 0.016, footer, color=theme.faint, fontsize=10, va="center")
 

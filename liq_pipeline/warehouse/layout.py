@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,13 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return content if path.exists() else None
+
+
+def margin_note(manifest: Mapping[str, Any]) -> str:
+    """Return, in words, that the symbol has no margin brackets of its own; empty where it has, or nobody wrote down."""
+    if manifest.get("margin_brackets") != "default":
+        return ""
+    return f"default margin brackets: {manifest['maintenance_margin_pct']:g} %, at most {manifest['max_leverage']:g}x"
 
 
 def read_intact_manifest(path: Path) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from liq_pipeline.model.levels import TIMEFRAMES
 from liq_pipeline.views.frame import QUANTILE
 from liq_pipeline.views.heatmap_png import draw_heatmap, draw_preview, heatmap_figure
 from liq_pipeline.views.map_png import draw_map, map_figure
+from liq_pipeline.views.payload import heatmap_payload
 from liq_pipeline.views.style import THEMES, colour_map, short_usd
 
 themes = pytest.mark.parametrize("theme", THEMES.values(), ids=list(THEMES))
@@ -159,3 +160,17 @@ def test_an_empty_map_is_drawn_too(frames) -> None:
     facts = {"current_price": 100.0, "as_of": now.isoformat()}
     assert draw_map(levels_frame_of(LEVELS_SCHEMA.empty_table(), facts, "X", "1d", now))
     assert isinstance(LEVELS_SCHEMA.empty_table(), pa.Table)
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["heatmap", "map"])
+def test_default_margin_brackets_are_said_at_the_end_of_the_title_line(frames, number: int) -> None:
+    default = {"margin_brackets": "default", "maintenance_margin_pct": 1.5, "max_leverage": 50}
+    frame = frames("90d", 80, source_label="simulated", **default)[number]
+
+    found = texts((heatmap_figure, map_figure)[number](frame))
+
+    ((_, title),) = [item for item in found if "estimated liquidation" in item[0]]
+    ((_, note),) = [item for item in found if item[0] == "default margin brackets: 1.5 %, at most 50x"]
+    assert title.x1 < note.x0
+    assert note.x1 < 1600
+    assert number or heatmap_payload(frame)["margin_note"] == "default margin brackets: 1.5 %, at most 50x"
