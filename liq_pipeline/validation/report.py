@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from liq_pipeline.fonts import text_style
 from liq_pipeline.validation.run import Validation
 from liq_pipeline.validation.words import class_name, markdown
 
@@ -143,7 +144,8 @@ def _models(found: Validation, axes: Axes) -> None:
     shown |= {name: row.alone for name, row in flows.rows.items()}
     _bars(axes, shown)
     axes.set_xlabel("R² alone, out of sample, 95 % interval")
-    axes.set_title(f"{found.symbol}: estimated against reported liquidations")
+    title, style = text_style(f"{found.symbol}: estimated against reported liquidations")
+    axes.set_title(title, **style)
 
 
 def _gains(found: Validation, axes: Axes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -174,3 +175,16 @@ def test_default_margin_brackets_are_said_at_the_end_of_the_title_line(frames, n
     assert title.x1 < note.x0
     assert note.x1 < 1600
     assert number or heatmap_payload(frame)["margin_note"] == "default margin brackets: 1.5 %, at most 50x"
+
+
+@pytest.mark.parametrize("symbol", ["币安人生USDT", "\U0002a6a5" * 12, "\ud800USDT"])
+def test_pictures_of_any_symbol_are_drawn_without_a_warning_and_fit(symbol: str, frames) -> None:
+    default = {"margin_brackets": "default", "maintenance_margin_pct": 1.5, "max_leverage": 50}
+    for frame, figure_of in zip(
+        frames("7d", source_label="模拟 $x_$", **default), (heatmap_figure, map_figure), strict=True
+    ):
+        figure = figure_of(replace(frame, symbol=symbol))
+        figure.canvas.draw()
+        title, note = (next(t for t in figure.texts if part in t.get_text()) for part in ("estimated", "brackets"))
+        assert title.get_window_extent().x1 < note.get_window_extent().x0
+    assert draw_heatmap(replace(frames("7d")[0], symbol=symbol))
