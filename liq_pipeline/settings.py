@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -186,6 +187,15 @@ class Settings(BaseSettings):
         if self.rest is None:
             return BINANCE_REST if self.archive.rstrip("/") == BINANCE_ARCHIVE else None
         return None if self.rest.lower() == "off" else self.rest.rstrip("/")
+
+    def refreshed(self, published: Iterable[str]) -> tuple[str, ...] | None:
+        """Return the symbols that runs refresh, given what is published; None where that cannot be known.
+
+        Somebody who names symbols with `liq run --symbols` only, and never sets LIQ_SYMBOLS, has none of its defaults.
+        """
+        if "symbols" not in self.model_fields_set and not set(published) & set(self.symbols):
+            return None
+        return self.symbols
 
     @property
     def raw_dir(self) -> Path:

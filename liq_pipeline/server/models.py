@@ -213,7 +213,8 @@ class SymbolHealth(BaseModel):
     latest: str
     age_hours: float
     is_stale: bool
-    warning: str | None = Field(description="for 1d, from 24 h on")
+    is_refreshed: bool = Field(description="false: not in LIQ_SYMBOLS; its age is no fault. To do: liq forget")
+    warning: str | None = Field(description="for 1d, from 24 h on; or that it is not refreshed")
 
 
 class Endpoint(BaseModel):
@@ -233,7 +234,7 @@ class Health(BaseModel):
     """How the service and its data are doing."""
 
     status: Literal["ok", "degraded", "down"] = Field(
-        description="degraded: a symbol is 48 h old or older; down: nothing is published"
+        description="degraded: a symbol that is refreshed is 48 h old or older; down: nothing is published"
     )
     symbols: list[SymbolHealth]
     requests: list[Endpoint]
