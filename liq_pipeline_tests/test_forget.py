@@ -1,4 +1,4 @@
-"""`liq forget`: what is kept of a symbol goes, what is kept of others stays; and what is said of a symbol left behind."""
+"""`liq forget`: what is kept of a symbol goes, of others stays; and what is said of a symbol that was left behind."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class TestForget:
         done = liq("forget", "dogeusdt", "--yes", "--data", two.data_dir)
 
         assert done.code == 0, done.err
-        for text in ("remove  published files: 5", f"remove  rows in the warehouse: {rows:,}", "remove  rows of REST: 1 f",
-                     "keep    raw files, removed with --raw: 20"):  # fmt: skip
+        for text in ("remove  published files: 5", f"remove  rows in the warehouse: {rows:,}",
+                     "remove  rows of REST: 1 f", "keep    raw files, removed with --raw: 20"):  # fmt: skip
             assert text in done.out
         assert not named(two.published_dir, "DOGEUSDT")
         assert not tail_path(two.raw_dir, METRICS, "DOGEUSDT").exists()
