@@ -66,7 +66,7 @@ def recent(symbols: Symbols = None, data: Data = None, now: Now = None) -> None:
         raise SettingsError("REST is off, so nothing is newer than the archive", remedy="set LIQ_REST, or `liq run`")
     done, failed = refresh_newest(settings)
     for line in (*done, *failed):
-        typer.echo(line)
+        _say(line)
     published = read_status(settings.published_dir, _clock(settings))
     raise typer.Exit(DATA_LOST if failed or not published else OK)
 
@@ -158,14 +158,14 @@ def forget(
     (symbol,) = load_settings(symbols=(symbol,)).symbols  # spelled as everywhere
     found = find_holdings(settings, symbol)
     for line in (f"{symbol}:", *found.said(with_raw=raw)):
-        typer.echo(line)
+        _say(line)
     if symbol in settings.symbols:
-        typer.echo(f"{symbol} is in LIQ_SYMBOLS: the next run brings it back. To do: take it out of LIQ_SYMBOLS")
+        _say(f"{symbol} is in LIQ_SYMBOLS: the next run brings it back. To do: take it out of LIQ_SYMBOLS")
     if not yes and not _agreed("Remove this? [y/N] "):
-        typer.echo("Nothing was removed. To do: answer y, or --yes")
+        _say("Nothing was removed. To do: answer y, or --yes")
         raise typer.Exit(WRONG_USAGE)
     remove(settings, found, with_raw=raw)
-    typer.echo(f"{symbol} is forgotten. Dagster's history keeps its runs")
+    _say(f"{symbol} is forgotten. Dagster's history keeps its runs")
 
 
 @app.command()
@@ -279,7 +279,7 @@ def alerts_test() -> None:
     for sender in open_addresses(load_settings().alert_urls):
         sent = sender.notify(title="liq_pipeline: test", body="Alerts reach you. Nothing is wrong.")
         failed += not sent
-        typer.echo(f"{sender.service_name}: {'delivered' if sent else 'NOT delivered'}  ({sender.url(privacy=True)})")
+        _say(f"{sender.service_name}: {'delivered' if sent else 'NOT delivered'}  ({sender.url(privacy=True)})")
     raise typer.Exit(DATA_LOST if failed else OK)
 
 
@@ -339,12 +339,17 @@ def _demo_settings(settings: Settings, mirror: Any, archive: str) -> Settings:
     )
 
 
+def _say(text: str) -> None:
+    """Print a line as it is. (`typer.echo` writes UTF-8 to terminals that say they are ASCII.)"""
+    _console().print(text, markup=False, soft_wrap=True)
+
+
 def _agreed(question: str) -> bool:
     """Ask; nobody there to answer is a no."""
     try:
         return input(question).strip().lower() in ("y", "yes")
     except EOFError:
-        typer.echo()
+        _say("")
         return False
 
 
