@@ -186,14 +186,32 @@ class AlertDesk:
                     memory.pending.append(asdict(alert))
         return told
 
+    def remembered_of(self, symbol: str) -> int:
+        """Return how many alerts about a symbol are remembered: said lately, or not delivered yet."""
+        memory = self._read()
+        return sum(_is_of(item, symbol) for item in (*memory.said, *memory.pending))
+
+    def forget(self, symbol: str) -> None:
+        """Forget what was said about a symbol, and what was still to be said."""
+        if not self.memory.exists():
+            return
+        with self._kept() as memory:
+            memory.said = [item for item in memory.said if not _is_of(item, symbol)]
+            memory.pending = [item for item in memory.pending if not _is_of(item, symbol)]
+
     @contextmanager
     def _remembering(self, now: datetime) -> Iterator[Memory]:
-        self.memory.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.memory.with_suffix(".lock")):
-            memory = self._read()
+        with self._kept() as memory:
             memory.said = [item for item in memory.said if now - datetime.fromisoformat(item["at"]) < self.cooldown]
             if memory.day != f"{now:%Y-%m-%d}":
                 memory.day, memory.said_today = f"{now:%Y-%m-%d}", 0
+            yield memory
+
+    @contextmanager
+    def _kept(self) -> Iterator[Memory]:
+        self.memory.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.memory.with_suffix(".lock")):
+            memory = self._read()
             yield memory
             memory.said, memory.pending = memory.said[-MOST_REMEMBERED:], memory.pending[-MOST_REMEMBERED:]
             temporary = self.memory.with_suffix(".tmp")
@@ -205,6 +223,11 @@ class AlertDesk:
             return Memory(**json.loads(self.memory.read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError, TypeError):
             return Memory()
+
+
+def _is_of(item: dict[str, Any], symbol: str) -> bool:
+    """Tell whether something remembered is about a symbol: subjects are `stale:S`, `zone:S:side`, `failure:job:S`."""
+    return symbol in str(item["subject"]).split(":")[1:]
 
 
 def open_addresses(addresses: str) -> list[Any]:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from liq_pipeline.errors import LiqError, SettingsError
 from liq_pipeline.settings import Settings, load_settings
+from liq_pipeline.terminal import speak_any_encoding
 
 if TYPE_CHECKING:
     from liq_pipeline.refresh import SymbolResult
@@ -65,7 +66,7 @@ def recent(symbols: Symbols = None, data: Data = None, now: Now = None) -> None:
         raise SettingsError("REST is off, so nothing is newer than the archive", remedy="set LIQ_REST, or `liq run`")
     done, failed = refresh_newest(settings)
     for line in (*done, *failed):
-        typer.echo(line)
+        _say(line)
     published = read_status(settings.published_dir, _clock(settings))
     raise typer.Exit(DATA_LOST if failed or not published else OK)
 
@@ -119,12 +120,14 @@ def status(
     """Tell what is published, and how old it is."""
     from liq_pipeline.console import print_levels
     from liq_pipeline.status import read_status
+    from liq_pipeline.warehouse.layout import published_symbols
 
     settings = load_settings(data_dir=data, now=now)
     if demo:
         mirror = _demo_mirror(_console(), settings)
         settings = _demo_settings(settings, mirror, archive=str(mirror.folder))
-    found = read_status(settings.published_dir, _clock(settings))
+    refreshed = settings.refreshed(published_symbols(settings.published_dir))
+    found = read_status(settings.published_dir, _clock(settings), refreshed)
     if as_json:
         typer.echo(json.dumps({"published": str(settings.published_dir), "symbols": found}, indent=2))
     else:
@@ -133,10 +136,36 @@ def status(
             console.print(f"Nothing is published in {settings.published_dir}. To do: liq run, or liq demo --data ...")
         for symbol, entry in found.items():
             print_levels(console, symbol, entry["timeframes"])
-            console.print(f"{symbol}: {entry['notice']}", style="red" if entry["is_stale"] else None)
+            style = "red" if entry["is_stale"] and entry["is_refreshed"] else None
+            console.print(f"{symbol}: {entry['notice']}", style=style, soft_wrap=True)
     if not found:
         raise typer.Exit(DATA_LOST)
-    raise typer.Exit(STALE if any(entry["is_stale"] for entry in found.values()) else OK)
+    raise typer.Exit(STALE if any(one["is_stale"] and one["is_refreshed"] for one in found.values()) else OK)
+
+
+@app.command()
+def forget(
+    symbol: Annotated[str, typer.Argument(help="Perpetual that is no longer wanted.")],
+    data: Data = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Remove the archive's files of it, too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove what is kept of one symbol: published files, rows of the warehouse and of REST, memory of alerts."""
+    from liq_pipeline.forget import find_holdings
+    from liq_pipeline.forget import forget as remove
+
+    settings = load_settings(data_dir=data)
+    (symbol,) = load_settings(symbols=(symbol,)).symbols  # spelled as everywhere
+    found = find_holdings(settings, symbol)
+    for line in (f"{symbol}:", *found.said(with_raw=raw)):
+        _say(line)
+    if symbol in settings.symbols:
+        _say(f"{symbol} is in LIQ_SYMBOLS: the next run brings it back. To do: take it out of LIQ_SYMBOLS")
+    if not yes and not _agreed("Remove this? [y/N] "):
+        _say("Nothing was removed. To do: answer y, or --yes")
+        raise typer.Exit(WRONG_USAGE)
+    remove(settings, found, with_raw=raw)
+    _say(f"{symbol} is forgotten. Dagster's history keeps its runs")
 
 
 @app.command()
@@ -250,7 +279,7 @@ def alerts_test() -> None:
     for sender in open_addresses(load_settings().alert_urls):
         sent = sender.notify(title="liq_pipeline: test", body="Alerts reach you. Nothing is wrong.")
         failed += not sent
-        typer.echo(f"{sender.service_name}: {'delivered' if sent else 'NOT delivered'}  ({sender.url(privacy=True)})")
+        _say(f"{sender.service_name}: {'delivered' if sent else 'NOT delivered'}  ({sender.url(privacy=True)})")
     raise typer.Exit(DATA_LOST if failed else OK)
 
 
@@ -310,6 +339,20 @@ def _demo_settings(settings: Settings, mirror: Any, archive: str) -> Settings:
     )
 
 
+def _say(text: str) -> None:
+    """Print a line as it is. (`typer.echo` writes UTF-8 to terminals that say they are ASCII.)"""
+    _console().print(text, markup=False, soft_wrap=True)
+
+
+def _agreed(question: str) -> bool:
+    """Ask; nobody there to answer is a no."""
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        _say("")
+        return False
+
+
 def _clock(settings: Settings) -> datetime:
     from liq_pipeline.clock import clock_of
 
@@ -329,6 +372,7 @@ def _stop(error: LiqError) -> NoReturn:
 
 def main() -> None:
     """Run the command; turn errors that a user can act on into a message and an exit code."""
+    speak_any_encoding()
     try:
         app()
     except LiqError as error:

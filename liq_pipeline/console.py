@@ -21,6 +21,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 
 from liq_pipeline.validation.words import text
+from liq_pipeline.warehouse.layout import margin_note
 
 if TYPE_CHECKING:
     from liq_pipeline.refresh import SymbolResult
@@ -148,10 +149,10 @@ def print_levels(console: Console, symbol: str, manifests: dict[str, dict[str, A
     label = f" ({newest['source_label'].upper()} DATA)" if newest["source_label"] else ""
     title = f"{symbol}{label}: estimated liquidation levels as of {newest['as_of']}"
     console.print(f"\n[bold]{title}, price {newest['current_price']:,.10g} USD[/bold]", soft_wrap=True)
-    table = Table(
-        caption=f"open interest {newest['open_interest_contracts']:,.0f} contracts; exposure, not a forecast",
-        caption_justify="left",
-    )
+    caption = f"open interest {newest['open_interest_contracts']:,.0f} contracts; exposure, not a forecast"
+    if note := margin_note(newest):
+        caption += f"\n{note}"
+    table = Table(caption=caption, caption_justify="left")
     for heading in ("timeframe", "levels", "long USD", "short USD", "long % of OI", "short % of OI", "data covers"):
         table.add_column(heading, justify="right", no_wrap=True)
     for timeframe, manifest in manifests.items():

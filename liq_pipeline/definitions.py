@@ -83,7 +83,8 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
             "truth": TruthFiles(
                 files={
                     symbol: [str(path.absolute()) for path in settings.truth_of(symbol)] for symbol in settings.symbols
-                }
+                },
+                problems={symbol: settings.truth_problems(symbol) for symbol in settings.symbols},
             ),
             "alerts": dg.ResourceDefinition.hardcoded_resource(alert_desk(settings)),
             "clock": clock_of(settings),

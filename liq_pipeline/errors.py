@@ -72,3 +72,7 @@ class RecorderBusy(LiqError):
 
 class RecordingFailed(LiqError):
     """What was received cannot be written (disk full, no permission), and no more of it can be kept in memory."""
+
+
+class SymbolBusy(LiqError):
+    """A run works on this symbol."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -112,7 +113,12 @@ class Settings(BaseSettings):
     @classmethod
     def _split_truth(cls, value: Any) -> Any:
         items = value.split(",") if isinstance(value, str) else value
-        return tuple(item.strip() for item in items if item.strip())
+        found = tuple(item.strip() for item in items if item.strip())
+        for item in found:
+            name, given, path = item.partition("=")
+            if given and not (name.strip() and path.strip()):
+                raise ValueError(f"{item!r} names no {'file' if name.strip() else 'symbol'}; expected SYMBOL=file")
+        return found
 
     @field_validator("archive")
     @classmethod
@@ -142,12 +148,28 @@ class Settings(BaseSettings):
 
     def truth_of(self, symbol: str) -> list[Path]:
         """Return the truth files of a symbol, in the order given."""
-        found = []
+        return [path for item in self.truth for owner, path in [self._truth_item(item, symbol)] if owner == symbol]
+
+    def truth_problems(self, symbol: str) -> list[str]:
+        """Return what is odd about how truth files are named; what no symbol uses is told with the first symbol."""
+        problems = []
         for item in self.truth:
-            name, given, path = item.rpartition("=")
-            if (given and name.strip().upper() == symbol) or (not given and Path(path).name.upper().startswith(symbol)):
-                found.append(Path(path.strip()))
-        return found
+            owner, path = self._truth_item(item)
+            if owner not in self.symbols and symbol == self.symbols[0]:
+                whose = f"of {owner}, which is not in LIQ_SYMBOLS" if owner else "of no symbol in LIQ_SYMBOLS"
+                problems.append(f"LIQ_TRUTH={item}: not scored: it is {whose} ({', '.join(self.symbols)})")
+            named = re.match(r"[^\W_]+(?:USDT|USDC)(?![^\W_])", path.name.upper())
+            if owner == symbol and named and not path.name.upper().startswith(symbol):
+                problems.append(f"LIQ_TRUTH={item}: the name of the file says {named[0]}, and not {symbol}")
+        return problems
+
+    def _truth_item(self, item: str, *more: str) -> tuple[str, Path]:
+        """Return the symbol that an item of `truth` is of, empty if none of ours, and its file."""
+        name, given, path = (part.strip() for part in item.partition("="))
+        if given and name.replace("_", "").isalnum():  # a slash before the "=" belongs to a path
+            return name.upper(), Path(path)
+        owners = [symbol for symbol in (*self.symbols, *more) if Path(item).name.upper().startswith(symbol)]
+        return max(owners, key=len, default=""), Path(item)
 
     @property
     def bar_minutes(self) -> int:
@@ -165,6 +187,15 @@ class Settings(BaseSettings):
         if self.rest is None:
             return BINANCE_REST if self.archive.rstrip("/") == BINANCE_ARCHIVE else None
         return None if self.rest.lower() == "off" else self.rest.rstrip("/")
+
+    def refreshed(self, published: Iterable[str]) -> tuple[str, ...] | None:
+        """Return the symbols that runs refresh, given what is published; None where that cannot be known.
+
+        Somebody who names symbols with `liq run --symbols` only, and never sets LIQ_SYMBOLS, has none of its defaults.
+        """
+        if "symbols" not in self.model_fields_set and not set(published) & set(self.symbols):
+            return None
+        return self.symbols
 
     @property
     def raw_dir(self) -> Path:

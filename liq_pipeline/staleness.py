@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 AGEING = timedelta(hours=24)
@@ -25,3 +26,18 @@ def notice(as_of: datetime, now: datetime) -> str:
     if age >= STALE:
         return f"{text}; stale (the limit is 48 h)"
     return f"{text}; 1d leans on old data" if age >= AGEING else text
+
+
+def retired(published: Iterable[str], refreshed: Iterable[str] | None) -> set[str]:
+    """Return the published symbols that nobody refreshes any more: their age says nothing of how things are.
+
+    Args:
+        published: symbols of which something is published.
+        refreshed: symbols that runs refresh; None: nobody knows, all count.
+    """
+    return set() if refreshed is None else set(published) - set(refreshed)
+
+
+def retired_notice(symbol: str) -> str:
+    """Return what people should know of a symbol that nobody refreshes."""
+    return f"no longer refreshed: not in LIQ_SYMBOLS. To do: liq forget {symbol}, or put it back"

@@ -4,9 +4,12 @@ from datetime import datetime
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pyarrow as pa
 
 from liq_pipeline.errors import ArchiveUnreachable, LiqError
+from liq_pipeline.model.margin import bracket_epochs, has_own_brackets, leverages_used
+from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, WalkParameters
 from liq_pipeline.warehouse.warehouse import table_schemas
 
 OWNERS = ["team:liq-pipeline"]
@@ -60,6 +63,25 @@ def checks_of_this_run(context: dg.AssetExecutionContext) -> list[dict[str, Any]
             allow_retries=False,
         )
     return sorted(found, key=lambda item: (item["asset"], item["check"]))
+
+
+def model_facts(symbol: str, first_ts: datetime, as_of: datetime) -> dict[str, Any]:
+    """Return the model as it was used on a symbol, as manifests tell it: parameters, leverages, margin brackets."""
+    span = np.array([moment.replace(tzinfo=None) for moment in (first_ts, as_of)], "datetime64[us]")
+    parameters = WalkParameters()
+    ladder = leverages_used(symbol, parameters.ladder, span[0], span[1])
+    epoch, history = bracket_epochs(symbol, span)
+    newest = history[epoch[1]]
+    return {
+        "model": {
+            "name": MODEL_NAME,
+            "version": MODEL_VERSION,
+            "parameters": vars(parameters) | {"ladder": ladder},
+        },
+        "margin_brackets": "own" if has_own_brackets(symbol) else "default",
+        "maintenance_margin_pct": round(100 * float(newest.mmr[0]), 6),
+        "max_leverage": float(newest.max_leverage[0]),
+    }
 
 
 def check_key(result: dg.AssetCheckResult) -> tuple[dg.AssetKey, str]:

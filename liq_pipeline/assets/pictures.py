@@ -7,12 +7,11 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from liq_pipeline.assets.common import OWNERS, checks_of_this_run, failure, instant, iso
+from liq_pipeline.assets.common import OWNERS, checks_of_this_run, failure, instant, iso, model_facts
 from liq_pipeline.assets.heatmaps import read_candles
 from liq_pipeline.clock import Clock
 from liq_pipeline.errors import LiqError
 from liq_pipeline.model.heatmap import BURN_IN, COLUMN_WIDTHS
-from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, WalkParameters
 from liq_pipeline.resources import ArchiveSource
 from liq_pipeline.warehouse.layout import CANDLES_SCHEMA, HEATMAP_SCHEMA
 from liq_pipeline.warehouse.publish import Dataset, Publisher, Views
@@ -50,7 +49,7 @@ def picture_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
             "current_price": newest["current_price"],
             "open_interest_contracts": newest["open_interest"],
         }
-        model = {"model": {"name": MODEL_NAME, "version": MODEL_VERSION, "parameters": vars(WalkParameters())}}
+        model = model_facts(symbol, newest["first_ts"], newest["as_of"])
         datasets: list[Dataset] = []
         for timeframe, table in zip(COLUMN_WIDTHS, HEATMAP_TABLES, strict=True):
             cells = warehouse.sql(

@@ -6,14 +6,13 @@ from typing import Any
 
 import dagster as dg
 
-from liq_pipeline.assets.common import OWNERS, checks_of_this_run, failure, instant, iso
+from liq_pipeline.assets.common import OWNERS, checks_of_this_run, failure, instant, iso, model_facts
 from liq_pipeline.assets.levels import coverage_pct, level_facts
 from liq_pipeline.assets.pictures import picture_assets
 from liq_pipeline.errors import LiqError
 from liq_pipeline.model.levels import TIMEFRAMES
-from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, WalkParameters
 from liq_pipeline.resources import ArchiveSource
-from liq_pipeline.warehouse.layout import LEVELS_SCHEMA, OI_DELTA_SCHEMA
+from liq_pipeline.warehouse.layout import LEVELS_SCHEMA, OI_DELTA_SCHEMA, margin_note
 from liq_pipeline.warehouse.publish import Dataset, Publisher
 from liq_pipeline.warehouse.warehouse import LEVEL_TABLES, Reads, Warehouse
 
@@ -56,7 +55,7 @@ def level_datasets(tables: Reads, symbol: str, bar_minutes: int, checks: list[di
         "bar_minutes": bar_minutes,
         "open_interest_contracts": newest["open_interest"],
         "rest_rows": tables.read("rest_rows", symbol=symbol).to_pylist()[0],
-        "model": {"name": MODEL_NAME, "version": MODEL_VERSION, "parameters": vars(WalkParameters())},
+        **model_facts(symbol, newest["first_ts"], newest["as_of"]),
         "checks": checks,
     }
     datasets = []
@@ -81,5 +80,11 @@ def published_facts(datasets: list[Dataset], paths: list[Path], publisher: Publi
         if dataset.timeframe
         for name in ("long_notional_usd", "short_notional_usd")
     }
-    as_of = instant(datetime.fromisoformat(datasets[0].manifest["as_of"]))
-    return {"as_of": as_of, "files": len(paths), "path": dg.MetadataValue.path(publisher.folder), **totals}
+    manifest = datasets[0].manifest
+    return {
+        "as_of": instant(datetime.fromisoformat(manifest["as_of"])),
+        "files": len(paths),
+        "path": dg.MetadataValue.path(publisher.folder),
+        "margin_brackets": margin_note(manifest) or manifest["margin_brackets"],
+        **totals,
+    }

@@ -13,7 +13,7 @@ from liq_pipeline.model.ablations import MAIN
 from liq_pipeline.model.walk import MODEL_VERSION
 from liq_pipeline.resources import ArchiveSource
 from liq_pipeline.validation.command import run_validation
-from liq_pipeline.validation.report import REPORT_NAME, report_folder
+from liq_pipeline.validation.report import REPORT_NAME, report_folder, write_problems
 from liq_pipeline.validation.run import Validation
 from liq_pipeline.validation.words import flow_table, gate_table
 from liq_pipeline.warehouse.publish import Publisher
@@ -25,9 +25,11 @@ class TruthFiles(dg.ConfigurableResource):
 
     Args:
         files: per symbol, files in a format of `liq validate`.
+        problems: per symbol, sentences about how they are named.
     """
 
     files: dict[str, list[str]]
+    problems: dict[str, list[str]]
 
 
 def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -56,7 +58,9 @@ def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
         """
         symbol = context.partition_key
         files = [Path(name) for name in truth.files.get(symbol, [])]
-        if not files:
+        odd = truth.problems.get(symbol, [])
+        if not files and not odd:
+            write_problems(Path(publisher.folder), symbol, {}, [])
             context.log.info(f"skipped: LIQ_TRUTH names no file of reported liquidations of {symbol}")
             return
         found: dict[str, Validation] = {}
@@ -68,12 +72,16 @@ def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
             for file in files:
                 out = report_folder(Path(publisher.folder), symbol, file.stem)
                 try:
+                    if file.stem in [Path(source).stem for source in found]:
+                        raise LiqError(f"{file} has the name of another source", remedy="give it a name of its own")
                     found[file.name] = run_validation(
                         tables["klines"], tables["open_interest"], file, f"{archive.bar_minutes}m", symbol, out=out
                     )
-                except LiqError as error:  # one source that cannot be used does not stop another
-                    failures[file.name] = str(error)
-                    context.log.warning(f"{file}: {error}")
+                except Exception as error:  # one source that cannot be used, whatever is in it, does not stop another
+                    why = str(error) if isinstance(error, LiqError) else f"{type(error).__name__}: {error}"
+                    failures[file.stem] = f"{file}: not scored: {why}"
+                    context.log.warning(failures[file.stem])
+        write_problems(Path(publisher.folder), symbol, failures, odd)
         metadata: dict[str, dg.MetadataValue | float | int] = {"sources": len(found)}
         for source, one in found.items():
             row = one.flows.rows[MAIN]

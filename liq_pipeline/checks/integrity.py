@@ -59,9 +59,17 @@ def has_rows(table: str) -> Callable[[Subject], Outcome]:
 
     def rule(subject: Subject) -> Outcome:
         count = subject.sql(f"SELECT count(*) AS n FROM {table} WHERE symbol = $symbol")["n"][0].as_py()
-        return Outcome(count > 0, f"{count} rows")
+        if count or table != "position_cohorts":
+            return Outcome(count > 0, f"{count} rows")
+        bars = subject.sql("SELECT count(*) AS n FROM oi_delta WHERE symbol = $symbol")["n"][0].as_py()
+        return Outcome(False, f"0 rows: {nothing_opened(bars)}" if bars == 1 else "0 rows")
 
     return rule
+
+
+def nothing_opened(bars: int) -> str:
+    """Return, in words, that no position was opened in the history of this many bars."""
+    return "one bar so far; nothing can have opened yet" if bars == 1 else f"nothing has opened in {bars} bars"
 
 
 def grid_has_no_gaps(table: str) -> Callable[[Subject], Outcome]:

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from liq_pipeline.checks.integrity import nothing_opened
 from liq_pipeline.checks.rule import Outcome, Rule, Subject
 from liq_pipeline.model.margin import Side
 from liq_pipeline.model.walk import SIDES, Floats, WalkInput, walk
@@ -163,6 +164,7 @@ def mirrored_prices_exchange_the_sides(subject: Subject) -> Outcome:
 def stored_positions_follow_from_the_bars(subject: Subject) -> Outcome:
     """What the table holds is what the walk gives now on the stored bars."""
     result = subject.walked
+    opened = {side: np.count_nonzero(walked.contracts_opened) for side, walked in result.sides.items()}
     stored = subject.sql(
         "SELECT side, coalesce(sum(l.contracts_open::DECIMAL(38, 12)), 0)::DOUBLE AS contracts, count(*) AS cells "
         "FROM position_cohorts LEFT JOIN living_positions AS l USING (symbol, opened_at, side, leverage) "
@@ -173,8 +175,10 @@ def stored_positions_follow_from_the_bars(subject: Subject) -> Outcome:
         row["side"]
         for row in stored
         if abs(row["contracts"] - result.sides[row["side"]].contracts_open().sum()) > TOLERANCE * limit
-        or row["cells"] != np.count_nonzero(result.sides[row["side"]].contracts_opened)
+        or row["cells"] != opened[row["side"]]
     ]
+    if not stored and not any(opened.values()):
+        return Outcome(True, nothing_opened(result.bars.ts.size))
     passed = len(stored) == 2 and not wrong
     return Outcome(passed, "the table is what the bars give" if passed else f"stale or altered: {wrong or 'empty'}")
 

@@ -109,6 +109,15 @@ def bracket_epochs(symbol: str, ts: NDArray[np.datetime64]) -> tuple[NDArray[np.
     return np.maximum(epoch, 0), history
 
 
+def leverages_used(
+    symbol: str, ladder: tuple[float, ...], first: np.datetime64, last: np.datetime64
+) -> tuple[float, ...]:
+    """Return the leverages of the ladder that the symbol's brackets allowed at some time between two instants."""
+    epoch, history = bracket_epochs(symbol, np.array([first, last]))
+    allowed = np.any([table.allows(ladder) for table in history[epoch[0] : epoch[1] + 1]], axis=0)
+    return tuple(np.array(ladder)[allowed].tolist())
+
+
 def liquidation_price(
     side: Side, entry_price: ArrayLike, leverage: ArrayLike, mmr: ArrayLike, cum_share: ArrayLike = 0.0
 ) -> Floats:

@@ -17,6 +17,7 @@ from liq_pipeline.server.store import Published, Store
 from liq_pipeline.views.exports import heatmap_json, levels_csv
 from liq_pipeline.views.frame import frame_of
 from liq_pipeline.views.payload import ESTIMATED, age_facts, heatmap_payload, levels_payload
+from liq_pipeline.warehouse.layout import margin_note
 
 MAX_PAIN = (
     "The middle of the price bin in which the most USD would be liquidated, all leverages added: where one bin's width "
@@ -87,6 +88,7 @@ def summary(found: Published, symbol: str, timeframe: str, now: datetime) -> byt
             **age_facts(as_of, now),
             "note": f"{ESTIMATED} Positions younger than {timeframe}.",
             "current_price": price,
+            "margin_note": margin_note(found.manifest),
             "bin_width": bin_width(price),
             "long_notional_usd": total["long"],
             "short_notional_usd": total["short"],
@@ -140,6 +142,7 @@ def symbols(store: Store, now: datetime) -> list[dict[str, Any]]:
                 **age_facts(datetime.fromisoformat(newest["as_of"]), now),
                 "current_price": newest["current_price"],
                 "source_label": newest.get("source_label", ""),
+                "margin_note": margin_note(newest),
             }
         )
     return found

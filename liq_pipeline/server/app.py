@@ -22,7 +22,7 @@ from liq_pipeline.server.gate import Gate
 from liq_pipeline.server.problems import MEDIA_TYPE, answer_problems, problem
 from liq_pipeline.server.store import Body, Published, Store
 from liq_pipeline.server.watch import Watch
-from liq_pipeline.staleness import AGEING
+from liq_pipeline.staleness import AGEING, retired, retired_notice
 from liq_pipeline.views.page import page_part, plotly_name, plotly_script, service_html
 
 SymbolName = Annotated[
@@ -54,6 +54,7 @@ def create_app(
     token: str = "",
     origins: tuple[str, ...] = (),
     rate: str = "",
+    refreshed: Callable[[list[str]], tuple[str, ...] | None] = lambda published: None,
 ) -> ASGIApp:
     """Return the service over a published folder.
 
@@ -63,6 +64,7 @@ def create_app(
         token: bearer token that data is served with; empty for none.
         origins: web origins that may read it; none by default.
         rate: requests per client, such as '600/minute'; empty for no limit.
+        refreshed: of what is published, the symbols that runs refresh; None: all. The age of others is no fault.
     """
     app = FastAPI(
         title="The open liquidation map",
@@ -77,7 +79,7 @@ def create_app(
     clock = partial(_stepped, now)
     _add_pages(app, store)
     _add_data(app, store, clock)
-    _add_state(app, store, watch, now)
+    _add_state(app, store, watch, now, refreshed)
     wrapped: ASGIApp = app
     if origins:
         wrapped = CORSMiddleware(
@@ -169,7 +171,13 @@ def _add_data(app: FastAPI, store: Store, now: Callable[[], datetime]) -> None:
         return await _data(request, store, found.sha256, ("candles",), make, "json", moment)
 
 
-def _add_state(app: FastAPI, store: Store, watch: Watch, now: Callable[[], datetime]) -> None:
+def _add_state(
+    app: FastAPI,
+    store: Store,
+    watch: Watch,
+    now: Callable[[], datetime],
+    refreshed: Callable[[list[str]], tuple[str, ...] | None],
+) -> None:
     @app.get("/symbols", response_model=models.Symbols, responses=_documented(unchanged=False))
     async def symbols(request: Request) -> Response:
         """What is published, and how old it is."""
@@ -183,7 +191,10 @@ def _add_state(app: FastAPI, store: Store, watch: Watch, now: Callable[[], datet
     async def health() -> Response:
         """Whether the service answers well and its data is new. Status 503 when nothing is published."""
         found = await run_in_threadpool(answers.symbols, store, now())
-        status = "down" if not found else "degraded" if any(item["is_stale"] for item in found) else "ok"
+        names = [item["symbol"] for item in found]
+        left = retired(names, refreshed(names))
+        is_late = any(item["is_stale"] and item["symbol"] not in left for item in found)
+        status = "down" if not found else "degraded" if is_late else "ok"
         content = {
             "status": status,
             "symbols": [
@@ -192,7 +203,12 @@ def _add_state(app: FastAPI, store: Store, watch: Watch, now: Callable[[], datet
                     "latest": item["as_of"],
                     "age_hours": item["age_hours"],
                     "is_stale": item["is_stale"],
-                    "warning": item["notice"] if item["age_hours"] >= AGEING / timedelta(hours=1) else None,
+                    "is_refreshed": item["symbol"] not in left,
+                    "warning": retired_notice(item["symbol"])
+                    if item["symbol"] in left
+                    else item["notice"]
+                    if item["age_hours"] >= AGEING / timedelta(hours=1)
+                    else None,
                 }
                 for item in found
             ],

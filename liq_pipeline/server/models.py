@@ -13,6 +13,7 @@ _AGE: dict[str, Any] = {
     "is_stale": False,
     "notice": "data up to 2026-04-12 02:00 UTC, 4.0 h old",
 }
+_MARGIN = Field(description="that default margin brackets stand in, in words; empty: the symbol has its own")
 _LEVEL: dict[str, Any] = {
     "price_low": 70_300.0,
     "price_high": 70_350.0,
@@ -57,7 +58,7 @@ class Levels(Aged):
             "example": {
                 "symbol": "BTCUSDT", "timeframe": "7d", "source_label": "", **_AGE,
                 "note": "Estimated from open interest and prices; exposure, not a forecast.", "current_price": 71_598.7,
-                "bin_width": 50.0, "long_liquidations": [_LEVEL], "short_liquidations": [],
+                "margin_note": "", "bin_width": 50.0, "long_liquidations": [_LEVEL], "short_liquidations": [],
             }
         }
     )  # fmt: skip
@@ -66,6 +67,7 @@ class Levels(Aged):
     source_label: str = Field(description="such as 'simulated'; empty for the exchange's own data")
     note: str
     current_price: float
+    margin_note: str = _MARGIN
     bin_width: float
     long_liquidations: list[Level] = Field(description="below the price, nearest first")
     short_liquidations: list[Level] = Field(description="above the price, nearest first")
@@ -90,6 +92,7 @@ class Heatmap(Aged):
     note: str
     current_price: float
     burn_in_days: float | None = Field(description="history before the first column; 20 days are wanted")
+    margin_note: str = _MARGIN
     column_seconds: float
     columns: list[int] = Field(description="closing instants, epoch seconds")
     price_low: float = Field(description="lower edge of the first row, USD")
@@ -141,7 +144,8 @@ class Summary(Aged):
         json_schema_extra={
             "example": {
                 "symbol": "BTCUSDT", "timeframe": "7d", "source_label": "", **_AGE, "note": "Estimated.",
-                "current_price": 71_598.7, "bin_width": 50.0, "long_notional_usd": 3.6e9, "short_notional_usd": 6.1e9,
+                "current_price": 71_598.7, "margin_note": "",
+                "bin_width": 50.0, "long_notional_usd": 3.6e9, "short_notional_usd": 6.1e9,
                 "imbalance": -0.25, "imbalance_definition": "(long − short) / (long + short)",
                 "nearest_long_clusters": [_BIN], "nearest_short_clusters": [], "cluster_definition": "A large bin.",
                 "max_pain": {"price": 70_325.0, "long": _BIN, "short": None}, "max_pain_definition": "The densest bin.",
@@ -153,6 +157,7 @@ class Summary(Aged):
     source_label: str
     note: str
     current_price: float
+    margin_note: str = _MARGIN
     bin_width: float
     long_notional_usd: float
     short_notional_usd: float
@@ -192,6 +197,7 @@ class Symbol(Aged):
     timeframes: list[str]
     current_price: float
     source_label: str
+    margin_note: str = _MARGIN
 
 
 class Symbols(BaseModel):
@@ -207,7 +213,8 @@ class SymbolHealth(BaseModel):
     latest: str
     age_hours: float
     is_stale: bool
-    warning: str | None = Field(description="for 1d, from 24 h on")
+    is_refreshed: bool = Field(description="false: not in LIQ_SYMBOLS; its age is no fault. To do: liq forget")
+    warning: str | None = Field(description="for 1d, from 24 h on; or that it is not refreshed")
 
 
 class Endpoint(BaseModel):
@@ -227,7 +234,7 @@ class Health(BaseModel):
     """How the service and its data are doing."""
 
     status: Literal["ok", "degraded", "down"] = Field(
-        description="degraded: a symbol is 48 h old or older; down: nothing is published"
+        description="degraded: a symbol that is refreshed is 48 h old or older; down: nothing is published"
     )
     symbols: list[SymbolHealth]
     requests: list[Endpoint]

@@ -21,6 +21,7 @@ def serve(settings: Settings, now: Callable[[], datetime]) -> None:
         token=settings.serve_token,
         origins=settings.serve_origins,
         rate=settings.serve_rate_limit,
+        refreshed=settings.refreshed,
     )
     uvicorn.run(
         app,

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from liq_pipeline.errors import LiqError
 from liq_pipeline.model.levels import TIMEFRAMES
-from liq_pipeline.warehouse.layout import dataset_path, read_manifest
+from liq_pipeline.warehouse.layout import dataset_path, published_symbols, read_manifest
 
 _ATTEMPTS = 40
 _PAUSE_SECONDS = 0.005  # a publisher renames data and manifest within microseconds of each other
@@ -92,11 +92,7 @@ class Store:
 
     def symbols(self) -> list[str]:
         """Return what is published, by name. Only names found here are ever looked for on disk."""
-        try:
-            found = [path.name for path in (self.folder / "liquidation_levels").iterdir()]
-        except OSError:
-            return []
-        return sorted(name.removeprefix("symbol=") for name in found if name.startswith("symbol="))
+        return published_symbols(self.folder)
 
     def manifests(self, symbol: str) -> dict[str, dict[str, Any]]:
         """Return the manifest of each published level table of a symbol."""

@@ -86,6 +86,7 @@ class Watch:
 
     def exposition(self, ages: dict[str, float]) -> bytes:
         """Return everything in Prometheus's text format."""
+        self._age.clear()  # a symbol that is not published any more has no age
         for symbol, hours in ages.items():
             self._age.labels(symbol).set(hours)
         return generate_latest(self.registry)

@@ -107,14 +107,14 @@ def build_demo_mirror(
 
 def _read_stamp(folder: Path) -> object:
     try:
-        return json.loads((folder / STAMP).read_text())
+        return json.loads((folder / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
 
 def _write_stamp(folder: Path, stamp: dict[str, object]) -> None:
     draft = folder / f"{STAMP}.part"
-    draft.write_text(json.dumps(stamp) + "\n")
+    draft.write_text(json.dumps(stamp) + "\n", encoding="utf-8")
     draft.replace(folder / STAMP)
 
 

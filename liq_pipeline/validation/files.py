@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -21,18 +22,22 @@ def read_frame(path: Path) -> pd.DataFrame:
     Raises:
         LiqError: no such file, or not one of the two formats.
     """
-    if not path.exists():
-        raise LiqError(f"{path} does not exist", remedy="name a CSV or Parquet file")
     try:
+        if not path.exists():
+            raise LiqError(f"{path} does not exist", remedy="name a CSV or Parquet file")
         if path.suffix.lower() in (".parquet", ".pq"):
             frame = pd.read_parquet(path)
             if not isinstance(frame.index, pd.RangeIndex):
                 frame = frame.reset_index()
         else:
             frame = pd.read_csv(path)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, BadZipFile) as error:
         raise LiqError(f"{path} cannot be read: {error}", expected="a CSV or Parquet file") from error
-    return frame.rename(columns=lambda name: str(name).strip().lower())
+    frame = frame.rename(columns=lambda name: str(name).strip().lower())
+    if not frame.columns.is_unique:
+        twice = sorted(set(frame.columns[frame.columns.duplicated()]))
+        raise LiqError(f"{path} has columns twice: {', '.join(twice)}", expected="one column of each name")
+    return frame
 
 
 def instants_of(frame: pd.DataFrame, path: Path) -> tuple[pd.Series, str]:
@@ -43,16 +48,22 @@ def instants_of(frame: pd.DataFrame, path: Path) -> tuple[pd.Series, str]:
             f"{path} has no column of stamps, only {', '.join(map(str, frame.columns))}",
             expected=f"one of {', '.join(STAMPS)}",
         )
-    column = frame[name]
+    try:
+        return _as_instants(frame[name]).dt.tz_localize(None).astype("datetime64[us]"), name
+    except (ValueError, OverflowError) as error:
+        raise LiqError(
+            f"{path}: the stamps in {name} are no instants: {error}", expected="ISO 8601, or seconds, ms, µs, ns"
+        ) from error
+
+
+def _as_instants(column: pd.Series) -> pd.Series:
     if pd.api.types.is_numeric_dtype(column):
         size = float(column.abs().median())
         scale = 10**6 if size < 1e11 else 10**3 if size < 1e14 else 1 if size < 1e17 else 1e-3  # s, ms, µs, ns
-        stamps = pd.to_datetime(column * scale, unit="us", utc=True)
-    elif pd.api.types.is_datetime64_any_dtype(column):
-        stamps = pd.to_datetime(column, utc=True)
-    else:
-        stamps = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
-    return stamps.dt.tz_localize(None).astype("datetime64[us]"), name
+        return pd.to_datetime(column * scale, unit="us", utc=True)
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return pd.to_datetime(column, utc=True)
+    return pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
 
 
 def positive_series(stamps: pd.Series, values: pd.Series) -> pd.Series:

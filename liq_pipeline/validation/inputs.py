@@ -108,6 +108,7 @@ def read_inputs(
         "holes_in_bars": int((np.diff(ts) > data.width).sum()),
         "open_interest_step_minutes": float(step / np.timedelta64(1, "m")),
         "bars_with_own_open_interest": int(data.known.sum()),
+        "coverage_is_unknown": table.is_recorded and table.heard is None,
         "truth_step_minutes": float(found.truth.step / np.timedelta64(1, "m")),
     }
     return found

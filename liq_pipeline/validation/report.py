@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from liq_pipeline.fonts import text_style
 from liq_pipeline.validation.run import Validation
 from liq_pipeline.validation.words import class_name, markdown
 
@@ -23,6 +24,7 @@ font-variant-numeric:tabular-nums}th{background:#f3f3f3}img{max-width:100%}.fail
 
 
 DATA_NAME, TEXT_NAME, REPORT_NAME = "validation.json", "validation.md", "validation.html"
+_PROBLEMS_NAME = "problems.json"
 
 
 def report_folder(published: Path, symbol: str, source: str) -> Path:
@@ -34,6 +36,29 @@ def reports_of(published: Path, symbol: str) -> list[Path]:
     """Return the folders of the symbol's reports."""
     place = published / "validation" / f"symbol={symbol}"
     return sorted(path.parent for path in place.glob(f"source=*/{DATA_NAME}"))
+
+
+def write_problems(published: Path, symbol: str, not_scored: dict[str, str], odd: list[str]) -> None:
+    """Write down what is wrong with a symbol's truth since the last try, in place of what was; nothing: remove it.
+
+    Args:
+        published, symbol: where.
+        not_scored: why, by the name of the source.
+        odd: sentences about truth that may have been scored all the same.
+    """
+    place = published / "validation" / f"symbol={symbol}" / _PROBLEMS_NAME
+    if not not_scored and not odd:
+        place.unlink(missing_ok=True)
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _write(place, json.dumps({"not_scored": not_scored, "odd": odd}, indent=2, ensure_ascii=False).encode())
+
+
+def problems_of(published: Path, symbol: str) -> tuple[dict[str, str], list[str]]:
+    """Return what `write_problems` wrote."""
+    place = published / "validation" / f"symbol={symbol}" / _PROBLEMS_NAME
+    content = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {"not_scored": {}, "odd": []}
+    return content["not_scored"], content["odd"]
 
 
 def write_report(found: Validation, folder: Path) -> list[Path]:
@@ -52,10 +77,14 @@ def write_report(found: Validation, folder: Path) -> list[Path]:
         **{f"{name}.png": data for name, data in pictures.items()},
     }
     for name, data in files.items():
-        draft = folder / f".{name}.tmp"
-        draft.write_bytes(data)
-        draft.replace(folder / name)
+        _write(folder / name, data)
     return [folder / name for name in files]
+
+
+def _write(path: Path, data: bytes) -> None:
+    draft = path.with_name(f".{path.name}.tmp")
+    draft.write_bytes(data)
+    draft.replace(path)
 
 
 def page(text: str, pictures: dict[str, bytes]) -> str:
@@ -115,7 +144,8 @@ def _models(found: Validation, axes: Axes) -> None:
     shown |= {name: row.alone for name, row in flows.rows.items()}
     _bars(axes, shown)
     axes.set_xlabel("R² alone, out of sample, 95 % interval")
-    axes.set_title(f"{found.symbol}: estimated against reported liquidations")
+    title, style = text_style(f"{found.symbol}: estimated against reported liquidations")
+    axes.set_title(title, **style)
 
 
 def _gains(found: Validation, axes: Axes) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.model.ablations import MAIN, PRIOR, Exposure, all_exposures, walk_exposure
 from liq_pipeline.model.alignment import MarketData, Steps, coarsen, match_steps
+from liq_pipeline.model.margin import has_own_brackets, leverages_used
 from liq_pipeline.model.scale import Scale, scale_drift
 from liq_pipeline.model.scoring import Figure
 from liq_pipeline.model.scoring_flows import FlowScores, by_leverage, deciles, score_flows
@@ -23,6 +24,9 @@ FEWEST_DAYS = 8
 GAMMA_OF_COARSE = 0.2  # churn where open interest is hourly or so (model.md 3: 0.1 to 0.3)
 WIDE = np.timedelta64(60, "m")
 OTHER_UNITS_USD = (1.0, 10_000.0)
+
+
+NO_BRACKETS = "{} has no margin brackets of its own: the default (1.5 %, at most 50x) stands in"
 
 
 @dataclass(frozen=True)
@@ -99,13 +103,14 @@ def validate(inputs: Inputs, symbol: str, source: str = "", gamma: float | None 
     shuffled = replace(steps, usd=_by_days_shuffled(steps))
     mapped = sum(steps.summed(exposures[MAIN][side][:, :, 0].sum(axis=1)) for side in SIDES)
     maps = maps_at(walked, data, origins_of(data, steps))
+    ladder = leverages_used(symbol, parameters.ladder, data.walk_input.ts[0], data.walk_input.ts[-1])
     found = Validation(
         symbol=symbol,
         source=source,
-        notes=inputs.notes,
+        notes=[*inputs.notes, *([] if has_own_brackets(symbol) else [NO_BRACKETS.format(symbol)])],
         facts={**inputs.facts, "steps": int(steps.end.size), "first_step": str(steps.end[0]),
                "last_step": str(steps.end[-1])},
-        parameters={**asdict(parameters), "interval": "95 %, moving blocks of 3 days"},
+        parameters={**asdict(parameters), "ladder": ladder, "interval": "95 %, moving blocks of 3 days"},
         flows=score_flows(data, steps, exposures, MAIN),
         other_units={f"{unit:g}": score_flows(data, steps, main, MAIN, unit) for unit in OTHER_UNITS_USD},
         wide_bars=_wide_bars(inputs, symbol, parameters, exposures[MAIN]),

@@ -43,6 +43,16 @@ def _truth_frame(path: Path) -> pd.DataFrame:
     return pd.concat([read_frame(file) for file in files], ignore_index=True)
 
 
+def _of_symbol(frame: pd.DataFrame, path: Path, symbol: str) -> pd.DataFrame:
+    """Return the rows of the symbol, where the rows say of which one they are."""
+    if "symbol" not in frame or frame["symbol"].isna().all():
+        return frame
+    names = frame["symbol"].astype(str).str.strip().str.upper()
+    if not (names == symbol).any():
+        raise NoData(f"{path} holds rows of {', '.join(sorted(set(names))[:5])}", expected=f"liquidations of {symbol}")
+    return frame[names == symbol]
+
+
 def with_sides(frame: pd.DataFrame) -> pd.DataFrame:
     """Return single forced orders as long_usd and short_usd: SELL closes a long, USD = average price × filled."""
     price = next((name for name in ("average_price", "price") if name in frame), None)
@@ -58,20 +68,25 @@ def with_sides(frame: pd.DataFrame) -> pd.DataFrame:
 
 def truth_rows(path: Path, symbol: str) -> TruthRows:
     """Read a file in the shared format (ts, long_usd, short_usd), or the symbol's orders of a recording."""
-    recording = recording_at(path)
+    try:
+        recording = recording_at(path)
+    except OSError as error:  # not even whether it is a folder can be told
+        raise LiqError(f"{path} cannot be read: {error}", expected="a CSV or Parquet file, or a recording") from error
     heard: Stretches | None = None
     if recording:
         frame, heard = read_recording(recording, symbol)
         frame = with_sides(frame)
     else:
-        frame = with_sides(_truth_frame(path))
+        frame = with_sides(_of_symbol(_truth_frame(path), path, symbol))
     stamps, name = instants_of(frame, path)
     if not {"long_usd", "short_usd"} <= set(frame):
         raise LiqError(f"{path} lacks long_usd or short_usd", expected="ts, long_usd, short_usd")
     frame = frame[["long_usd", "short_usd"]].apply(pd.to_numeric, errors="coerce").assign(ts=stamps)
-    frame = frame[frame["ts"].notna()].sort_values("ts", kind="stable")
+    frame = frame[frame["ts"].notna() & frame[["long_usd", "short_usd"]].notna().any(axis=1)].sort_values(
+        "ts", kind="stable"
+    )
     if len(frame) < 3:
-        raise NoData(f"{path} has {len(frame)} usable rows")
+        raise NoData(f"{path} has {len(frame)} usable rows", expected="at least 3 rows with an instant and USD")
     step, share = usual_step(frame["ts"].to_numpy().astype("datetime64[us]"))
     is_events = bool(recording or share < SPARSE or step <= np.timedelta64(0, "us"))
     frame = frame.fillna(0.0) if is_events else frame.drop_duplicates("ts", keep="last")

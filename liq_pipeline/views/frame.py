@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from liq_pipeline.model.heatmap import LEVERAGE_CLASSES
 from liq_pipeline.staleness import notice
+from liq_pipeline.warehouse.layout import margin_note
 
 CLASS_NAMES = {"10x": "≤ 10x", "25x": "11–25x", "50x": "26–50x", "100x": "> 50x"}
 """How people read the leverage classes, lowest first."""
@@ -33,6 +34,7 @@ class Frame:
         as_of, now: newest bar, and when the picture is drawn.
         current_price: close at `as_of`, USD.
         burn_in_days: history before the first column; None where unknown.
+        margin_note: that default margin brackets stand in, in words; empty where they do not.
         ts: closing instants of the columns, datetime64[us].
         column_width: seconds.
         row_edges: USD, ascending, one more than rows.
@@ -47,6 +49,7 @@ class Frame:
     now: datetime
     current_price: float
     burn_in_days: float | None
+    margin_note: str
     ts: NDArray[np.datetime64]
     column_width: float
     row_edges: NDArray[np.float64]
@@ -127,6 +130,7 @@ def frame_of(
         now=now,
         current_price=price,
         burn_in_days=facts.get("burn_in_days"),
+        margin_note=margin_note(facts),
         ts=ts,
         column_width=float(np.diff(ts).min() / np.timedelta64(1, "s")) if ts.size > 1 else 3600.0,
         row_edges=np.round((first + np.arange(rows + 1)) * step, 10),

@@ -67,7 +67,9 @@ def heatmap_figure(frame: Frame, theme: Theme = DARK) -> Figure:
         f"forecast. Colour: linear; above the {100 * QUANTILE:.0f} % quantile ({short_usd(frame.top)} USD) "
         "all alike."
     )
-    write_headings(figure, theme, *headings(frame, "liquidation heatmap"), footer, frame.age >= AGEING)
+    write_headings(
+        figure, theme, *headings(frame, "liquidation heatmap"), footer, frame.age >= AGEING, frame.margin_note
+    )
     return figure
 
 

@@ -103,7 +103,7 @@ def map_figure(frame: LevelsFrame, theme: Theme = DARK) -> Figure:
     )
     title, subtitle = headings(frame, "liquidation map")
     note = f"positions younger than {frame.timeframe}"
-    write_headings(figure, theme, title, f"{subtitle}  ·  {note}", footer, frame.age >= AGEING)
+    write_headings(figure, theme, title, f"{subtitle}  ·  {note}", footer, frame.age >= AGEING, frame.margin_note)
     return figure
 
 

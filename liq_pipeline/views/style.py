@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from liq_pipeline.fonts import text_style
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -107,9 +109,15 @@ def dress(axes: Axes, theme: Theme) -> None:
         spine.set_color(theme.grid)
 
 
-def write_headings(figure: Figure, theme: Theme, title: str, subtitle: str, footer: str, stale: bool) -> None:
-    """Write title, subtitle and footer."""
-    figure.text(0.015, 0.968, title, color=theme.text, fontsize=17, fontweight="bold", va="center")
+def write_headings(
+    figure: Figure, theme: Theme, title: str, subtitle: str, footer: str, stale: bool, note: str = ""
+) -> None:
+    """Write title, subtitle and footer, and a note at the right end of the title's line. A long title is smaller."""
+    shown, style = text_style(title, "bold")
+    heading = figure.text(0.015, 0.968, shown, color=theme.text, fontsize=17, va="center", **style)
+    aside = figure.text(0.985, 0.968, note, color=theme.warning, fontsize=12, va="center", ha="right")
+    room = aside.get_window_extent().x0 - 0.03 * figure.bbox.width
+    heading.set_fontsize(17 * min(1, room / heading.get_window_extent().width))
     figure.text(0.015, 0.932, subtitle, color=theme.warning if stale else theme.faint, fontsize=12, va="center")
     figure.text(0.015, 0.016, footer, color=theme.faint, fontsize=10, va="center")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,18 @@ def shared_path(folder: Path, name: str) -> Path:
     return folder / "views" / "assets" / name
 
 
+def published_symbols(folder: Path, dataset: str = "liquidation_levels") -> list[str]:
+    """Return the symbols of which a dataset is published, by name; names that are no text (not UTF-8) are not ours."""
+    found = (path.name.removeprefix("symbol=") for path in (folder / dataset).glob("symbol=*"))
+    return sorted(name for name in found if not any("\ud800" <= letter <= "\udfff" for letter in name))
+
+
+def published_folders(folder: Path, symbol: str) -> list[Path]:
+    """Return every folder of a symbol's published files; the one that makes readers list the symbol comes first."""
+    found = folder.glob(f"[!.]*/symbol={symbol}")
+    return sorted(found, key=lambda path: (path.parent.name != "liquidation_levels", path))
+
+
 def read_manifest(path: Path) -> dict[str, Any] | None:
     """Return the manifest beside a published file, or None where the file or a readable manifest is missing."""
     manifest = path.with_name("manifest.json")
@@ -105,6 +118,13 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return content if path.exists() else None
+
+
+def margin_note(manifest: Mapping[str, Any]) -> str:
+    """Return, in words, that the symbol has no margin brackets of its own; empty where it has, or nobody wrote down."""
+    if manifest.get("margin_brackets") != "default":
+        return ""
+    return f"default margin brackets: {manifest['maintenance_margin_pct']:g} %, at most {manifest['max_leverage']:g}x"
 
 
 def read_intact_manifest(path: Path) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
-from liq_pipeline.warehouse.layout import SCHEMA_VERSION, dataset_path, shared_path, view_folder
+from liq_pipeline.warehouse.layout import SCHEMA_VERSION, dataset_path, published_folders, shared_path, view_folder
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,24 @@ class Publisher(dg.ConfigurableResource):
                 staged += _stage(folder / "manifest.json", _json_bytes(manifest))
             _put_in_place(staged)
         return paths
+
+    def withdraw(self, symbol: str) -> list[Path]:
+        """Remove everything that is published of a symbol and return the folders it was in.
+
+        Each folder leaves in one rename, the levels first: a reader finds a dataset whole, or not at all.
+        """
+        root = Path(self.folder)
+        aside = root / ".withdrawn"
+        with self._lock():
+            shutil.rmtree(aside, ignore_errors=True)  # of one that was killed
+            found = published_folders(root, symbol)
+            for folder in found:
+                target = aside / folder.relative_to(root)
+                target.parent.mkdir(parents=True)
+                folder.replace(target)
+                _sync_folder(folder.parent)
+            shutil.rmtree(aside, ignore_errors=True)
+        return found
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

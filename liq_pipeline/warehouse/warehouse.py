@@ -168,6 +168,11 @@ class Tables:
                 {"symbol": symbol},
             )
 
+    def forget(self, symbol: str) -> None:
+        """Remove the symbol's rows from every table."""
+        for table in TABLES:
+            self._delete(table, symbol)
+
     def count(self, table: str, symbol: str) -> int:
         """Return how many rows the symbol has."""
         rows = self.sql(f"SELECT count(*) AS n FROM {_known(table)} WHERE symbol = $symbol", symbol=symbol)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from liq_pipeline.assets.positions import walk_whole
+from liq_pipeline.checks.integrity import has_rows
 from liq_pipeline.checks.invariants import (
     no_living_cell_was_touched,
     positions_add_up_to_open_interest,
@@ -9,6 +11,7 @@ from liq_pipeline.checks.invariants import (
     stored_positions_follow_from_the_bars,
 )
 from liq_pipeline.checks.rule import Subject
+from liq_pipeline.warehouse.warehouse import Tables
 
 
 @pytest.mark.parametrize("side", ["long", "short"])
@@ -64,3 +67,49 @@ def test_a_living_short_that_a_later_high_reached_is_found(subject: Subject) -> 
     )
 
     assert not no_living_cell_was_touched(subject).passed
+
+
+class TestTheBeginningOfHistory:
+    @staticmethod
+    def begin(subject: Subject, bars: int) -> None:
+        """Leave the newest bars only, and walk anew."""
+        (since,) = subject.connection.execute(
+            f"SELECT max(ts) - INTERVAL {5 * bars} MINUTE FROM oi_delta WHERE symbol = 'BTCUSDT'"
+        ).fetchone()
+        for table in ("klines", "open_interest"):
+            subject.connection.execute(f"DELETE FROM {table} WHERE ts <= $since", {"since": since})
+        tables = Tables(subject.connection)
+        tables.rebuild("oi_delta", "BTCUSDT")
+        walk_whole(tables, "BTCUSDT")
+
+    def test_of_one_bar_it_is_said_that_nothing_can_have_opened(self, subject: Subject) -> None:
+        self.begin(subject, 1)
+
+        stored, rows = stored_positions_follow_from_the_bars(subject), has_rows("position_cohorts")(subject)
+
+        assert stored.passed
+        assert stored.found == "one bar so far; nothing can have opened yet"
+        assert rows.is_error
+        assert rows.found == "0 rows: one bar so far; nothing can have opened yet"
+
+    def test_two_bars_are_enough(self, subject: Subject) -> None:
+        self.begin(subject, 2)
+
+        assert stored_positions_follow_from_the_bars(subject).found == "the table is what the bars give"
+        assert has_rows("position_cohorts")(subject).passed
+
+    def test_one_snapshot_among_many_bars_is_one_bar_of_history(self, subject: Subject) -> None:
+        subject.connection.execute(
+            "DELETE FROM open_interest WHERE ts < (SELECT max(ts) FROM oi_delta WHERE symbol = 'BTCUSDT')"
+        )
+        tables = Tables(subject.connection)
+        tables.rebuild("oi_delta", "BTCUSDT")
+        walk_whole(tables, "BTCUSDT")
+
+        assert "one bar so far" in has_rows("position_cohorts")(subject).found
+
+    def test_an_emptied_table_is_no_beginning(self, subject: Subject) -> None:
+        subject.connection.execute("DELETE FROM position_cohorts")
+
+        assert stored_positions_follow_from_the_bars(subject).found == "stale or altered: empty"
+        assert has_rows("position_cohorts")(subject).found == "0 rows"

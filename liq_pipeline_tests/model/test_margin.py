@@ -10,6 +10,7 @@ from liq_pipeline.model.margin import (
     bracket_epochs,
     bracket_history,
     has_own_brackets,
+    leverages_used,
     liquidation_price,
     liquidation_price_of_position,
 )
@@ -169,3 +170,14 @@ def test_the_ladders_are_those_of_the_specification():
     assert LADDER == (3, 5, 7, 10, 15, 20, 25, 35, 50, 75, 100, 125, 150)
     assert CLASSIC_LADDER == {5: 0.15, 10: 0.30, 25: 0.25, 50: 0.20, 100: 0.10}
     assert sum(CLASSIC_LADDER.values()) == pytest.approx(1, abs=1e-15)
+
+
+def test_the_leverages_used_are_those_that_the_brackets_of_the_time_allowed():
+    def used(symbol: str, *days: str) -> tuple[float, ...]:
+        return leverages_used(symbol, LADDER, *(np.datetime64(day, "us") for day in days))
+
+    assert used("BTCUSDC", "2026-03-01", "2026-03-31") == (3, 5, 7, 10, 15, 20, 25, 35, 50)
+    assert used("SOLUSDT", "2026-03-01", "2026-03-31")[-1] == 100
+    assert used("BTCUSDT", "2026-03-01", "2026-03-31") == LADDER
+    assert used("BTCUSDT", "2025-03-01", "2025-03-31")[-1] == 125
+    assert used("BTCUSDT", "2025-03-01", "2026-03-31") == LADDER  # positions of both times are on the map

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from liq_pipeline.model.levels import TIMEFRAMES
 from liq_pipeline.server import models
 from liq_pipeline.warehouse.layout import dataset_path
+from liq_pipeline.warehouse.publish import Publisher
 
 LEVELS = "/liquidations/levels?symbol=BTCUSDT"
 
@@ -297,3 +298,32 @@ def test_the_openapi_document_has_examples(service) -> None:
         "/metrics",
     }  # fmt: skip
     assert json.dumps(document).count('"example') >= 3
+
+
+class TestSymbolsThatAreNotRefreshed:
+    @pytest.mark.parametrize(
+        ("refreshed", "status"), [(("ETHUSDT",), "ok"), (("BTCUSDT",), "degraded"), (None, "degraded")]
+    )
+    def test_their_age_does_not_degrade_health_and_is_said(self, refreshed, status, own_service) -> None:
+        service = own_service(refreshed=lambda published: refreshed)
+        service.hours = 72
+
+        health = service.get("/health").json()
+
+        (symbol,) = health["symbols"]
+        assert health["status"] == status
+        assert symbol["is_stale"]
+        assert symbol["is_refreshed"] is (status == "degraded")
+        assert ("no longer refreshed: not in LIQ_SYMBOLS" in symbol["warning"]) is (status == "ok")
+
+    def test_what_is_withdrawn_is_gone_from_every_answer(self, published, own_service) -> None:
+        service = own_service(published)
+        query = "symbol=BTCUSDT&timeframe=7d"
+        before = service.get(f"/liquidations/levels?{query}"), service.get("/metrics")
+        Publisher(folder=str(published)).withdraw("BTCUSDT")
+        after = service.get(f"/liquidations/levels?{query}"), service.get("/metrics"), service.get("/symbols")
+
+        assert (before[0].status_code, after[0].status_code) == (200, 404)
+        assert 'symbol="BTCUSDT"' in before[1].text
+        assert 'symbol="BTCUSDT"' not in after[1].text
+        assert after[2].json() == {"symbols": []}

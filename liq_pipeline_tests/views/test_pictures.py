@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -15,6 +16,7 @@ from liq_pipeline.model.levels import TIMEFRAMES
 from liq_pipeline.views.frame import QUANTILE
 from liq_pipeline.views.heatmap_png import draw_heatmap, draw_preview, heatmap_figure
 from liq_pipeline.views.map_png import draw_map, map_figure
+from liq_pipeline.views.payload import heatmap_payload
 from liq_pipeline.views.style import THEMES, colour_map, short_usd
 
 themes = pytest.mark.parametrize("theme", THEMES.values(), ids=list(THEMES))
@@ -159,3 +161,30 @@ def test_an_empty_map_is_drawn_too(frames) -> None:
     facts = {"current_price": 100.0, "as_of": now.isoformat()}
     assert draw_map(levels_frame_of(LEVELS_SCHEMA.empty_table(), facts, "X", "1d", now))
     assert isinstance(LEVELS_SCHEMA.empty_table(), pa.Table)
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["heatmap", "map"])
+def test_default_margin_brackets_are_said_at_the_end_of_the_title_line(frames, number: int) -> None:
+    default = {"margin_brackets": "default", "maintenance_margin_pct": 1.5, "max_leverage": 50}
+    frame = frames("90d", 80, source_label="simulated", **default)[number]
+
+    found = texts((heatmap_figure, map_figure)[number](frame))
+
+    ((_, title),) = [item for item in found if "estimated liquidation" in item[0]]
+    ((_, note),) = [item for item in found if item[0] == "default margin brackets: 1.5 %, at most 50x"]
+    assert title.x1 < note.x0
+    assert note.x1 < 1600
+    assert number or heatmap_payload(frame)["margin_note"] == "default margin brackets: 1.5 %, at most 50x"
+
+
+@pytest.mark.parametrize("symbol", ["币安人生USDT", "\U0002a6a5" * 12, "\ud800USDT"])
+def test_pictures_of_any_symbol_are_drawn_without_a_warning_and_fit(symbol: str, frames) -> None:
+    default = {"margin_brackets": "default", "maintenance_margin_pct": 1.5, "max_leverage": 50}
+    for frame, figure_of in zip(
+        frames("7d", source_label="模拟 $x_$", **default), (heatmap_figure, map_figure), strict=True
+    ):
+        figure = figure_of(replace(frame, symbol=symbol))
+        figure.canvas.draw()
+        title, note = (next(t for t in figure.texts if part in t.get_text()) for part in ("estimated", "brackets"))
+        assert title.get_window_extent().x1 < note.get_window_extent().x0
+    assert draw_heatmap(replace(frames("7d")[0], symbol=symbol))

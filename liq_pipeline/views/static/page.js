@@ -72,7 +72,7 @@ function describe() {
   document.title = $("title").textContent;
   const history = heatmap.burn_in_days !== null && heatmap.burn_in_days < 20 && state.view === "heatmap"
     ? ` · only ${heatmap.burn_in_days.toFixed(0)} of 20 days of history before the left edge` : "";
-  $("subtitle").textContent = `${data.notice}${served ? "" : " (when drawn)"} · price ${price(data.current_price)}${history}`;
+  $("subtitle").textContent = `${data.notice}${served ? "" : " (when drawn)"} · price ${price(data.current_price)}${history}${data.margin_note ? ` · ${data.margin_note}` : ""}`;
   $("note").textContent = `${data.note} ${state.view === "heatmap" ? `Bands end where a candle touches them. Colours: linear; above the ${Math.round(heatmap.brightest_quantile * 100)} % quantile (${usd(heatmap.brightest_usd)} USD) all alike.` : ""}`;
   say(data.is_ageing || data.is_stale ? data.notice : "", data.is_stale);
 }

@@ -1,0 +1,85 @@
+"""What a manifest says of the margin brackets behind a map, and that every reader passes it on."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from liq_pipeline.assets.published import level_datasets
+from liq_pipeline.console import print_levels
+from liq_pipeline.model.margin import LADDER
+from liq_pipeline.server import answers
+from liq_pipeline.server.store import Store
+from liq_pipeline.settings import Settings
+from liq_pipeline.status import read_status
+from liq_pipeline.warehouse.publish import Publisher
+from liq_pipeline.warehouse.warehouse import TABLES, Warehouse
+
+NOTE = "default margin brackets: 1.5 %, at most 50x"
+
+
+@pytest.fixture
+def folder(warehouse: Warehouse, tmp_path: Path) -> Path:
+    """A published folder with the good run's BTCUSDT, and the same rows as BTCUSDC, which has no brackets."""
+    published = Publisher(folder=str(tmp_path / "published"))
+    for symbol in ("BTCUSDT", "BTCUSDC"):
+        with warehouse.transaction() as tables:
+            for table in TABLES:
+                tables.connection.execute(f"UPDATE {table} SET symbol = $symbol", {"symbol": symbol})
+            datasets = level_datasets(tables, symbol, 5, [])
+        published.publish(datasets)
+    return tmp_path / "published"
+
+
+def test_the_manifest_says_whose_brackets_and_which_leverages_were_used(folder: Path) -> None:
+    own, default = (
+        json.loads((folder / "liquidation_levels" / f"symbol={symbol}" / "timeframe=7d" / "manifest.json").read_text())
+        for symbol in ("BTCUSDT", "BTCUSDC")
+    )
+
+    assert (own["margin_brackets"], own["maintenance_margin_pct"], own["max_leverage"]) == ("own", 0.4, 150)
+    assert own["model"]["parameters"]["ladder"] == list(LADDER)
+    assert (default["margin_brackets"], default["maintenance_margin_pct"], default["max_leverage"]) == (
+        "default",
+        1.5,
+        50,
+    )
+    assert default["model"]["parameters"]["ladder"] == [3, 5, 7, 10, 15, 20, 25, 35, 50]
+
+
+def test_the_terminal_and_status_say_it_of_the_symbol_that_has_none(folder: Path, good_run: Settings) -> None:
+    found = read_status(folder, good_run.now)
+    printed = {}
+    for symbol, entry in found.items():
+        print_levels(Console(file=(sink := io.StringIO()), width=150), symbol, entry["timeframes"])
+        printed[symbol] = sink.getvalue()
+
+    assert {symbol: entry["margin_brackets"] for symbol, entry in found.items()} == {
+        "BTCUSDC": "default", "BTCUSDT": "own",
+    }  # fmt: skip
+    assert NOTE in printed["BTCUSDC"]
+    assert "brackets" not in printed["BTCUSDT"]
+
+
+def test_the_service_says_it_in_levels_summary_and_symbols(folder: Path, good_run: Settings) -> None:
+    store = Store(folder)
+    said = {item["symbol"]: item["margin_note"] for item in answers.symbols(store, good_run.now)}
+    found = store.read("liquidation_levels", "BTCUSDC", "7d")
+    levels = answers.levels(found, "BTCUSDC", "7d", good_run.now, "json", side="", min_usd=0)
+    summary = answers.summary(found, "BTCUSDC", "7d", good_run.now)
+
+    assert said == {"BTCUSDC": NOTE, "BTCUSDT": ""}
+    assert json.loads(levels)["margin_note"] == json.loads(summary)["margin_note"] == NOTE
+
+
+def test_a_manifest_of_an_older_version_says_nothing(folder: Path, good_run: Settings) -> None:
+    for path in folder.glob("liquidation_levels/symbol=BTCUSDC/*/manifest.json"):
+        old = {name: value for name, value in json.loads(path.read_text()).items() if "margin" not in name}
+        path.write_text(json.dumps(old))
+
+    assert read_status(folder, good_run.now)["BTCUSDC"]["margin_brackets"] is None
+    assert [item["margin_note"] for item in answers.symbols(Store(folder), good_run.now)] == ["", ""]
