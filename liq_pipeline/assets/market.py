@@ -7,7 +7,16 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from liq_pipeline.assets.common import OWNERS, failure, instant, preview, table_metadata
+from liq_pipeline.assets.common import (
+    OWNERS,
+    WAREHOUSE_POOL,
+    failure,
+    instant,
+    preview,
+    share_pct,
+    table_metadata,
+    tag_run,
+)
 from liq_pipeline.clock import Clock
 from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.exchange.archive import Dataset
@@ -20,6 +29,7 @@ def market_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
     """Return `open_interest`, `klines` and `oi_delta`."""
 
     @dg.asset(
+        pool=WAREHOUSE_POOL,
         partitions_def=symbols,
         deps=["raw_open_interest", "recent_open_interest"],
         group_name="market",
@@ -54,6 +64,7 @@ def market_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
         )
 
     @dg.asset(
+        pool=WAREHOUSE_POOL,
         partitions_def=symbols,
         deps=["raw_klines", "recent_klines"],
         group_name="market",
@@ -85,6 +96,7 @@ def market_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
         return _filled(parsed, known, rows, {"rest_rows": tail.num_rows})
 
     @dg.asset(
+        pool=WAREHOUSE_POOL,
         partitions_def=symbols,
         deps=[open_interest, klines],
         group_name="market",
@@ -104,6 +116,7 @@ def market_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
             newest = warehouse.newest_bar(symbol)
         except LiqError as error:
             raise failure(error) from error
+        tag_run(context, newest["as_of"])
         tail = warehouse.sql("SELECT * FROM oi_delta WHERE symbol = $symbol ORDER BY ts DESC LIMIT 5", symbol=symbol)
         spread = warehouse.sql(
             "SELECT count(*) AS bars FROM oi_delta WHERE symbol = $symbol AND is_interpolated", symbol=symbol
@@ -113,8 +126,8 @@ def market_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
                 "dagster/row_count": count,
                 "as_of": instant(newest["as_of"]),
                 "first_bar": instant(newest["first_ts"]),
-                "interpolated_bars": spread["bars"][0].as_py(),
-                "open_interest": newest["open_interest"],
+                "interpolated_pct": share_pct(spread["bars"][0].as_py(), count),
+                "open_interest_contracts": f"{newest['open_interest']:,.10g}",
                 "preview": preview(tail),
             }
         )
