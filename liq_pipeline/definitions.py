@@ -35,6 +35,8 @@ from liq_pipeline.warehouse.warehouse import Warehouse
 
 # Checks per partition are in preview; without them one symbol's result would hide another's.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+# So are, in beta, links from an asset to its code.
+warnings.filterwarnings("ignore", "(Class|Function) `.*([cC]ode_?[rR]eference).*`", dg.BetaWarning)
 
 
 def build_definitions(settings: Settings, reporter: Reporter | None = None) -> dg.Definitions:
