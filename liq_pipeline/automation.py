@@ -9,7 +9,7 @@ import dagster as dg
 
 from liq_pipeline.clock import Clock
 from liq_pipeline.errors import LiqError
-from liq_pipeline.recent import ONE_AT_A_TIME, RECENT_JOB, UNFINISHED, end_dead_runs, published_until
+from liq_pipeline.recent import JOB_TAGS, RECENT_JOB, UNFINISHED, end_dead_runs, published_until
 from liq_pipeline.resources import ArchiveSource, RestSource
 from liq_pipeline.warehouse.publish import Publisher
 
@@ -27,7 +27,7 @@ def refresh_job() -> Any:
     return dg.define_asset_job(
         JOB_NAME,
         selection=dg.AssetSelection.all(),
-        tags=ONE_AT_A_TIME,
+        tags=JOB_TAGS,
         description="The whole chain for one symbol: files, tables, positions, levels, checks, published files.",
     )
 
@@ -38,7 +38,7 @@ def picture_job() -> Any:
         PICTURE_JOB,
         selection=dg.AssetSelection.groups("heatmaps")
         | dg.AssetSelection.assets("published_heatmaps", "published_views"),
-        tags=ONE_AT_A_TIME,
+        tags=JOB_TAGS,
         description="Heatmaps, pictures and pages of one symbol, from the positions as they are.",
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import dagster as dg
 
-from liq_pipeline.assets.common import WAREHOUSE_POOL, check_key, checks_as_published, instant, tag_run
+from liq_pipeline.assets.common import WAREHOUSE_POOL, check_key, checks_as_published, instant, tag_run, version_tags
 from liq_pipeline.assets.published import level_datasets, published_facts
 from liq_pipeline.assets.recent import RECENT_ASSETS, tail_checks, tail_facts
 from liq_pipeline.assets.walk_on import Extended, extend
@@ -30,7 +30,8 @@ from liq_pipeline.warehouse.publish import Publisher
 from liq_pipeline.warehouse.warehouse import BASE_TABLES, LEVEL_TABLES, TIMEFRAMES, Warehouse
 
 RECENT_JOB = "recent_refresh"
-ONE_AT_A_TIME = {"liq/warehouse": "writes"}  # a dagster.yaml of before there were pools limits runs with this tag
+# A dagster.yaml of before there were pools limits runs with the first of these.
+JOB_TAGS = {"liq/warehouse": "writes", **version_tags()}
 RUNS_KEPT = 600  # of this job: two days. Dagster itself forgets no run.
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
@@ -164,7 +165,7 @@ def recent_job(symbols: dg.PartitionsDefinition) -> dg.JobDefinition:
 
     @dg.job(
         name=RECENT_JOB,
-        tags=ONE_AT_A_TIME,
+        tags=JOB_TAGS,
         executor_def=dg.in_process_executor,
         description="Levels up to the newest closed bar, minutes after it closed: REST, tables, levels, checks, files.",
     )

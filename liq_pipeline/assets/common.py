@@ -60,12 +60,13 @@ def instant(value: datetime) -> dg.MetadataValue:
 def tag_run(context: dg.OpExecutionContext | dg.AssetExecutionContext, *as_of: datetime) -> None:
     """Write on the run up to which bar it came, with which model and code; several bars (of symbols): first..last."""
     ends = sorted({min(as_of), max(as_of)})
-    tags = {
-        "liq/as_of": "..".join(iso(end) for end in ends),
-        "liq/model": f"{MODEL_NAME} {MODEL_VERSION}",
-        "liq/code_version": version("liq_pipeline"),
-    }
+    tags = {"liq/as_of": "..".join(iso(end) for end in ends), **version_tags()}
     context.instance.add_run_tags(context.run.run_id, tags)
+
+
+def version_tags() -> dict[str, str]:
+    """Return tags that tell with which model and code a run is executed."""
+    return {"liq/model": f"{MODEL_NAME} {MODEL_VERSION}", "liq/code_version": version("liq_pipeline")}
 
 
 def now_and_then(log: Callable[[str], None]) -> Callable[[str], None]:

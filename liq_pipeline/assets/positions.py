@@ -1,13 +1,13 @@
 """Group `positions`: who is still in, from when, at which leverage."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from liq_pipeline.assets.common import OWNERS, WAREHOUSE_POOL, preview, share_pct, table_metadata
+from liq_pipeline.assets.common import OWNERS, WAREHOUSE_POOL, preview, share_pct, table_metadata, tag_run
 from liq_pipeline.model.margin import has_own_brackets
 from liq_pipeline.model.walk import MODEL_VERSION, SideWalk, Walk, WalkInput, walk
 from liq_pipeline.warehouse.warehouse import BEGINNING, Reads, Tables, Warehouse
@@ -71,6 +71,7 @@ def position_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinitio
         context.log.info(
             f"{symbol}: walked over {result.bars.ts.size} bars, {written['position_cohorts'].num_rows} positions opened"
         )
+        tag_run(context, result.bars.ts[-1].item().replace(tzinfo=UTC))
         shares = {
             f"{side}_tracked_pct": share_pct(
                 float(walked.tracked[-1]), float(walked.tracked[-1] + walked.untracked[-1])
