@@ -49,7 +49,7 @@ def _plain(value: Any) -> str | int | float | bool | None:
 
 def share_pct(part: float, whole: float) -> float:
     """Return a part in percent of the whole. Dagster plots every number: those of two symbols must compare."""
-    return 100 * part / whole if whole else 0.0
+    return round(100 * part / whole, 3) if whole else 0.0
 
 
 def instant(value: datetime) -> dg.MetadataValue:
