@@ -9,7 +9,7 @@ import dagster as dg
 
 from liq_pipeline.clock import Clock
 from liq_pipeline.errors import LiqError
-from liq_pipeline.recent import ONE_AT_A_TIME, RECENT_JOB, UNFINISHED, published_until
+from liq_pipeline.recent import JOB_TAGS, RECENT_JOB, UNFINISHED, end_dead_runs, published_until
 from liq_pipeline.resources import ArchiveSource, RestSource
 from liq_pipeline.warehouse.publish import Publisher
 
@@ -27,7 +27,7 @@ def refresh_job() -> Any:
     return dg.define_asset_job(
         JOB_NAME,
         selection=dg.AssetSelection.all(),
-        tags=ONE_AT_A_TIME,
+        tags=JOB_TAGS,
         description="The whole chain for one symbol: files, tables, positions, levels, checks, published files.",
     )
 
@@ -38,7 +38,7 @@ def picture_job() -> Any:
         PICTURE_JOB,
         selection=dg.AssetSelection.groups("heatmaps")
         | dg.AssetSelection.assets("published_heatmaps", "published_views"),
-        tags=ONE_AT_A_TIME,
+        tags=JOB_TAGS,
         description="Heatmaps, pictures and pages of one symbol, from the positions as they are.",
     )
 
@@ -76,6 +76,7 @@ def late_and_rewritten_files(symbols: dg.PartitionsDefinition) -> dg.SensorDefin
     def sensor(
         context: dg.SensorEvaluationContext, archive: ArchiveSource, clock: Clock
     ) -> list[dg.RunRequest] | dg.SkipReason:
+        end_dead_runs(context.instance)
         requests, unreachable = [], []
         for symbol in symbols.get_partition_keys():
             try:
@@ -155,6 +156,7 @@ def recent_refresh(
     ) -> dg.RunRequest | dg.SkipReason:
         if not rest.url:
             return dg.SkipReason("REST is off (LIQ_REST): the archive alone")
+        end_dead_runs(context.instance)
         unfinished = dg.RunsFilter(job_name=RECENT_JOB, statuses=UNFINISHED)
         if running := context.instance.get_run_ids(filters=unfinished, limit=1):
             return dg.SkipReason(f"run {running[0]} is at it")

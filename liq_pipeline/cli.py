@@ -100,10 +100,11 @@ def ui(
     if demo:
         mirror = _demo_mirror(_console(), settings)
         settings = _demo_settings(settings, mirror, archive=str(mirror.folder))
-    from liq_pipeline.refresh import dagster_instance
+    from liq_pipeline.refresh import dagster_instance, queue_advice
 
-    with dagster_instance(settings.home):
-        pass  # make it before several daemons would at once
+    with dagster_instance(settings.home) as instance:  # make it before several daemons would at once
+        if advice := queue_advice(instance):
+            _console().print(advice, markup=False, soft_wrap=True)
     _console().print(f"http://127.0.0.1:{port} in some seconds; Ctrl-C stops it")
     dagster = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-m", "liq_pipeline"]
     command = [*dagster, "-h", "127.0.0.1", "-p", str(port)]

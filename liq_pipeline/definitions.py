@@ -35,6 +35,8 @@ from liq_pipeline.warehouse.warehouse import Warehouse
 
 # Checks per partition are in preview; without them one symbol's result would hide another's.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+# So are, in beta, links from an asset to its code.
+warnings.filterwarnings("ignore", "(Class|Function) `.*([cC]ode_?[rR]eference).*`", dg.BetaWarning)
 
 
 def build_definitions(settings: Settings, reporter: Reporter | None = None) -> dg.Definitions:
@@ -42,16 +44,18 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
     has_rest = settings.rest_url is not None
     symbols = dg.StaticPartitionsDefinition(list(settings.symbols))
     definitions = dg.Definitions(
-        assets=[
-            *archive_assets(symbols),
-            *recent_assets(symbols),
-            *market_assets(symbols),
-            *position_assets(symbols),
-            *level_assets(symbols),
-            *heatmap_assets(symbols),
-            *published_assets(symbols),
-            *validation_assets(symbols),
-        ],
+        assets=dg.with_source_code_references(
+            [
+                *archive_assets(symbols),
+                *recent_assets(symbols),
+                *market_assets(symbols),
+                *position_assets(symbols),
+                *level_assets(symbols),
+                *heatmap_assets(symbols),
+                *published_assets(symbols),
+                *validation_assets(symbols),
+            ]
+        ),
         asset_checks=all_checks(symbols),
         jobs=[refresh_job(), recent_job(symbols), picture_job()],
         schedules=[daily_refresh(symbols), hourly_pictures(symbols, has_rest)],

@@ -62,6 +62,10 @@ class CheckFailed(LiqError):
     """A blocking check failed: nothing was changed and nothing is published."""
 
 
+class NotChecked(LiqError):
+    """Something was to be published that this run has not checked."""
+
+
 class CalibrationUnclear(LiqError):
     """What REST's stamps mean cannot be measured: too few rows, or none that tell."""
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import dagster as dg
 
-from liq_pipeline.assets.common import check_key, checks_as_published, instant
+from liq_pipeline.assets.common import WAREHOUSE_POOL, check_key, checks_as_published, instant, tag_run, version_tags
 from liq_pipeline.assets.published import level_datasets, published_facts
 from liq_pipeline.assets.recent import RECENT_ASSETS, tail_checks, tail_facts
 from liq_pipeline.assets.walk_on import Extended, extend
@@ -30,7 +30,8 @@ from liq_pipeline.warehouse.publish import Publisher
 from liq_pipeline.warehouse.warehouse import BASE_TABLES, LEVEL_TABLES, TIMEFRAMES, Warehouse
 
 RECENT_JOB = "recent_refresh"
-ONE_AT_A_TIME = {"liq/warehouse": "writes"}  # dagster.yaml limits runs with this tag: what one writes, another checks
+# A dagster.yaml of before there were pools limits runs with the first of these.
+JOB_TAGS = {"liq/warehouse": "writes", **version_tags()}
 RUNS_KEPT = 600  # of this job: two days. Dagster itself forgets no run.
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
@@ -124,6 +125,7 @@ def recent_job(symbols: dg.PartitionsDefinition) -> dg.JobDefinition:
 
     @dg.op(
         name="newest_bar",
+        pool=WAREHOUSE_POOL,
         description="Per symbol: what REST has beyond the archive, appended; the walk goes on; levels, checks, files.",
         required_resource_keys=set(Desk.__dataclass_fields__),
     )
@@ -133,6 +135,7 @@ def recent_job(symbols: dg.PartitionsDefinition) -> dg.JobDefinition:
         )
         said: list[str] = []
         failures: list[str] = []
+        reached: set[datetime] = set()
         for symbol in symbols.get_partition_keys():
             if run := busy_elsewhere(context.instance, symbol):
                 said.append(f"{symbol}: left to run {run}, which refreshes all of it")
@@ -149,6 +152,10 @@ def recent_job(symbols: dg.PartitionsDefinition) -> dg.JobDefinition:
             said.append(done.said)
             if done.facts:
                 _tell(context, done)
+            if done.extended:
+                reached.add(done.extended.newest["as_of"])
+        if reached:
+            tag_run(context, *reached)
         forget_old_runs(context.instance)
         for line in said:
             context.log.info(line)
@@ -158,7 +165,7 @@ def recent_job(symbols: dg.PartitionsDefinition) -> dg.JobDefinition:
 
     @dg.job(
         name=RECENT_JOB,
-        tags=ONE_AT_A_TIME,
+        tags=JOB_TAGS,
         executor_def=dg.in_process_executor,
         description="Levels up to the newest closed bar, minutes after it closed: REST, tables, levels, checks, files.",
     )
@@ -178,7 +185,8 @@ def busy_elsewhere(instance: dg.DagsterInstance, symbol: str) -> str:
 
 def process_tags() -> dict[str, str]:
     """Return tags that tell in which process a run is executed: nobody else watches over a run of `liq run`."""
-    return {"liq/host": socket.gethostname(), "liq/pid": str(os.getpid())}
+    # Somebody sees it fail, and runs it again with the same options: the daemon knows only its own settings.
+    return {"liq/host": socket.gethostname(), "liq/pid": str(os.getpid()), "dagster/max_retries": "0"}
 
 
 def _has_died(tags: Mapping[str, str]) -> bool:
@@ -192,6 +200,14 @@ def _has_died(tags: Mapping[str, str]) -> bool:
     except PermissionError:
         pass  # alive, of another user
     return False
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs as failed whose process was killed, and return them: else the queue waits for them for ever."""
+    dead = [run for run in instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED)) if _has_died(run.tags)]
+    for run in dead:
+        instance.report_run_failed(run, f"Process {run.tags['liq/pid']}, which executed this run, is gone.")
+    return [run.run_id for run in dead]
 
 
 def forget_old_runs(instance: dg.DagsterInstance, kept: int = RUNS_KEPT) -> int:

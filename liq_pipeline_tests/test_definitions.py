@@ -237,3 +237,13 @@ def test_the_tools_find_the_project(
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert shows in done.stdout + done.stderr
+
+
+def test_every_asset_leads_to_its_code_and_every_table_to_its_sql(specs) -> None:
+    for name, spec in specs.items():
+        files = [Path(one.file_path) for one in spec.metadata["dagster/code_references"].value.code_references]
+        assert all(file.exists() for file in files)
+        assert any(file.suffix == ".py" and name.split("_")[0] in file.read_text() for file in files), name
+        assert any(file.suffix == ".sql" for file in files) == (name in TABLES), name
+    queries = [one.file_path for one in specs["oi_delta"].metadata["dagster/code_references"].value.code_references]
+    assert any(path.endswith("sql/queries/oi_delta.sql") for path in queries)

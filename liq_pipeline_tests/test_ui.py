@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,63 @@ def test_a_run_of_one_symbol_launched_from_the_ui_succeeds_and_publishes(
     page.goto(f"{dagster.url}/runs/{run_id}")
     page.get_by_text("Success").first.wait_for(timeout=60_000)
     assert bytes_below(settings.published_dir).keys() == before.keys()
+
+
+def test_the_first_page_and_the_jobs_history_show_the_run_of_liq(dagster: Dagster, page: Any) -> None:
+    query = '{runsOrError(filter: {pipelineName: "refresh"}) {... on Runs {results {runId repositoryOrigin \
+{repositoryLocationName} tags {key value}}}}}'
+    found = dagster.ask(query)["runsOrError"]["results"]
+    (run,) = [run for run in found if "liq/pid" in {tag["key"] for tag in run["tags"]}]
+    assert run["repositoryOrigin"]["repositoryLocationName"] == "liq_pipeline"
+    assert {"liq/as_of", "liq/model", "liq/code_version"} <= {tag["key"] for tag in run["tags"]}
+
+    page.goto(dagster.url)
+    page.get_by_text("refresh", exact=True).first.wait_for(timeout=60_000)
+    page.goto(f"{dagster.url}/locations/liq_pipeline/jobs/refresh/runs")
+    page.get_by_text(run["runId"][:8]).first.wait_for(timeout=60_000)
+    page.get_by_text("liq/as_of: 2026-06-28T00:00:00Z").first.wait_for(timeout=60_000)
+
+
+def test_an_asset_leads_to_its_code_and_shows_its_largest_levels_rounded(dagster: Dagster, page: Any) -> None:
+    page.goto(f"{dagster.url}/assets/liquidation_levels_7d?view=overview")
+    for text in ("SQL: columns", "levels.py"):
+        page.locator("a", has_text=text).first.wait_for(timeout=60_000)
+    page.get_by_text("long_pct_of_open_interest").first.wait_for(timeout=60_000)
+    page.get_by_text("largest_levels").first.scroll_into_view_if_needed()
+    for heading in ("side", "price_usd", "distance_pct", "notional_usd"):
+        page.get_by_text(heading, exact=True).last.wait_for(timeout=20_000)
+
+
+def test_pages_are_no_dead_links(dagster: Dagster, page: Any) -> None:
+    page.goto(f"{dagster.url}/assets/published_views?view=overview")
+    page.get_by_text("page_7d").first.wait_for(timeout=60_000)
+    assert page.locator("a[href^='file:']").count() == 0
+
+
+def _launch_by_hand(dagster: Dagster, asset: str) -> str:
+    selector = {
+        "repositoryName": "__repository__", "repositoryLocationName": "liq_pipeline", "jobName": "__ASSET_JOB",
+        "assetSelection": [{"path": [asset]}],
+    }  # fmt: skip
+    tags = [{"key": "dagster/partition", "value": "BTCUSDT"}]
+    launched = dagster.ask(LAUNCH, selector=selector, tags=tags)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    run_id: str = launched["run"]["runId"]
+    return run_id
+
+
+def test_runs_launched_by_hand_wait_for_each_other_and_a_refusal_says_why(dagster: Dagster, page: Any) -> None:
+    assets = ("position_cohorts", "liquidation_levels_7d", "published_levels")
+    runs = [_launch_by_hand(dagster, asset) for asset in assets]
+
+    def states() -> list[dict[str, Any]]:
+        query = "query($id: ID!){runOrError(runId: $id){... on Run{status startTime endTime}}}"
+        return [dagster.ask(query, id=run_id)["runOrError"] for run_id in runs]
+
+    _until(lambda: all(run["endTime"] for run in states()), 180, lambda: str(states()))
+    assert [run["status"] for run in states()] == ["SUCCESS", "SUCCESS", "FAILURE"]
+    spans = sorted((run["startTime"], run["endTime"]) for run in states())
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans)), spans
+
+    page.goto(f"{dagster.url}/runs/{runs[-1]}")
+    page.get_by_text("Nothing was published: this run evaluated no check of").first.wait_for(timeout=60_000)

@@ -2,10 +2,11 @@
 
 import dagster as dg
 
-from liq_pipeline.assets.common import OWNERS, failure
+from liq_pipeline.assets.common import OWNERS, WAREHOUSE_POOL, failure, now_and_then
 from liq_pipeline.clock import Clock
 from liq_pipeline.errors import LiqError
 from liq_pipeline.exchange.archive import Dataset
+from liq_pipeline.exchange.report import NoProgress, Progress
 from liq_pipeline.exchange.sync import SyncReport
 from liq_pipeline.resources import ArchiveSource, Reporter
 
@@ -30,6 +31,7 @@ def archive_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
         ]
 
     @dg.asset(
+        pool=WAREHOUSE_POOL,
         partitions_def=symbols,
         group_name="archive",
         kinds={"binance", "zip"},
@@ -48,6 +50,7 @@ def archive_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
         return _mirror(context, archive, clock, reporter, archive.open_interest_files)
 
     @dg.asset(
+        pool=WAREHOUSE_POOL,
         partitions_def=symbols,
         group_name="archive",
         kinds={"binance", "zip"},
@@ -68,11 +71,34 @@ def archive_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
     return [raw_open_interest, raw_klines]
 
 
+class _LoggedToo:
+    """Tells Dagster's log of files that are fetched, and somebody else, who may draw a bar."""
+
+    def __init__(self, context: dg.AssetExecutionContext, label: str, other: Progress) -> None:
+        self.log, self.label, self.other = context.log.info, label, other
+        self.tell = now_and_then(context.log.info)
+        self.done = self.total = 0
+
+    def start(self, total_files: int, total_bytes: int) -> None:
+        self.total = total_files
+        self.log(f"{self.label}: {total_files} files to fetch, {total_bytes / 1e6:.1f} MB")
+        self.other.start(total_files, total_bytes)
+
+    def advance(self, files: int = 1, bytes: int = 0) -> None:
+        self.done += files
+        self.tell(f"{self.label}: {self.done} of {self.total} files")
+        self.other.advance(files, bytes)
+
+    def finish(self) -> None:
+        self.other.finish()
+
+
 def _mirror(
     context: dg.AssetExecutionContext, archive: ArchiveSource, clock: Clock, reporter: Reporter, dataset: Dataset
 ) -> dg.MaterializeResult:
     try:
-        progress = reporter.track(f"{context.partition_key} {dataset.name}")
+        label = f"{context.partition_key} {dataset.name}"
+        progress = _LoggedToo(context, label, reporter.track(label) or NoProgress())
         report = archive.sync(dataset, context.partition_key, clock.now(), progress)
     except LiqError as error:
         raise failure(error) from error

@@ -1,23 +1,40 @@
 """What every asset shares: names, groups, owners, and the metadata that the UI draws."""
 
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from importlib.metadata import version
 from typing import Any
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from liq_pipeline.errors import ArchiveUnreachable, LiqError
+from liq_pipeline.errors import ArchiveUnreachable, LiqError, NotChecked
 from liq_pipeline.model.margin import bracket_epochs, has_own_brackets, leverages_used
 from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, WalkParameters
-from liq_pipeline.warehouse.warehouse import table_schemas
+from liq_pipeline.warehouse.warehouse import BASE_TABLES, SQL_DIR, table_schemas
 
 OWNERS = ["team:liq-pipeline"]
+WAREHOUSE_POOL = "warehouse"  # dagster.yaml runs one run of it at a time: what one writes, another one's checks look at
+
+_SECONDS_BETWEEN_LINES = 5.0  # each line is an event that Dagster stores
 
 
 def table_metadata(table: str) -> dict[str, Any]:
-    """Return what is known of a table before it is filled: its name and its columns with units."""
-    return {"dagster/table_name": f"main.{table}", "dagster/column_schema": table_schemas()[table]}
+    """Return what is known of a table before it is filled: its name, its columns with units, and the SQL behind it."""
+    stem = table if table in BASE_TABLES else table.rsplit("_", 1)[0]  # one file declares a table per timeframe
+    files = {"columns": SQL_DIR / f"{stem}.sql", "rows": SQL_DIR / "queries" / f"{stem}.sql"}
+    references: list[Any] = [
+        dg.LocalFileCodeReference(file_path=str(path), label=f"SQL: {what}")
+        for what, path in files.items()
+        if path.exists()
+    ]
+    return {
+        "dagster/table_name": f"main.{table}",
+        "dagster/column_schema": table_schemas()[table],
+        "dagster/code_references": dg.CodeReferencesMetadataValue(code_references=references),
+    }
 
 
 def preview(rows: pa.Table, limit: int = 5) -> dg.MetadataValue:
@@ -32,18 +49,57 @@ def _plain(value: Any) -> str | int | float | bool | None:
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 
+def share_pct(part: float, whole: float) -> float:
+    """Return a part in percent of the whole. Dagster plots every number: those of two symbols must compare."""
+    return round(100 * part / whole, 3) if whole else 0.0
+
+
 def instant(value: datetime) -> dg.MetadataValue:
     """Return an instant as the UI shows it."""
     return dg.MetadataValue.timestamp(value)
 
 
+def tag_run(context: dg.OpExecutionContext | dg.AssetExecutionContext, *as_of: datetime) -> None:
+    """Write on the run up to which bar it came, with which model and code; several bars (of symbols): first..last."""
+    ends = sorted({min(as_of), max(as_of)})
+    tags = {"liq/as_of": "..".join(iso(end) for end in ends), **version_tags()}
+    context.instance.add_run_tags(context.run.run_id, tags)
+
+
+def version_tags() -> dict[str, str]:
+    """Return tags that tell with which model and code a run is executed."""
+    return {"liq/model": f"{MODEL_NAME} {MODEL_VERSION}", "liq/code_version": version("liq_pipeline")}
+
+
+def now_and_then(log: Callable[[str], None]) -> Callable[[str], None]:
+    """Return a way to tell of progress as often as one likes: what comes sooner than 5 s after a line is left out."""
+    told = time.monotonic()
+
+    def tell(line: str) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _SECONDS_BETWEEN_LINES:
+            told = time.monotonic()
+            log(line)
+
+    return tell
+
+
 def failure(error: LiqError) -> Exception:
     """Return what an asset raises for an error to act on. Only an archive out of reach is worth a retry."""
+    dg.get_dagster_logger().error(str(error))  # a line of its own: Dagster's has fifty lines of stack below it
     return dg.Failure(str(error), allow_retries=isinstance(error, ArchiveUnreachable))
 
 
-def checks_of_this_run(context: dg.AssetExecutionContext) -> list[dict[str, Any]]:
-    """Return what the checks of this run found, ordered by name; without any, nothing may be published."""
+def checks_of_this_run(context: dg.AssetExecutionContext, guarding: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what the checks of this run found, ordered by name.
+
+    Args:
+        context: of the step that is about to publish.
+        guarding: the tables that must have been checked.
+
+    Raises:
+        Failure: a table was not: nothing may be published.
+    """
     entries = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     found = []
     for entry in entries:
@@ -56,11 +112,13 @@ def checks_of_this_run(context: dg.AssetExecutionContext) -> list[dict[str, Any]
                 "severity": evaluation.severity.value,
             }
         )
-    if not found:
-        raise dg.Failure(
-            "Nothing was published: this run evaluated no check. To do: launch the job `refresh`, or select the "
-            "upstream assets with their checks.",
-            allow_retries=False,
+    if unchecked := [table for table in guarding if table not in {item["asset"] for item in found}]:
+        raise failure(
+            NotChecked(
+                f"Nothing was published: this run evaluated no check of {', '.join(unchecked)}",
+                expected="every table that is published to be checked in the same run",
+                remedy="launch the job `refresh`, or select these assets, too, with their checks",
+            )
         )
     return sorted(found, key=lambda item: (item["asset"], item["check"]))
 

@@ -9,7 +9,7 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from liq_pipeline.assets.common import OWNERS, failure, instant, table_metadata
+from liq_pipeline.assets.common import OWNERS, WAREHOUSE_POOL, failure, instant, share_pct, table_metadata, tag_run
 from liq_pipeline.clock import Clock
 from liq_pipeline.errors import LiqError
 from liq_pipeline.model.heatmap import (
@@ -34,6 +34,7 @@ def heatmap_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
     """Return `liquidation_heatmap_1d`, `_7d`, `_30d` and `_90d`."""
 
     @dg.multi_asset(
+        pool=WAREHOUSE_POOL,
         specs=[
             dg.AssetSpec(
                 f"liquidation_heatmap_{timeframe}",
@@ -53,6 +54,7 @@ def heatmap_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
             for timeframe, width in COLUMN_WIDTHS.items()
         ],
         name="liquidation_heatmaps",
+        can_subset=True,
     )
     def heatmaps(
         context: dg.AssetExecutionContext, warehouse: Warehouse, publisher: Publisher, clock: Clock
@@ -65,26 +67,32 @@ def heatmap_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
         survival = warehouse.read("survival", symbol=symbol)
         ts = survival["ts"].to_numpy().astype("datetime64[us]")
         log_survival = {side: survival[side].to_numpy() for side in SIDES}
-        columns = {timeframe: column_instants(ts, timeframe) for timeframe in COLUMN_WIDTHS}
+        tables = {timeframe: f"liquidation_heatmap_{timeframe}" for timeframe in COLUMN_WIDTHS}
+        columns = {
+            timeframe: column_instants(ts, timeframe)
+            for timeframe, table in tables.items()
+            if dg.AssetKey(table) in context.selected_asset_keys
+        }
         since = min(instants[0] for instants in columns.values())
         cohorts = cohorts_of(warehouse.read("cohorts_since", symbol=symbol, since=_utc(since)), ts)
-        for timeframe, instants in columns.items():
+        tag_run(context, newest["as_of"])
+        for done, (timeframe, instants) in enumerate(columns.items()):
+            context.log.info(f"{symbol}: heatmap {done + 1} of {len(columns)}, {timeframe}: {instants.size} columns")
             found = heatmap(cohorts, ts, log_survival, instants, newest["current_price"], _max_rows(timeframe))
             rows = heatmap_rows(found, symbol, timeframe)
-            table = f"liquidation_heatmap_{timeframe}"
-            count = warehouse.replace(table, symbol, rows)
+            count = warehouse.replace(tables[timeframe], symbol, rows)
             candles = read_candles(warehouse, symbol, timeframe, instants)
             folder = view_folder(Path(publisher.folder).absolute(), symbol, timeframe)
             yield dg.MaterializeResult(
-                asset_key=table,
+                asset_key=tables[timeframe],
                 metadata={
                     "dagster/row_count": count,
                     "as_of": instant(newest["as_of"]),
                     "columns": instants.size,
-                    "row_height_usd": found.bin_width,
+                    "row_height_pct_of_price": share_pct(found.bin_width, newest["current_price"]),
                     "preview": _preview(rows, candles, newest, publisher.source_label, clock),
                     "picture": dg.MetadataValue.path(folder / "heatmap.png"),
-                    "page": dg.MetadataValue.url((folder / "heatmap.html").as_uri()),
+                    "page": dg.MetadataValue.path(folder / "heatmap.html"),  # browsers follow no file:// from a page
                 },
             )
 

@@ -8,7 +8,16 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from liq_pipeline.assets.common import OWNERS, failure, instant, preview, table_metadata
+from liq_pipeline.assets.common import (
+    OWNERS,
+    WAREHOUSE_POOL,
+    failure,
+    instant,
+    preview,
+    share_pct,
+    table_metadata,
+    tag_run,
+)
 from liq_pipeline.assets.feeds import fill_feeds
 from liq_pipeline.clock import Clock
 from liq_pipeline.errors import LiqError, NoData
@@ -46,6 +55,7 @@ def market_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
             for table, description in DESCRIPTIONS.items()
         ],
         name="feeds",
+        pool=WAREHOUSE_POOL,
         can_subset=True,
     )
     def feeds(
@@ -81,6 +91,7 @@ def market_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
                 yield _filled(table, parsed[table], rows, tails[table].num_rows)
 
     @dg.asset(
+        pool=WAREHOUSE_POOL,
         partitions_def=symbols,
         deps=list(DESCRIPTIONS),
         group_name="market",
@@ -100,6 +111,7 @@ def market_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
             newest = warehouse.newest_bar(symbol)
         except LiqError as error:
             raise failure(error) from error
+        tag_run(context, newest["as_of"])
         tail = warehouse.sql("SELECT * FROM oi_delta WHERE symbol = $symbol ORDER BY ts DESC LIMIT 5", symbol=symbol)
         spread = warehouse.sql(
             "SELECT count(*) AS bars FROM oi_delta WHERE symbol = $symbol AND is_interpolated", symbol=symbol
@@ -109,8 +121,8 @@ def market_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
                 "dagster/row_count": count,
                 "as_of": instant(newest["as_of"]),
                 "first_bar": instant(newest["first_ts"]),
-                "interpolated_bars": spread["bars"][0].as_py(),
-                "open_interest": newest["open_interest"],
+                "interpolated_pct": share_pct(spread["bars"][0].as_py(), count),
+                "open_interest_contracts": f"{newest['open_interest']:,.10g}",
                 "preview": preview(tail),
             }
         )

@@ -7,7 +7,7 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from liq_pipeline.assets.common import OWNERS, checks_of_this_run, failure, instant, iso, model_facts
+from liq_pipeline.assets.common import OWNERS, WAREHOUSE_POOL, checks_of_this_run, failure, instant, iso, model_facts
 from liq_pipeline.assets.heatmaps import read_candles
 from liq_pipeline.clock import Clock
 from liq_pipeline.errors import LiqError
@@ -22,6 +22,7 @@ def picture_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
     """Return `published_heatmaps` and `published_views`."""
 
     @dg.asset(
+        pool=WAREHOUSE_POOL,
         partitions_def=symbols,
         deps=[*HEATMAP_TABLES, "klines"],
         group_name="published",
@@ -37,7 +38,7 @@ def picture_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
         of the same run.
         """
         symbol = context.partition_key
-        checks = checks_of_this_run(context)
+        checks = checks_of_this_run(context, HEATMAP_TABLES)
         try:
             newest = warehouse.newest_bar(symbol)
         except LiqError as error:
@@ -73,6 +74,7 @@ def picture_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
         )
 
     @dg.asset(
+        pool=WAREHOUSE_POOL,
         partitions_def=symbols,
         deps=[published_heatmaps, "published_levels"],
         group_name="published",
@@ -88,12 +90,13 @@ def picture_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
         from liq_pipeline.views.everything import draw_all, shared_files
 
         symbol, folder = context.partition_key, Path(publisher.folder)
-        views = [
-            Views(symbol, timeframe, *draw_all(folder, symbol, timeframe, clock.now())) for timeframe in COLUMN_WIDTHS
-        ]
+        views = []
+        for timeframe in COLUMN_WIDTHS:
+            views.append(Views(symbol, timeframe, *draw_all(folder, symbol, timeframe, clock.now())))
+            context.log.info(f"{symbol}: drew {timeframe}, {len(views)} of {len(COLUMN_WIDTHS)}")
         paths = publisher.publish_views(views, shared_files())
         pages = {
-            f"page_{path.parent.name.removeprefix('timeframe=')}": dg.MetadataValue.url(path.absolute().as_uri())
+            f"page_{path.parent.name.removeprefix('timeframe=')}": dg.MetadataValue.path(path.absolute())
             for path in paths
             if path.name == "heatmap.html"
         }

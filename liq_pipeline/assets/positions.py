@@ -1,13 +1,13 @@
 """Group `positions`: who is still in, from when, at which leverage."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from liq_pipeline.assets.common import OWNERS, preview, table_metadata
+from liq_pipeline.assets.common import OWNERS, WAREHOUSE_POOL, preview, share_pct, table_metadata, tag_run
 from liq_pipeline.model.margin import has_own_brackets
 from liq_pipeline.model.walk import MODEL_VERSION, SideWalk, Walk, WalkInput, walk
 from liq_pipeline.warehouse.warehouse import BEGINNING, Reads, Tables, Warehouse
@@ -29,6 +29,7 @@ def position_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinitio
     """Return `position_cohorts` and `position_survival`, which come from one walk."""
 
     @dg.multi_asset(
+        pool=WAREHOUSE_POOL,
         specs=[
             dg.AssetSpec(
                 "position_cohorts",
@@ -58,26 +59,32 @@ def position_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinitio
             ),
         ],
         name="positions",
+        can_subset=True,
     )
     def positions(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
         symbol = context.partition_key
         if not has_own_brackets(symbol):
             context.log.warning(f"{symbol} has no margin brackets of its own; the default (1.5 %, 50x) stands in")
+        context.log.info(f"{symbol}: walking over its bars")
         with warehouse.transaction() as tables:
             result, written = walk_whole(tables, symbol)
-        for table, rows in written.items():
-            facts = {f"{side}_{name}": value for side, walked in result.sides.items() for name, value in {
-                "tracked_contracts": float(walked.tracked[-1]),
-                "untracked_contracts": float(walked.untracked[-1]),
-            }.items()}  # fmt: skip
-            yield dg.MaterializeResult(
-                asset_key=table,
-                metadata={
-                    "dagster/row_count": rows.num_rows,
-                    **facts,
-                    "preview": preview(rows.slice(max(0, rows.num_rows - 5))),
-                },
+        context.log.info(
+            f"{symbol}: walked over {result.bars.ts.size} bars, {written['position_cohorts'].num_rows} positions opened"
+        )
+        tag_run(context, result.bars.ts[-1].item().replace(tzinfo=UTC))
+        shares = {
+            f"{side}_tracked_pct": share_pct(
+                float(walked.tracked[-1]), float(walked.tracked[-1] + walked.untracked[-1])
             )
+            for side, walked in result.sides.items()
+        }
+        for table, rows in written.items():
+            last = preview(rows.slice(max(0, rows.num_rows - 5)))
+            metadata = {"dagster/row_count": rows.num_rows, **shares, "preview": last}
+            if dg.AssetKey(table) in context.selected_asset_keys:
+                yield dg.MaterializeResult(asset_key=table, metadata=metadata)
+            else:  # both come from one walk and fit only each other: whichever is selected, both are written
+                context.log_event(dg.AssetMaterialization(table, partition=symbol, metadata=metadata))
 
     return [positions]
 

@@ -6,7 +6,16 @@ from typing import Any
 
 import dagster as dg
 
-from liq_pipeline.assets.common import OWNERS, checks_of_this_run, failure, instant, iso, model_facts
+from liq_pipeline.assets.common import (
+    OWNERS,
+    WAREHOUSE_POOL,
+    checks_of_this_run,
+    failure,
+    instant,
+    iso,
+    model_facts,
+    share_pct,
+)
 from liq_pipeline.assets.levels import coverage_pct, level_facts
 from liq_pipeline.assets.pictures import picture_assets
 from liq_pipeline.errors import LiqError
@@ -16,13 +25,16 @@ from liq_pipeline.warehouse.layout import LEVELS_SCHEMA, OI_DELTA_SCHEMA, margin
 from liq_pipeline.warehouse.publish import Dataset, Publisher
 from liq_pipeline.warehouse.warehouse import LEVEL_TABLES, Reads, Warehouse
 
+_CHECKED = (*LEVEL_TABLES, "oi_delta", "position_survival")
+
 
 def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     """Return `published_levels`, `published_heatmaps` and `published_views`."""
 
     @dg.asset(
+        pool=WAREHOUSE_POOL,
         partitions_def=symbols,
-        deps=[*LEVEL_TABLES, "oi_delta", "position_survival"],
+        deps=_CHECKED,
         group_name="published",
         kinds={"parquet"},
         owners=OWNERS,
@@ -35,7 +47,7 @@ def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
         `data/published/<dataset>/symbol=<SYMBOL>/[timeframe=<TF>/]<dataset>.parquet`. Written only after every check of
         the same run; a reader never sees a half-written file.
         """
-        checks = checks_of_this_run(context)
+        checks = checks_of_this_run(context, _CHECKED)
         try:
             datasets = level_datasets(warehouse, context.partition_key, archive.bar_minutes, checks)
         except LiqError as error:
@@ -74,11 +86,13 @@ def level_datasets(tables: Reads, symbol: str, bar_minutes: int, checks: list[di
 
 def published_facts(datasets: list[Dataset], paths: list[Path], publisher: Publisher) -> dict[str, Any]:
     """Return what the UI shows of published levels."""
-    totals = {
-        f"{name}_{dataset.timeframe}": dataset.manifest[name]
+    shares = {
+        f"{side}_pct_of_open_interest_{dataset.timeframe}": share_pct(
+            dataset.manifest[f"{side}_contracts"], dataset.manifest["open_interest_contracts"]
+        )
         for dataset in datasets
         if dataset.timeframe
-        for name in ("long_notional_usd", "short_notional_usd")
+        for side in ("long", "short")
     }
     manifest = datasets[0].manifest
     return {
@@ -86,5 +100,5 @@ def published_facts(datasets: list[Dataset], paths: list[Path], publisher: Publi
         "files": len(paths),
         "path": dg.MetadataValue.path(publisher.folder),
         "margin_brackets": margin_note(manifest) or manifest["margin_brackets"],
-        **totals,
+        **shares,
     }

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from liq_pipeline.assets.common import OWNERS, failure, instant
+from liq_pipeline.assets.common import OWNERS, WAREHOUSE_POOL, failure, instant
 from liq_pipeline.clock import Clock
 from liq_pipeline.errors import LiqError
 from liq_pipeline.exchange.archive import Dataset
@@ -27,6 +27,7 @@ def recent_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
         return [dg.AssetCheckSpec(n, asset=asset, description=_TEXTS[n], partitions_def=symbols) for n in names]
 
     @dg.asset(
+        pool=WAREHOUSE_POOL,
         partitions_def=symbols,
         deps=["raw_open_interest"],
         group_name="recent",
@@ -45,6 +46,7 @@ def recent_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
         return _update(context.partition_key, archive.open_interest_files, rest, clock)
 
     @dg.asset(
+        pool=WAREHOUSE_POOL,
         partitions_def=symbols,
         deps=["raw_klines"],
         group_name="recent",

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import dagster as dg
 import pyarrow.parquet as pq
 
-from liq_pipeline.assets.common import OWNERS
+from liq_pipeline.assets.common import OWNERS, WAREHOUSE_POOL
 from liq_pipeline.errors import LiqError
 from liq_pipeline.model.ablations import MAIN
 from liq_pipeline.model.walk import MODEL_VERSION
@@ -36,6 +36,7 @@ def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
     """Return `model_validation`."""
 
     @dg.asset(
+        pool=WAREHOUSE_POOL,
         partitions_def=symbols,
         deps=["klines", "open_interest"],
         group_name="validation",
@@ -69,7 +70,8 @@ def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
             tables = {kind: Path(name) / f"{kind}.parquet" for kind in ("klines", "open_interest")}
             for kind, path in tables.items():
                 pq.write_table(warehouse.read(f"validation_{kind}", symbol=symbol), path)
-            for file in files:
+            for number, file in enumerate(files, 1):
+                context.log.info(f"{symbol}: scoring against {file.name}, {number} of {len(files)}")
                 out = report_folder(Path(publisher.folder), symbol, file.stem)
                 try:
                     if file.stem in [Path(source).stem for source in found]:

@@ -14,6 +14,7 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 
+from liq_pipeline.assets.common import WAREHOUSE_POOL, now_and_then
 from liq_pipeline.assets.positions import walk_input_of
 from liq_pipeline.clock import Clock
 from liq_pipeline.model.walk import Walk, WalkInput, walk
@@ -119,6 +120,7 @@ def checks_of(name: str, rules: list[Rule], symbols: dg.PartitionsDefinition) ->
 
     @dg.multi_asset_check(
         name=name,
+        pool=WAREHOUSE_POOL,
         specs=[
             dg.AssetCheckSpec(
                 rule.name,
@@ -146,10 +148,12 @@ def checks_of(name: str, rules: list[Rule], symbols: dg.PartitionsDefinition) ->
         # "Execute all" on a page of checks launches a run without a partition: then every symbol is looked at.
         wanted = [context.partition_key] if context.has_partition_key else symbols.get_partition_keys()
         outcomes: dict[Rule, dict[str, Outcome]] = {rule: {} for rule in chosen}
+        tell = now_and_then(context.log.info)
         with warehouse.get_connection() as connection:
             for symbol in wanted:
                 subject = Subject(symbol, connection, archive, publisher, clock)
-                for rule in chosen:
+                for number, rule in enumerate(chosen, 1):
+                    tell(f"{symbol}: {rule.asset}: {rule.name}, {number} of {len(chosen)} checks")
                     outcomes[rule][symbol] = evaluate(rule, subject)
         for rule, by_symbol in outcomes.items():
             yield _together(by_symbol).as_result(rule)

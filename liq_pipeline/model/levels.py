@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +78,9 @@ def bin_index(price: Floats, width: float) -> NDArray[np.int64]:
     return index
 
 
-def liquidation_levels(cells: Cells, as_of: np.datetime64, current_price: float) -> dict[str, Levels]:
+def liquidation_levels(
+    cells: Cells, as_of: np.datetime64, current_price: float, timeframes: Collection[str] = tuple(TIMEFRAMES)
+) -> dict[str, Levels]:
     """Sum the living cells into levels, for each timeframe.
 
     A timeframe holds the cells with `opened_at > as_of − T`; each contains the shorter ones exactly, bin by bin.
@@ -86,6 +89,7 @@ def liquidation_levels(cells: Cells, as_of: np.datetime64, current_price: float)
         cells: the living cells; longs lie below the current price, shorts above.
         as_of: the newest complete bar.
         current_price: its close, USD; bins are cut there, so that none straddles it.
+        timeframes: which are wanted.
 
     Raises:
         ValueError: a cell lies on the wrong side of the price (it should have been liquidated).
@@ -125,6 +129,8 @@ def liquidation_levels(cells: Cells, as_of: np.datetime64, current_price: float)
     high = np.where(is_long, np.minimum(high, current_price), high)
     result = {}
     for row, name in enumerate(TIMEFRAMES):
+        if name not in timeframes:
+            continue
         some = total_contracts[row] > 0
         result[name] = Levels(
             is_long[some], leverage[starts][some], low[some], high[some], total_contracts[row][some],
