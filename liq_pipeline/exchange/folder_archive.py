@@ -15,10 +15,14 @@ class FolderArchive:
 
     Args:
         location: the folder that holds `data/futures/um/daily/...`.
+        needs_checksums: whether a file without a sidecar is refused. A sidecar that is there counts either way.
     """
 
-    def __init__(self, location: str | Path) -> None:
+    is_folder = True
+
+    def __init__(self, location: str | Path, *, needs_checksums: bool = True) -> None:
         self.location = str(location)
+        self.needs_checksums = needs_checksums
         self._root = Path(location)
 
     def url(self, key: str) -> str:
@@ -40,9 +44,15 @@ class FolderArchive:
         folder = self._root / prefix
         return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
-    def read_checksum(self, key: str, *, fresh: bool = False) -> str:
-        """Return the sha256 that the sidecar of `key` promises. `fresh` changes nothing here."""
-        return parse_checksum(self._read(key + SIDECAR).decode("utf-8", "replace"), key)
+    def read_checksum(self, key: str, *, fresh: bool = False) -> str | None:
+        """Return the sha256 that the sidecar of `key` promises; None where there is none and none is needed."""
+        try:
+            sidecar = self._read(key + SIDECAR)
+        except MissingObject:
+            if self.needs_checksums:
+                raise
+            return None
+        return parse_checksum(sidecar.decode("utf-8", "replace"), key)
 
     def download(self, key: str, target: Path, *, fresh: bool = False) -> str:
         """Copy `key` to `target` and return its sha256. `fresh` changes nothing here."""

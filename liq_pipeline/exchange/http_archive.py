@@ -39,6 +39,9 @@ class HttpArchive:
         retry: what is tried again before a body is read (connections, 429, 5xx).
     """
 
+    is_folder = False
+    needs_checksums = True
+
     def __init__(self, location: str, listing_url: str | None = None, *, retry: Retry = RETRY) -> None:
         self.location = location.rstrip("/")
         self.listing_url = (listing_url or self.location).rstrip("/")

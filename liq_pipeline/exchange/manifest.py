@@ -23,6 +23,7 @@ MANIFEST_SCHEMA = pa.schema(
         "status": pa.string(),  # ok | missing | not_yet | mismatch | bad
         "sha256": pa.string(),  # of what was read last
         "expected_sha256": pa.string(),  # what the sidecar promised
+        "unverified": pa.bool_(),  # the file in use was taken without a sidecar
         "kept_sha256": pa.string(),  # of the older good file that stays in use though its successor is not good
         "etag": pa.string(),
         "size": pa.int64(),  # bytes
@@ -46,6 +47,7 @@ class Entry:
     fetched_at: datetime
     sha256: str | None = None
     expected_sha256: str | None = None
+    unverified: bool = False
     kept_sha256: str | None = None
     etag: str | None = None
     size: int | None = None
@@ -76,7 +78,15 @@ def load_manifest(path: Path) -> dict[str, Entry]:
         table = pq.read_table(path, schema=MANIFEST_SCHEMA, partitioning=None)
     except (FileNotFoundError, pa.ArrowInvalid):
         return {}
-    return {row["key"]: Entry(**row) for row in table.to_pylist()}
+    # A manifest from before there was such a column knows of verified files only.
+    return {row["key"]: Entry(**row | {"unverified": bool(row["unverified"])}) for row in table.to_pylist()}
+
+
+def unverified_files(raw_dir: Path, dataset: Dataset, symbol: str, *, since: date) -> int:
+    """Return how many of the files in use, with day >= since, were taken without a checksum."""
+    entries = load_manifest(manifest_path(raw_dir, dataset, symbol)).items()
+    days = [dataset.day_of(symbol, key) for key, entry in entries if entry.good_sha256 and entry.unverified]
+    return sum(1 for day in days if day and day >= since)
 
 
 def good_files(raw_dir: Path, dataset: Dataset, symbol: str, *, since: date) -> list[Path]:
