@@ -149,7 +149,8 @@ def print_levels(console: Console, symbol: str, manifests: dict[str, dict[str, A
     title = f"{symbol}{label}: estimated liquidation levels as of {newest['as_of']}"
     console.print(f"\n[bold]{title}, price {newest['current_price']:,.10g} USD[/bold]", soft_wrap=True)
     table = Table(
-        caption=f"open interest {newest['open_interest_contracts']:,.0f} contracts; exposure, not a forecast",
+        caption=f"open interest {newest['open_interest_contracts']:,.0f} contracts; exposure, not a forecast"
+        + (f"\nCHECKSUMS {checksums}" if (checksums := newest.get("checksums", "verified")) != "verified" else ""),
         caption_justify="left",
     )
     for heading in ("timeframe", "levels", "long USD", "short USD", "long % of OI", "short % of OI", "data covers"):

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from liq_pipeline.errors import SettingsError
@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     bar: Literal["5m", "15m"] = Field("5m", description="width of a bar: 5m or 15m")
     since: date | None = Field(None, description="first day to load, YYYY-MM-DD (default: 120 days before now)")
     archive: str = Field(BINANCE_ARCHIVE, description="URL of the archive, or a folder that mirrors its layout")
+    no_checksums: bool = Field(
+        False, description="whether to take files without a .CHECKSUM beside them; only where the archive is a folder"
+    )
     listing: str | None = Field(
         None, description="URL that lists the archive (default: the exchange's bucket, or the archive itself)"
     )
@@ -119,6 +122,16 @@ class Settings(BaseSettings):
     def _names_an_archive(cls, value: str) -> str:
         if not value.strip():
             raise ValueError("expected a URL or a folder")
+        return value
+
+    @field_validator("no_checksums")
+    @classmethod
+    def _only_of_a_folder(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and str(info.data.get("archive", "")).startswith(("http://", "https://")):
+            raise ValueError(
+                f"only a folder can be read without checksums, and the archive is {info.data['archive']}; name the "
+                "folder with --archive (LIQ_ARCHIVE)"
+            )
         return value
 
     @field_validator("data_dir")
@@ -225,5 +238,5 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _as_typed(name: str, overrides: dict[str, Any]) -> str:
     """Return a setting's name as the user gave it: as an option, or as a variable."""
-    option = "data" if name == "data_dir" else name
+    option = "data" if name == "data_dir" else name.replace("_", "-")
     return f"--{option}" if overrides.get(name) is not None else f"LIQ_{name.upper()}"

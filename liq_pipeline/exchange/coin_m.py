@@ -27,6 +27,8 @@ import pandas as pd
 from liq_pipeline.errors import FormatError, UnknownSymbol
 from liq_pipeline.exchange.archive import Archive, RemoteFile
 from liq_pipeline.exchange.fetch import fetch_files
+from liq_pipeline.exchange.keys import SIDECAR
+from liq_pipeline.exchange.listing import ask_for_sidecars, signed_keys
 from liq_pipeline.exchange.manifest import fsync
 
 ROOT = "data/futures/cm/daily"
@@ -82,17 +84,18 @@ def fetch_coin_m(
 
     Raises:
         UnknownSymbol: the archive lists no liquidations of the symbol in that time.
+        ChecksumsMissing: it has no sidecars at all, and may not do without.
         LiqError: the archive as a whole cannot be used.
     """  # fmt: skip
     local: dict[str, list[Path]] = {}
     for kind, sub in kinds(interval).items():
         prefix = key_of(kind, symbol, since, sub).rsplit("/", 1)[0] + "/"
         first, last = key_of(kind, symbol, since, sub), key_of(kind, symbol, until, sub)
-        wanted = [
-            file for file in archive.list_files(prefix) if file.key.endswith(".zip") and first <= file.key <= last
-        ]
+        files = archive.list_files(prefix)
+        wanted = [file for file in files if file.key.endswith(".zip") and first <= file.key <= last]
         if not wanted:
             raise UnknownSymbol(f"the archive lists no {kind} of {symbol} between {since} and {until} ({prefix})")
+        ask_for_sidecars(archive, len(wanted), signed_keys(files), f"{symbol} {kind}")
         report(f"{kind}: {len(wanted)} files, {sum(file.size for file in wanted) / 1e6:.1f} MB")
         local[kind] = _fetched(archive, wanted, folder, workers, report)
     return local
@@ -115,6 +118,8 @@ def _fetched(
             one.path.replace(final)
             fsync(final)
         good.append(final)
+    if unverified := sum(one.status == "ok" and one.expected_sha256 is None for one in found):
+        report(f"checksums NOT verified: {unverified} files without a {SIDECAR}")
     return good
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from liq_pipeline.exchange import quirks
 from liq_pipeline.exchange.formats import INSTANT, KLINES_SCHEMA, OPEN_INTEREST_SCHEMA, RATIOS
+from liq_pipeline.exchange.row_rules import KLINE_NUMBERS, kline_faults
 
 OPEN_INTEREST_FIELDS = ("symbol", "sumOpenInterest", "sumOpenInterestValue", "timestamp")
 KLINE_FIELDS = (
@@ -95,15 +96,10 @@ def kline_rows(body: Any, symbol: str, interval: str, closed_before: datetime) -
     closed = np.array([_stamp(row[6], n) for n, row in enumerate(rows)], dtype=np.int64) * 1000
     if (opened % bar != 0).any() or (closed - opened != bar - 1000).any():
         raise WrongShape(f"a bar is not one of {interval} on its grid")
-    numbers = {
-        name: _numbers([row[KLINE_FIELDS.index(name)] for row in rows], name)
-        for name in (*KLINE_FIELDS[1:6], "quote_volume", "taker_buy_volume", "taker_buy_quote_volume")
-    }
-    nonsense = quirks.ohlc_nonsense(*(numbers[name] for name in ("open", "high", "low", "close")))
-    nonsense |= (numbers["volume"] < 0) | (numbers["quote_volume"] < 0)
-    if nonsense.any():
-        raise WrongShape(f"row {int(np.argmax(nonsense))} cannot be a bar: {_shown(rows[int(np.argmax(nonsense))])}")
-    counts = _numbers([row[8] for row in rows], "trade_count")
+    numbers = {name: _numbers([row[KLINE_FIELDS.index(name)] for row in rows], name) for name in KLINE_NUMBERS}
+    for mask, expected in kline_faults(numbers):
+        first = int(np.argmax(mask))
+        raise WrongShape(f"row {first} cannot be a bar: {_shown(rows[first])}, expected {expected}")
     keep, notes = _once(opened, list(numbers.values()))
     is_closed = opened[keep] + bar <= int(closed_before.timestamp() * 1_000_000)
     if dropped := int((~is_closed).sum()):
@@ -116,7 +112,7 @@ def kline_rows(body: Any, symbol: str, interval: str, closed_before: datetime) -
         "ts": closing,
         "open_time": opening,
         **{name: pa.array(values[keep]) for name, values in numbers.items()},
-        "trade_count": pa.array(counts[keep].astype(np.int64)),
+        "trade_count": pa.array(numbers["trade_count"][keep].astype(np.int64)),
         "source": pa.repeat("rest", len(keep)),
     }
     return pa.table({name: columns[name] for name in KLINES_SCHEMA.names}, schema=KLINES_SCHEMA), notes

@@ -290,7 +290,9 @@ class _State:
             problems=problems,
             holes=holes,
             not_yet=sorted(not_yet),
-            unverified=[day for day in sorted(self.good) if self.entries[self.dataset.key(self.symbol, day)].unverified],
+            unverified=[
+                day for day in sorted(self.good) if self.entries[self.dataset.key(self.symbol, day)].unverified
+            ],
             first_day=in_window[0] if in_window else None,
             last_day=in_window[-1] if in_window else None,
         )

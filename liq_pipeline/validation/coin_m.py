@@ -35,6 +35,7 @@ def validate_coin_m(
     since: date = FIRST_DAY,
     until: date = LAST_DAY,
     workers: int = 8,
+    needs_checksums: bool = True,
     out: Path | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> Validation:
@@ -49,15 +50,15 @@ def validate_coin_m(
         bar: width of a bar; klines of this width are fetched.
         since, until: days, both included.
         workers: parallel downloads.
+        needs_checksums: whether a file without a sidecar is refused; only a folder can do without.
         out: folder of the report.
         report: told what is done.
 
     Raises:
         LiqError: the archive cannot be used, or holds too little.
     """
-    local = fetch_coin_m(
-        open_archive(archive, listing), symbol, bar, since, until, folder / "raw", workers, report=report
-    )
+    source = open_archive(archive, listing, needs_checksums=needs_checksums)
+    local = fetch_coin_m(source, symbol, bar, since, until, folder / "raw", workers, report=report)
     tables = {name: folder / "tables" / f"{symbol}-{name}.parquet" for name in TABLES}
     tables["klines"].parent.mkdir(parents=True, exist_ok=True)
     bars, interest = read_coin_klines(local["klines"], symbol), read_coin_metrics(local["metrics"], symbol)

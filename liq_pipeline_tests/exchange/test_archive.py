@@ -25,6 +25,8 @@ def test_open_archive(tmp_path: Path) -> None:
     assert isinstance(own, HttpArchive)
     assert own.listing_url == "http://127.0.0.1:1"
     assert isinstance(open_archive(str(tmp_path)), FolderArchive)
+    with pytest.raises(SettingsError, match="cannot be used without checksums"):
+        open_archive("http://127.0.0.1:1", needs_checksums=False)
     with pytest.raises(SettingsError, match="neither an http"):
         open_archive(str(tmp_path / "absent"))
 
