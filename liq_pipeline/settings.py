@@ -20,13 +20,16 @@ BINANCE_ARCHIVE = "https://data.binance.vision"
 BINANCE_LISTING = "https://s3-ap-northeast-1.amazonaws.com/data.binance.vision"
 BINANCE_REST = "https://fapi.binance.com"
 BINANCE_STREAM = "wss://fstream.binance.com/market"  # the routed address: the old one connects and stays silent
+LONGEST_SYMBOL = 64  # bytes; a symbol becomes a part of file names
 DEFAULT_HISTORY = timedelta(days=120)  # the longest timeframe (90 d), the walk's burn-in (20 d), and some slack
 
 
 class Settings(BaseSettings):
     """The settings, with their defaults. Each is a `LIQ_<NAME>` variable."""
 
-    model_config = SettingsConfigDict(env_prefix="LIQ_", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="LIQ_", extra="ignore", frozen=True, populate_by_name=True, allow_inf_nan=False
+    )
 
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(
         ("BTCUSDT", "ETHUSDT", "SOLUSDT"), description="perpetuals to work on, comma-separated"
@@ -95,8 +98,10 @@ class Settings(BaseSettings):
             raise ValueError("no symbol given; for example LIQ_SYMBOLS=BTCUSDT,ETHUSDT")
         for symbol in symbols:
             # Symbols may be non-ASCII words, but they become folder names and partition keys.
-            if not symbol.replace("_", "").isalnum():
-                raise ValueError(f"{symbol!r} is not a symbol; expected letters, digits and '_'")
+            if not symbol.replace("_", "").isalnum() or len(symbol.encode()) > LONGEST_SYMBOL:
+                raise ValueError(
+                    f"{symbol!r} is not a symbol; expected at most {LONGEST_SYMBOL} letters, digits and '_'"
+                )
         return symbols
 
     @field_validator("serve_origins", mode="before")
@@ -107,7 +112,7 @@ class Settings(BaseSettings):
     @field_validator("serve_rate_limit")
     @classmethod
     def _readable_rate(cls, value: str) -> str:
-        if value and not re.fullmatch(r"\d+\s*(/|per)\s*\d*\s*(second|minute|hour|day)s?", value):
+        if value and not re.fullmatch(r"[0-9]{1,9}\s*(/|per)\s*[0-9]{0,9}\s*(second|minute|hour|day)s?", value):
             raise ValueError("expected a number of requests and a span, such as 600/minute")
         return value
 
@@ -151,7 +156,13 @@ class Settings(BaseSettings):
     def _now_in_utc(cls, value: datetime | None) -> datetime | None:
         if value is None:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        try:
+            found = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        except OverflowError:
+            found = None
+        if found is None or not 2000 <= found.year < 9000:  # what is added to it must still be a date
+            raise ValueError("expected an instant of this millennium, such as 2026-03-19T06:00Z")
+        return found
 
     def truth_of(self, symbol: str) -> list[Path]:
         """Return the truth files of a symbol, in the order given."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from liq_pipeline.errors import LiqError
 from liq_pipeline.exchange.archive import Archive
-from liq_pipeline.exchange.keys import SIDECAR, RemoteFile
+from liq_pipeline.exchange.keys import SIDECAR, RemoteFile, inside
 from liq_pipeline.exchange.manifest import fsync
 from liq_pipeline.exchange.transfer import MissingObject, TransferError, sha256_of
 
@@ -49,7 +49,7 @@ def fetch_file(archive: Archive, remote: RemoteFile, raw_dir: Path) -> Fetched:
     Raises:
         LiqError: the archive as a whole cannot be used.
     """
-    final = raw_dir / remote.key
+    final = inside(raw_dir, remote.key)
     part = final.with_name(final.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     failure = TransferError("never tried")

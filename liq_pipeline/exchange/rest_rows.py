@@ -5,7 +5,8 @@ Sources: exchange.md 3.1 and 3.2.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,47 @@ def kline_rows(body: Any, symbol: str, interval: str, closed_before: datetime) -
     return pa.table({name: columns[name] for name in KLINES_SCHEMA.names}, schema=KLINES_SCHEMA), notes
 
 
+@dataclass(frozen=True)
+class SymbolFacts:
+    """What the exchange says of a symbol: status ('TRADING', 'SETTLING', …), contract type, when it was listed."""
+
+    status: str
+    contract_type: str
+    onboarded: datetime
+
+
+def symbol_facts(body: Any) -> tuple[dict[str, SymbolFacts], int | None]:
+    """Read what `exchangeInfo` answered: the symbols, and the limit of request weight per minute if it is told.
+
+    Raises:
+        WrongShape: anything else.
+    """
+    weight = None
+    try:
+        for limit in body["rateLimits"]:
+            if limit["rateLimitType"] == "REQUEST_WEIGHT" and limit["interval"] == "MINUTE":
+                weight = int(limit["limit"]) // int(limit["intervalNum"])
+        if weight is not None and not 0 < weight < 10**9:
+            raise ValueError(f"a limit of {weight}")
+        found = {
+            _text(item["symbol"]): SymbolFacts(
+                _text(item["status"]),
+                _text(item["contractType"]),
+                datetime.fromtimestamp(item["onboardDate"] / 1000, UTC),
+            )
+            for item in body["symbols"]
+        }
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError, OSError) as error:
+        raise WrongShape(f"symbols and limits that cannot be read ({type(error).__name__}: {error})"[:300]) from error
+    return found, weight
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{_shown(value)} is no text")
+    return value
+
+
 def _rows(body: Any) -> list[Any]:
     if not isinstance(body, list):
         raise WrongShape(f"the body is {_shown(body)}, not a list of rows")
@@ -126,7 +168,7 @@ def _rows(body: Any) -> list[Any]:
 
 def _stamp(value: Any, number: int) -> int:
     """Return milliseconds; an integer in reality, a string in the documentation's sample."""
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and value.isdecimal() and len(value) <= 20:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not _MILLISECONDS[0] <= value <= _MILLISECONDS[1]:
         raise WrongShape(f"row {number} has the stamp {_shown(value)}, not milliseconds since 1970")
@@ -138,7 +180,11 @@ def _numbers(values: list[Any], name: str) -> np.ndarray:
     for number, value in enumerate(values):
         try:
             # A number may be written as one or as text; what Python reads beyond that (True, "1_000") is none.
-            if isinstance(value, bool) or not isinstance(value, str | int | float) or "_" in str(value):
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, str | int | float)
+                or (isinstance(value, str) and "_" in value)
+            ):
                 raise ValueError
             found[number] = float(value)
         except (ValueError, OverflowError):
@@ -157,7 +203,10 @@ def _once(stamps: np.ndarray, values: list[np.ndarray]) -> tuple[np.ndarray, Not
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number with too many digits, or too deep
+        text = f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

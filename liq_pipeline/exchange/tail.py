@@ -276,8 +276,8 @@ def refusal(raw_dir: Path, now: datetime) -> str:
     try:
         said = json.loads(_refusal_path(raw_dir).read_text(encoding="utf-8"))
         at = datetime.fromisoformat(said["at"])
-    except (FileNotFoundError, ValueError, KeyError):
-        return ""
-    if not timedelta(0) <= now - at < ASK_AGAIN_AFTER:
+        if not timedelta(0) <= now - at < ASK_AGAIN_AFTER:
+            return ""
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # TypeError: another shape, or a time without a zone
         return ""
     return f"refused at {at:%H:%M} UTC, asked again at {at + ASK_AGAIN_AFTER:%H:%M}: {said['problem']}"

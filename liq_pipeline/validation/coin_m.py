@@ -15,7 +15,13 @@ import pandas as pd
 
 from liq_pipeline.errors import LiqError
 from liq_pipeline.exchange.archive import open_archive
-from liq_pipeline.exchange.coin_m import fetch_coin_m, read_coin_klines, read_coin_metrics, read_liquidation_snapshots
+from liq_pipeline.exchange.coin_m import (
+    fetch_coin_m,
+    read_coin_klines,
+    read_coin_metrics,
+    read_liquidation_snapshots,
+    set_aside,
+)
 from liq_pipeline.validation.command import run_validation
 from liq_pipeline.validation.files import bar_width
 from liq_pipeline.validation.run import Validation
@@ -64,7 +70,10 @@ def validate_coin_m(
     bars, interest = read_coin_klines(local["klines"], symbol), read_coin_metrics(local["metrics"], symbol)
     orders = read_liquidation_snapshots(local["liquidationSnapshot"], symbol)
     for name, read in {"klines": bars, "metrics": interest, "liquidationSnapshot": orders}.items():
-        report(f"{name}: {len(read.rows)} rows; {read.notes or 'no quirk'}; {len(read.bad)} bad files {read.bad[:3]}")
+        report(f"{name}: {len(read.rows)} rows; {read.notes or 'no quirk'}; {len(read.bad)} bad files")
+        for _, error in read.bad:
+            report(f"left out: {error}")
+        set_aside(folder / "raw", read.bad)
     bars.rows.to_parquet(tables["klines"], index=False)
     interest.rows.to_parquet(tables["open_interest"], index=False)
     steps_of(orders.rows, orders.days, bar_width(bar)).to_parquet(tables["liquidations"], index=False)
