@@ -142,7 +142,11 @@ class Settings(BaseSettings):
     @field_validator("data_dir")
     @classmethod
     def _is_a_folder(cls, value: Path) -> Path:
-        if value.exists() and not value.is_dir():
+        try:
+            is_file = value.exists() and not value.is_dir()
+        except OSError as error:  # a name that is too long
+            raise ValueError(f"cannot be a folder: {error.strerror}") from error
+        if is_file:
             raise ValueError("is a file; expected a folder, or a place for one")
         return value
 

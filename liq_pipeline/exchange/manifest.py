@@ -13,14 +13,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from liq_pipeline.errors import FormatError
 from liq_pipeline.exchange.keys import Dataset
 
 _INSTANT = pa.timestamp("us", tz="UTC")
+STATUSES = ("ok", "missing", "not_yet", "mismatch", "bad")
 MANIFEST_SCHEMA = pa.schema(
     {
         "key": pa.string(),
         "url": pa.string(),
-        "status": pa.string(),  # ok | missing | not_yet | mismatch | bad
+        "status": pa.string(),  # one of STATUSES
         "sha256": pa.string(),  # of what was read last
         "expected_sha256": pa.string(),  # what the sidecar promised
         "unverified": pa.bool_(),  # the file in use was taken without a sidecar
@@ -75,11 +77,30 @@ def manifest_path(raw_dir: Path, dataset: Dataset, symbol: str) -> Path:
 def load_manifest(path: Path) -> dict[str, Entry]:
     """Read a manifest, by key. A missing or unreadable one is empty: `sync` then recognises files by their sidecars."""
     try:
-        table = pq.read_table(path, schema=MANIFEST_SCHEMA, partitioning=None)
-    except (FileNotFoundError, pa.ArrowInvalid):
+        table = read_stored(path, MANIFEST_SCHEMA)
+    except (FileNotFoundError, FormatError):
         return {}
     # A manifest from before there was such a column knows of verified files only.
-    return {row["key"]: Entry(**row | {"unverified": bool(row["unverified"])}) for row in table.to_pylist()}
+    rows = [row | {"unverified": bool(row["unverified"])} for row in table.to_pylist()]
+    whole = all(row["key"] and row["status"] in STATUSES and row["fetched_at"] for row in rows)
+    return {row["key"]: Entry(**row) for row in rows} if whole else {}
+
+
+def read_stored(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read one of our own Parquet files; columns that it lacks are null.
+
+    Raises:
+        FileNotFoundError: there is none.
+        FormatError: it is damaged, or holds something else.
+    """
+    try:
+        table = pq.read_table(path, schema=schema, partitioning=None)
+        table.validate(full=True)  # text that is none would be noticed only where it is used
+        return table
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # what Arrow raises about damaged Parquet depends on the byte: OSError, ValueError ...
+        raise FormatError(f"{path} cannot be read: {str(error)[:200]}", expected="a Parquet file of ours") from error
 
 
 def unverified_files(raw_dir: Path, dataset: Dataset, symbol: str, *, since: date) -> int:

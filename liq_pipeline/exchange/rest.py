@@ -200,12 +200,7 @@ class RestClient:
         else:
             self._asked_too_often(f"{MOST_ATTEMPTS} times, {waited:g} s of waiting")
         self._refuse(answer, url, query)
-        try:
-            body = json.loads(answer.content)
-        except (ValueError, RecursionError) as error:  # a ValueError also of a number with too many digits
-            raise RestUnreachable(
-                f"{url} answered {_shown(answer)!r}, which is not JSON", remedy="try again later"
-            ) from error
+        body = read_json(answer.content, url)
         self._slow_down(answer)
         try:
             return body, web.instant_of(answer.headers.get("Date"))
@@ -284,8 +279,22 @@ def _added(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
     return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
 
 
-def _shown(answer: web.Answer) -> str:
-    return answer.content[:240].decode("utf-8", "replace")[:60].strip()
+def read_json(content: bytes, url: str) -> Any:
+    """Return what a body says.
+
+    Raises:
+        RestUnreachable: it is not JSON.
+    """
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:  # a ValueError also of a number with too many digits
+        raise RestUnreachable(
+            f"{url} answered {_shown(content)!r}, which is not JSON", remedy="try again later"
+        ) from error
+
+
+def _shown(content: bytes) -> str:
+    return content[:240].decode("utf-8", "replace")[:60].strip()
 
 
 def _said(answer: web.Answer) -> tuple[int | None, str]:
@@ -294,4 +303,4 @@ def _said(answer: web.Answer) -> tuple[int | None, str]:
         body = json.loads(answer.content)
         return body.get("code"), str(body.get("msg", ""))[:200]
     except (ValueError, AttributeError, RecursionError):
-        return None, _shown(answer)
+        return None, _shown(answer.content)

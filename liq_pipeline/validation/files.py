@@ -87,7 +87,7 @@ def _stamps(column: pd.Series) -> pd.Series:
     elif pd.api.types.is_datetime64_any_dtype(column):
         stamps = pd.to_datetime(column, utc=True)
     else:
-        stamps = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
+        stamps = pd.to_datetime(column.astype(str), utc=True, errors="coerce", format="ISO8601")
     return stamps.dt.tz_localize(None).astype("datetime64[us]")
 
 
