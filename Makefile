@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 3000
+MINUTES ?= 10
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup setup-dev demo run status ui ui-demo serve serve-demo test test-long lint types check bench duckdb2 clean
+.PHONY: help setup setup-dev demo run status ui ui-demo serve serve-demo test test-long lint types check bench fuzz duckdb2 clean
 
 help: ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
@@ -63,6 +64,9 @@ check: setup ## does Dagster find everything?
 
 bench: setup-dev ## speed, as ratios
 	@$(BIN)/python -m benchmarks
+
+fuzz: setup-dev ## hostile input for every parser: make fuzz MINUTES=10
+	@$(BIN)/python -m liq_pipeline_tests.fuzz --minutes $(MINUTES)
 
 duckdb2: setup-dev ## the tables' tests with the newest DuckDB 2.x
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps --target .venv/duckdb2 'duckdb>=2,<3'

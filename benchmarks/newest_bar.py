@@ -36,7 +36,7 @@ def run() -> list[Outcome]:
         def check_and_publish(tables: Tables, rules: list[Rule]) -> None:
             subject = Subject(SYMBOL, tables.connection, archive, publisher, clock)
             assert all(evaluate(rule, subject).passed for rule in rules)
-            publisher.publish(level_datasets(tables, SYMBOL, 5, []))
+            publisher.publish(level_datasets(tables, SYMBOL, archive, []))
 
         def everything(bars: int) -> None:
             with warehouse.transaction() as tables:

@@ -36,6 +36,10 @@ Symbols = Annotated[str | None, typer.Option("--symbols", help="Perpetuals, comm
 Bar = Annotated[str | None, typer.Option("--bar", help="Width of a bar: 5m or 15m (LIQ_BAR).")]
 Since = Annotated[str | None, typer.Option("--since", help="First day to load, YYYY-MM-DD (LIQ_SINCE).")]
 Archive = Annotated[str | None, typer.Option("--archive", help="URL or folder of the archive (LIQ_ARCHIVE).")]
+NoChecksums = Annotated[
+    bool,
+    typer.Option("--no-checksums", help="Take a folder's files though no .CHECKSUM lies beside (LIQ_NO_CHECKSUMS)."),
+]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder for everything that is made (LIQ_DATA_DIR).")]
 Now = Annotated[str | None, typer.Option("--now", help="ISO instant that stands for now (LIQ_NOW).")]
 Port = Annotated[int, typer.Option("--port", help="Port of the page.")]
@@ -47,11 +51,15 @@ def run(
     bar: Bar = None,
     since: Since = None,
     archive: Archive = None,
+    no_checksums: NoChecksums = False,
     data: Data = None,
     now: Now = None,
 ) -> None:
     """Fetch, compute, check and publish, for every symbol."""
-    settings = load_settings(symbols=symbols, bar=bar, since=since, archive=archive, data_dir=data, now=now)
+    settings = load_settings(
+        symbols=symbols, bar=bar, since=since, archive=archive, no_checksums=no_checksums or None, data_dir=data,
+        now=now,
+    )  # fmt: skip
     raise typer.Exit(_run(settings))
 
 
@@ -249,6 +257,7 @@ def validate(
 @app.command("coin-m")
 def coin_m(
     archive: Archive = None,
+    no_checksums: NoChecksums = False,
     data: Data = None,
     symbol: Annotated[str, typer.Option("--symbol", help="COIN-M perpetual.")] = "BTCUSD_PERP",
     bar: Annotated[str, typer.Option("--bar", help="Width of a bar: 5m or 15m.")] = "5m",
@@ -260,13 +269,14 @@ def coin_m(
     from liq_pipeline.validation.coin_m import validate_coin_m
     from liq_pipeline.validation.report import report_folder
 
-    settings = load_settings(archive=archive, data_dir=data)
+    settings = load_settings(archive=archive, no_checksums=no_checksums or None, data_dir=data)
     console = _console()
     folder = settings.data_dir / "validation" / "coin_m"
     out = report_folder(settings.published_dir, symbol, "coin_m")
     found = validate_coin_m(
         settings.archive, folder, listing=settings.listing_url, symbol=symbol, bar=bar, since=since.date(),
-        until=until.date(), workers=settings.workers, out=out, report=console.print,
+        until=until.date(), workers=settings.workers, needs_checksums=not settings.no_checksums, out=out,
+        report=console.print,
     )  # fmt: skip
     print_validation(console, found, out)
 
@@ -333,6 +343,7 @@ def _demo_settings(settings: Settings, mirror: Any, archive: str) -> Settings:
         since=mirror.since,
         now=mirror.now,
         archive=archive,
+        no_checksums=False,
         listing="",
         data_dir=settings.data_dir / DEMO_FOLDER,
         dagster_home=settings.data_dir / DEMO_FOLDER / "dagster_home",

@@ -152,6 +152,8 @@ def print_levels(console: Console, symbol: str, manifests: dict[str, dict[str, A
     caption = f"open interest {newest['open_interest_contracts']:,.0f} contracts; exposure, not a forecast"
     if note := margin_note(newest):
         caption += f"\n{note}"
+    if (checksums := newest.get("checksums", "verified")) != "verified":
+        caption += f"\nCHECKSUMS {checksums}"
     table = Table(caption=caption, caption_justify="left")
     for heading in ("timeframe", "levels", "long USD", "short USD", "long % of OI", "short % of OI", "data covers"):
         table.add_column(heading, justify="right", no_wrap=True)

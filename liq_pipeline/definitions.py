@@ -72,6 +72,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
                 bar_minutes=settings.bar_minutes,
                 since=str(settings.since or ""),
                 workers=settings.workers,
+                needs_checksums=not settings.no_checksums,
             ),
             "rest": RestSource(url=settings.rest_url or "", raw_dir=str(settings.raw_dir.absolute())),
             "warehouse": Warehouse(

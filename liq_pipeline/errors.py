@@ -42,6 +42,10 @@ class UnknownSymbol(LiqError):
     """The archive lists no file for this symbol."""
 
 
+class ChecksumsMissing(LiqError):
+    """An archive has zips but no sidecar with their checksums, so nothing tells a whole file from a damaged one."""
+
+
 class FormatError(LiqError):
     """A file that does not hold what its name promises. It is quarantined; the rest goes on."""
 

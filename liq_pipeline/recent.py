@@ -108,7 +108,7 @@ def refresh_recent(desk: Desk, symbol: str) -> Refreshed:
                 remedy="nothing was changed; run `liq run`, which starts anew from the files and tells more",
             )
         done.checks += [outcome.as_result(rule) for rule, outcome in found]
-        content = level_datasets(tables, symbol, desk.archive.bar_minutes, checks_as_published(done.checks))
+        content = level_datasets(tables, symbol, desk.archive, checks_as_published(done.checks))
     paths = desk.publisher.publish(content)
     done.facts = published_facts(content, paths, desk.publisher)
     return done

@@ -161,7 +161,8 @@ def refresh_newest(settings: Settings) -> tuple[list[str], list[str]]:
 def _ask_once(settings: Settings) -> None:
     """Find out whether the archive answers: one clear message is better than the same from every asset and retry."""
     try:
-        open_archive(settings.archive, settings.listing_url).list_files(METRICS.prefix(settings.symbols[0]))
+        archive = open_archive(settings.archive, settings.listing_url, needs_checksums=not settings.no_checksums)
+        archive.list_files(METRICS.prefix(settings.symbols[0]))
     except (ArchiveForbidden, ArchiveUnreachable) as error:
         here = {
             symbol: sum(1 for _ in settings.raw_dir.glob(f"data/**/{symbol}/**/*.zip")) for symbol in settings.symbols

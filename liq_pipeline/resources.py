@@ -12,8 +12,8 @@ from typing import Protocol
 import dagster as dg
 import pyarrow as pa
 
-from liq_pipeline.exchange.archive import METRICS, Dataset, RemoteFile, klines, open_archive
-from liq_pipeline.exchange.manifest import good_files
+from liq_pipeline.exchange.archive import METRICS, Archive, Dataset, RemoteFile, klines, open_archive
+from liq_pipeline.exchange.manifest import good_files, unverified_files
 from liq_pipeline.exchange.rest import RestClient
 from liq_pipeline.exchange.sync import Progress, SyncReport, plan, sync
 from liq_pipeline.exchange.tail import TailReport, read_tail, refusal, unarchived, update_tail
@@ -44,6 +44,7 @@ class ArchiveSource(dg.ConfigurableResource):
         bar_minutes: width of a bar; decides which klines are loaded.
         since: first day to load, ISO; empty for 120 days before now.
         workers: parallel downloads.
+        needs_checksums: whether a file without a sidecar is refused; only a folder can do without.
     """
 
     location: str
@@ -52,6 +53,7 @@ class ArchiveSource(dg.ConfigurableResource):
     bar_minutes: int
     since: str = ""
     workers: int = 8
+    needs_checksums: bool = True
 
     @property
     def open_interest_files(self) -> Dataset:
@@ -69,20 +71,27 @@ class ArchiveSource(dg.ConfigurableResource):
 
     def sync(self, dataset: Dataset, symbol: str, now: datetime, progress: Progress | None = None) -> SyncReport:
         """Bring the local copy up to date: fetch what is missing or changed."""
-        archive = open_archive(self.location, self.listing_url)
         return sync(
-            archive, dataset, symbol, since=self.first_day(now), now=now, raw_dir=Path(self.raw_dir),
+            self._open(), dataset, symbol, since=self.first_day(now), now=now, raw_dir=Path(self.raw_dir),
             workers=self.workers, progress=progress,
         )  # fmt: skip
 
     def plan(self, dataset: Dataset, symbol: str, now: datetime) -> list[RemoteFile]:
         """Return what `sync` would fetch, without fetching it."""
-        archive = open_archive(self.location, self.listing_url)
-        return plan(archive, dataset, symbol, since=self.first_day(now), now=now, raw_dir=Path(self.raw_dir))
+        return plan(self._open(), dataset, symbol, since=self.first_day(now), now=now, raw_dir=Path(self.raw_dir))
 
     def good_files(self, dataset: Dataset, symbol: str, now: datetime) -> list[Path]:
         """Return the local files that passed their checks, in date order."""
         return good_files(Path(self.raw_dir), dataset, symbol, since=self.first_day(now))
+
+    def checksums(self, symbol: str, since: date) -> str:
+        """Say whether the files in use, with day >= since, were checked against their sidecars."""
+        datasets = (self.open_interest_files, self.kline_files)
+        count = sum(unverified_files(Path(self.raw_dir), dataset, symbol, since=since) for dataset in datasets)
+        return f"not verified: {count} files without a .CHECKSUM" if count else "verified"
+
+    def _open(self) -> Archive:
+        return open_archive(self.location, self.listing_url, needs_checksums=self.needs_checksums)
 
 
 class RestSource(dg.ConfigurableResource):

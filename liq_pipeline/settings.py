@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from liq_pipeline.errors import SettingsError
@@ -21,13 +21,16 @@ BINANCE_ARCHIVE = "https://data.binance.vision"
 BINANCE_LISTING = "https://s3-ap-northeast-1.amazonaws.com/data.binance.vision"
 BINANCE_REST = "https://fapi.binance.com"
 BINANCE_STREAM = "wss://fstream.binance.com/market"  # the routed address: the old one connects and stays silent
+LONGEST_SYMBOL = 64  # bytes; a symbol becomes a part of file names
 DEFAULT_HISTORY = timedelta(days=120)  # the longest timeframe (90 d), the walk's burn-in (20 d), and some slack
 
 
 class Settings(BaseSettings):
     """The settings, with their defaults. Each is a `LIQ_<NAME>` variable."""
 
-    model_config = SettingsConfigDict(env_prefix="LIQ_", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="LIQ_", extra="ignore", frozen=True, populate_by_name=True, allow_inf_nan=False
+    )
 
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(
         ("BTCUSDT", "ETHUSDT", "SOLUSDT"), description="perpetuals to work on, comma-separated"
@@ -35,6 +38,9 @@ class Settings(BaseSettings):
     bar: Literal["5m", "15m"] = Field("5m", description="width of a bar: 5m or 15m")
     since: date | None = Field(None, description="first day to load, YYYY-MM-DD (default: 120 days before now)")
     archive: str = Field(BINANCE_ARCHIVE, description="URL of the archive, or a folder that mirrors its layout")
+    no_checksums: bool = Field(
+        False, description="whether to take files without a .CHECKSUM beside them; only where the archive is a folder"
+    )
     listing: str | None = Field(
         None, description="URL that lists the archive (default: the exchange's bucket, or the archive itself)"
     )
@@ -93,8 +99,10 @@ class Settings(BaseSettings):
             raise ValueError("no symbol given; for example LIQ_SYMBOLS=BTCUSDT,ETHUSDT")
         for symbol in symbols:
             # Symbols may be non-ASCII words, but they become folder names and partition keys.
-            if not symbol.replace("_", "").isalnum():
-                raise ValueError(f"{symbol!r} is not a symbol; expected letters, digits and '_'")
+            if not symbol.replace("_", "").isalnum() or len(symbol.encode()) > LONGEST_SYMBOL:
+                raise ValueError(
+                    f"{symbol!r} is not a symbol; expected at most {LONGEST_SYMBOL} letters, digits and '_'"
+                )
         return symbols
 
     @field_validator("serve_origins", mode="before")
@@ -105,7 +113,7 @@ class Settings(BaseSettings):
     @field_validator("serve_rate_limit")
     @classmethod
     def _readable_rate(cls, value: str) -> str:
-        if value and not re.fullmatch(r"\d+\s*(/|per)\s*\d*\s*(second|minute|hour|day)s?", value):
+        if value and not re.fullmatch(r"[0-9]{1,9}\s*(/|per)\s*[0-9]{0,9}\s*(second|minute|hour|day)s?", value):
             raise ValueError("expected a number of requests and a span, such as 600/minute")
         return value
 
@@ -127,10 +135,24 @@ class Settings(BaseSettings):
             raise ValueError("expected a URL or a folder")
         return value
 
+    @field_validator("no_checksums")
+    @classmethod
+    def _only_of_a_folder(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and str(info.data.get("archive", "")).startswith(("http://", "https://")):
+            raise ValueError(
+                f"only a folder can be read without checksums, and the archive is {info.data['archive']}; name the "
+                "folder with --archive (LIQ_ARCHIVE)"
+            )
+        return value
+
     @field_validator("data_dir")
     @classmethod
     def _is_a_folder(cls, value: Path) -> Path:
-        if value.exists() and not value.is_dir():
+        try:
+            is_file = value.exists() and not value.is_dir()
+        except OSError as error:  # a name that is too long
+            raise ValueError(f"cannot be a folder: {error.strerror}") from error
+        if is_file:
             raise ValueError("is a file; expected a folder, or a place for one")
         return value
 
@@ -144,7 +166,13 @@ class Settings(BaseSettings):
     def _now_in_utc(cls, value: datetime | None) -> datetime | None:
         if value is None:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        try:
+            found = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        except OverflowError:
+            found = None
+        if found is None or not 2000 <= found.year < 9000:  # what is added to it must still be a date
+            raise ValueError("expected an instant of this millennium, such as 2026-03-19T06:00Z")
+        return found
 
     def truth_of(self, symbol: str) -> list[Path]:
         """Return the truth files of a symbol, in the order given."""
@@ -256,5 +284,5 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _as_typed(name: str, overrides: dict[str, Any]) -> str:
     """Return a setting's name as the user gave it: as an option, or as a variable."""
-    option = "data" if name == "data_dir" else name
+    option = "data" if name == "data_dir" else name.replace("_", "-")
     return f"--{option}" if overrides.get(name) is not None else f"LIQ_{name.upper()}"

@@ -76,7 +76,10 @@ class TestWrongUsage:
             (["run", "--bar", "7m"], "--bar='7m'.*'5m' or '15m'"),
             (["run", "--symbols", " , "], "--symbols=.*no symbol given"),
             (["run", "--symbols", "../etc"], "--symbols=.*letters, digits and '_'"),
+            (["run", "--symbols", "A" * 300], "--symbols=.*at most 64"),
             (["run", "--now", "yesterday"], "--now='yesterday'"),
+            (["run", "--now", "9999-12-31T23:59:59-23:59"], "--now=.*expected an instant of this millennium"),
+            (["record", "--stream", "wss://[/market"], "'wss://\\[/market' is not an address"),
             (["run", "--since", "2026-13-01"], "--since='2026-13-01'"),
             (["run", "--archive", "/no/such/folder"], "'/no/such/folder' is neither an http.*To do: correct --archive"),
             (["nonsense"], "No such command 'nonsense'"),
@@ -89,6 +92,22 @@ class TestWrongUsage:
         assert re.search(says, " ".join(done.err.split())), done.err
         assert "Traceback" not in done.err
         assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("ALERT_STALE_HOURS", "inf"), ("ALERT_ZONE_USD", "nan"), ("LOCK_TIMEOUT_SECONDS", "inf"),
+            ("SERVE_RATE_LIMIT", "٣/minute"), ("DATA_DIR", "d" * 5000), ("REPLAY_STARTED", "0001-01-01T00:00:00+23:59"),
+        ],
+    )  # fmt: skip
+    def test_a_value_that_no_code_could_work_with_is_refused_at_the_start(self, liq, monkeypatch, name, value) -> None:
+        monkeypatch.setenv(f"LIQ_{name}", value)
+
+        done = liq("status")
+
+        assert done.code == 2
+        assert f"LIQ_{name}=" in done.err
+        assert "Traceback" not in done.err
 
     def test_a_variable_that_cannot_be_used_is_named(self, liq, monkeypatch) -> None:
         monkeypatch.setenv("LIQ_WORKERS", "many")

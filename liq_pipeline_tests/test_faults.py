@@ -134,6 +134,105 @@ def test_real_holes_are_listed_not_filled_silently(liq, run_options, exchange, t
     assert sum(rows["is_interpolated"].to_pylist()) == 9  # seven that are missing, and the two that end the gaps
 
 
+def _spoil_a_cell(column: int, cell: str):
+    def change(lines: list[str]) -> list[str]:
+        cells = lines[9].split(",")
+        cells[column] = cell
+        return [*lines[:9], ",".join(cells), *lines[10:]]
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def week(copy_of, liq, run_options, tmp_path_factory):
+    """One run over an archive that lacks a day of this week in one dataset and has an unreadable one in the other."""
+    folder = tmp_path_factory.mktemp("holes")
+    exchange = copy_of(folder / "exchange")
+    remove_day(exchange.folder, metrics_key("BTCUSDT", exchange.day(7)))
+    rewrite_day(exchange.folder, kline_key("BTCUSDT", "5m", exchange.day(5)), _spoil_a_cell(5, ""))
+    return liq("run", *run_options(exchange, folder / "data"))
+
+
+class TestAWeekWithHoles:
+    """A day of this week is absent from metrics, one of the klines is unreadable; later days are there."""
+
+    def test_they_are_lost_data(self, week) -> None:
+        assert week.code == 1
+        assert "Traceback" not in week.out + week.err
+
+    def test_the_absent_day_is_a_hole_though_it_is_of_this_week(self, week) -> None:
+        found = _finding(week.out, "raw_open_interest", "no_file_was_lost")
+        assert found.startswith("ERROR BTCUSDT metrics: 2026-06-25 is missing from the archive, with days before and")
+
+    def test_the_blank_cell_is_named_with_its_file_and_line(self, week) -> None:
+        found = _finding(week.out, "raw_klines", "no_file_was_lost")
+        assert re.search(r"ERROR BTCUSDT-5m-2026-06-23\.zip, line 10: .*Expected: a finite number as volume", found)
+
+    def test_the_other_days_are_published(self, week) -> None:
+        assert "BTCUSDT published" in week.out
+
+
+def test_the_last_days_sidecar_is_late_and_nothing_is_lost(copy_of, liq, run_options, tmp_path: Path) -> None:
+    exchange = copy_of(tmp_path / "exchange")
+    for key in (metrics_key("BTCUSDT", exchange.day(9)), kline_key("BTCUSDT", "5m", exchange.day(9))):
+        (exchange.folder / f"{key}.CHECKSUM").unlink()
+
+    done = liq("run", *run_options(exchange, tmp_path / "data"))
+
+    assert done.code == 0, done.out
+
+
+@pytest.fixture(scope="module")
+def bare(copy_of, tmp_path_factory):
+    """A mirror as the exchange's own download scripts make it."""
+    exchange = copy_of(tmp_path_factory.mktemp("bare") / "exchange")
+    for sidecar in exchange.folder.rglob("*.CHECKSUM"):
+        sidecar.unlink()
+    return exchange
+
+
+class TestAMirrorWithoutSidecars:
+    def test_it_is_said_with_the_way_out(self, bare, liq, run_options, tmp_path: Path) -> None:
+        done = liq("run", *run_options(bare, tmp_path / "data"))
+
+        assert done.code == 1
+        out = " ".join(done.out.split())
+        assert "no .CHECKSUM beside 10 zips of BTCUSDT metrics" in out
+        assert "no .CHECKSUM beside 10 zips of BTCUSDT klines-5m" in out
+        assert "--no-checksums" in out
+        assert "choose an earlier" not in out
+
+    def test_with_leave_it_is_published_and_every_place_says_that_it_was_not_verified(
+        self, bare, liq, run_options, exchange, tmp_path: Path
+    ) -> None:
+        data = tmp_path / "data"
+        done = liq("run", *run_options(bare, data), "--no-checksums")
+        told = "CHECKSUMS not verified: 20 files without a .CHECKSUM"
+
+        assert done.code == 0, done.out + done.err
+        assert told in done.out
+        assert told in liq("status", "--data", data, "--now", bare.now.isoformat()).out
+        for dataset, timeframe in (("liquidation_levels", "7d"), ("oi_delta", None), ("liquidation_heatmap", "7d")):
+            manifest = read_manifest(dataset_path(data / "published", dataset, "BTCUSDT", timeframe))
+            assert manifest
+            assert manifest["checksums"] == "not verified: 20 files without a .CHECKSUM"
+
+        verified = liq("run", *run_options(exchange, data))  # the same files, with their sidecars
+
+        assert verified.code == 0
+        assert "0 files fetched" in verified.out
+        assert "CHECKSUMS" not in verified.out
+        manifest = read_manifest(dataset_path(data / "published", "oi_delta", "BTCUSDT"))
+        assert manifest
+        assert manifest["checksums"] == "verified"
+
+    def test_over_http_the_leave_is_wrong_usage(self, bare, liq, run_options, tmp_path: Path) -> None:
+        done = liq("run", *run_options(bare, tmp_path / "data", archive="http://127.0.0.1:1"), "--no-checksums")
+
+        assert done.code == 2
+        assert "--no-checksums='True': only a folder can be read without checksums" in done.err
+
+
 class TestArchiveOutOfReach:
     @pytest.fixture
     def closed_port(self) -> int:

@@ -113,6 +113,25 @@ class TestAnArchiveThatEnds30HoursAgo:
             assert line.startswith("BTCUSDT: nothing new: refused at 06:00 UTC, asked again at 07:00: ")
             assert len(live.rest.requests) == asked, "after a refusal the quick refresh waits for an hour"
 
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            RestFault(body="[" * 200_000),
+            RestFault(change=lambda body: [*body, [None] * 12] if isinstance(body, list) else body),
+        ],
+        ids=["deep JSON", "a row of nothing"],
+    )
+    def test_whatever_rest_answers_the_archive_alone_is_published(
+        self, market: dict[str, Market], everything: Path, tmp_path: Path, fault: RestFault
+    ) -> None:
+        with live_exchange(tmp_path, everything, market, faults=lambda _: fault) as live:
+            result = run(live.settings(tmp_path / "data"))
+        assert result.published
+        assert not result.has_error_findings
+        flags = [finding for finding in result.findings if finding.check == "rest_gives_the_newest_rows"]
+        assert len(flags) == 2
+        assert all(flag.text.startswith("archive only") for flag in flags)
+
     def test_a_symbol_that_is_not_traded_any_more_is_named_with_its_status(
         self, market: dict[str, Market], everything: Path, data: Path, tmp_path: Path
     ) -> None:

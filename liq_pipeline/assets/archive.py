@@ -110,6 +110,7 @@ def _mirror(
             "fetched": report.fetched,
             "fetched_bytes": report.fetched_bytes,
             "rewritten": report.rewritten,
+            "unverified_files": len(report.unverified),
             "lost_files": len(report.problems) + len(report.holes),
             "first_day": str(report.first_day),
             "last_day": str(report.last_day),
@@ -125,11 +126,12 @@ def _lost_nothing(report: SyncReport) -> dg.AssetCheckResult:
         f"{report.symbol} {report.dataset.name}: {day} is missing from the archive, with days before and after it"
         for day in report.holes
     ]
+    unverified = f", {len(report.unverified)} of them not verified: no .CHECKSUM" if report.unverified else ""
     return dg.AssetCheckResult(
         check_name=NO_FILE_WAS_LOST,
         passed=not messages,
         # A bad rewrite of a file whose older version stays in use costs nothing yet.
         severity=dg.AssetCheckSeverity.ERROR if report.lost_data else dg.AssetCheckSeverity.WARN,
-        description="\n".join(messages) or f"{len(report.files)} files are good",
+        description="\n".join(messages) or f"{len(report.files)} files are good{unverified}",
         metadata={"lost_files": len(messages)},
     )

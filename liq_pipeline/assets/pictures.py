@@ -47,6 +47,7 @@ def picture_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
             "as_of": iso(newest["as_of"]),
             "first_ts": iso(newest["first_ts"]),
             "bar_minutes": archive.bar_minutes,
+            "checksums": archive.checksums(symbol, newest["first_ts"].date()),
             "current_price": newest["current_price"],
             "open_interest_contracts": newest["open_interest"],
         }

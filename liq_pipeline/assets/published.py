@@ -49,7 +49,7 @@ def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
         """
         checks = checks_of_this_run(context, _CHECKED)
         try:
-            datasets = level_datasets(warehouse, context.partition_key, archive.bar_minutes, checks)
+            datasets = level_datasets(warehouse, context.partition_key, archive, checks)
         except LiqError as error:
             raise failure(error) from error
         paths = publisher.publish(datasets)
@@ -58,13 +58,14 @@ def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
     return [published_levels, *picture_assets(symbols)]
 
 
-def level_datasets(tables: Reads, symbol: str, bar_minutes: int, checks: list[dict[str, Any]]) -> list[Dataset]:
+def level_datasets(tables: Reads, symbol: str, archive: ArchiveSource, checks: list[dict[str, Any]]) -> list[Dataset]:
     """Return what is published of a symbol's levels: every timeframe, and `oi_delta`, with their manifests."""
     newest = tables.newest_bar(symbol)
     shared: dict[str, Any] = {
         "as_of": iso(newest["as_of"]),
         "first_ts": iso(newest["first_ts"]),
-        "bar_minutes": bar_minutes,
+        "bar_minutes": archive.bar_minutes,
+        "checksums": archive.checksums(symbol, newest["first_ts"].date()),
         "open_interest_contracts": newest["open_interest"],
         "rest_rows": tables.read("rest_rows", symbol=symbol).to_pylist()[0],
         **model_facts(symbol, newest["first_ts"], newest["as_of"]),

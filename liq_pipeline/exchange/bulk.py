@@ -8,7 +8,6 @@ halving.
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,6 +21,9 @@ import pyarrow.csv
 from liq_pipeline.errors import FormatError
 
 FILES_PER_READ = 128  # about 5 MB of CSV: large enough to be fast, small enough to stay in cache
+
+MOST_BYTES = 1 << 20  # of one day's CSV: 288 rows are 50 kB, doubled ones 100 kB
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that the exchange uses
 
 Bad = list[tuple[Path, FormatError]]
 
@@ -147,23 +149,41 @@ def read_rows(files: Sequence[tuple[date, Path]], layout: Layout) -> tuple[Rows,
     )
 
 
-def read_member(path: Path) -> bytes:
+def read_member(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """Return the one CSV that a zip holds, inflated; the zip's own checksum is verified on the way.
 
+    Args:
+        path: the zip.
+        most_bytes: that it may inflate to.
+
     Raises:
-        FormatError: not a zip, damaged, or not exactly one CSV of the same name.
+        FormatError: not a zip, damaged, packed in an unusual way, too large, or not exactly one CSV of the same name.
     """
     name = path.name.removesuffix(".part")
     expected = name.removesuffix(".zip") + ".csv"
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.namelist() != [expected]:
-                raise FormatError(f"{name} holds {archive.namelist()}", expected=f"exactly one file, {expected}")
-            return archive.read(expected)
+            members = archive.infolist()
+            if [member.filename for member in members] != [expected]:
+                shown = str([member.filename for member in members[:3]])[:200]
+                raise FormatError(
+                    f"{name} holds {len(members)} files, {shown}", expected=f"exactly one file, {expected}"
+                )
+            if members[0].compress_type not in METHODS:
+                method = f"{name} cannot be unzipped: it is packed by method {members[0].compress_type}"
+                raise FormatError(method, expected="method 8 (deflate) or 0 (stored)")
+            with archive.open(members[0]) as file:
+                content = file.read(most_bytes + 1)
+    except FormatError:
+        raise
     except FileNotFoundError as error:
         raise FormatError(f"{path} is gone", remedy="run again: it will be fetched anew") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise FormatError(f"{name} cannot be unzipped: {error}", expected="a sound zip") from error
+    except Exception as error:  # a damaged zip raises whatever it likes: OSError, struct.error, NotImplementedError ...
+        reason = str(error) or type(error).__name__
+        raise FormatError(f"{name} cannot be unzipped: {reason[:200]}", expected="a sound zip") from error
+    if len(content) > most_bytes:
+        raise FormatError(f"{name} inflates to more than {most_bytes:,} bytes", expected="the rows of one day")
+    return content
 
 
 def strip_header(data: bytes, layout: Layout, name: str) -> tuple[bytes, bool]:
@@ -189,7 +209,7 @@ def strip_header(data: bytes, layout: Layout, name: str) -> tuple[bytes, bool]:
 
 def line_error(path: Path, line: int, expected: str, error: type[FormatError] = FormatError) -> FormatError:
     """Return an error that names a file, the number of a line (from 1) and its text."""
-    text = read_member(path).splitlines()[line - 1][:200].decode("utf-8", "replace")
+    text = read_member(path).replace(b"\r\n", b"\n").split(b"\n")[line - 1][:200].decode("utf-8", "replace")
     return error(f"{path.name.removesuffix('.part')}, line {line}: {text!r}", expected=expected)
 
 
@@ -198,6 +218,8 @@ def _body(path: Path, day: date, layout: Layout) -> _Body:
     content = read_member(path)
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n")
+        if b"\r" in content:  # some readers end a line there, others do not
+            raise FormatError(f"{name} has a carriage return inside a line", expected="lines that end with a line feed")
     data, has_header = strip_header(content, layout, name)
     data = data.rstrip(b"\n")
     if not data:
@@ -213,7 +235,7 @@ def _read(bodies: list[_Body], layout: Layout, bad: Bad) -> list[tuple[pa.Table,
         table = _read_csv(b"".join(body.data for body in bodies), layout)
         if table.num_rows == sum(body.rows for body in bodies):  # a stray quote can swallow line ends
             return [(table, bodies)]
-    except pa.ArrowInvalid:
+    except pa.ArrowException:
         pass
     if len(bodies) == 1:
         bad.append((bodies[0].path, _first_unreadable_line(bodies[0], layout)))
@@ -234,11 +256,11 @@ def _read_csv(data: bytes, layout: Layout) -> pa.Table:
 
 def _first_unreadable_line(body: _Body, layout: Layout) -> FormatError:
     columns = f"{len(layout.types)} cells: {', '.join(f'{name} ({kind})' for name, kind in layout.types.items())}"
-    for number, line in enumerate(body.data.splitlines(), start=1 + int(body.has_header)):
+    for number, line in enumerate(body.data.rstrip(b"\n").split(b"\n"), start=1 + int(body.has_header)):
         try:
             if _read_csv(line + b"\n", layout).num_rows == 1:
                 continue
-        except pa.ArrowInvalid:
+        except pa.ArrowException:
             pass
         return line_error(body.path, number, columns)
     return FormatError(f"{body.path.name} cannot be read as CSV", expected=columns)

@@ -97,9 +97,14 @@ def load_calibration(path: Path) -> Calibration | None:
         content = json.loads(path.read_text(encoding="utf-8"))
         for name in ("measured_at", "newest_compared"):
             content[name] = datetime.fromisoformat(content[name])
-        return Calibration(**content)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        found = Calibration(**content)
+        if type(found.offset_minutes) is not int or found.offset_minutes not in OFFSETS_MINUTES:
+            raise ValueError(found.offset_minutes)
+        if found.measured_at.tzinfo is None or found.newest_compared.tzinfo is None:
+            raise ValueError("a time without a zone")
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return None
+    return found
 
 
 def save_calibration(path: Path, calibration: Calibration) -> None:

@@ -13,8 +13,7 @@ Quirks, each handled by a named function (exchange.md 2, issue 5):
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,11 +24,17 @@ import numpy as np
 import pandas as pd
 
 from liq_pipeline.errors import FormatError, UnknownSymbol
+from liq_pipeline.exchange import quirks
 from liq_pipeline.exchange.archive import Archive, RemoteFile
+from liq_pipeline.exchange.bulk import read_member
 from liq_pipeline.exchange.fetch import fetch_files
+from liq_pipeline.exchange.keys import COIN_M_DAILY, SIDECAR, Dataset, inside
+from liq_pipeline.exchange.listing import ask_for_sidecars, list_days
 from liq_pipeline.exchange.manifest import fsync
+from liq_pipeline.exchange.quirks import LARGEST, SMALLEST
+from liq_pipeline.exchange.row_rules import KLINE_NUMBERS, kline_faults
 
-ROOT = "data/futures/cm/daily"
+MOST_BYTES = 32 << 20  # of a day of liquidations: at most one order a second, each twice
 SNAPSHOT_COLUMNS = (
     "time", "side", "order_type", "time_in_force", "original_quantity", "price", "average_price", "order_status",
     "last_fill_quantity", "accumulated_fill_quantity",
@@ -40,27 +45,35 @@ KLINE_COLUMNS = (
 )  # fmt: skip
 METRICS_COLUMNS = ("create_time", "symbol", "sum_open_interest", "sum_open_interest_value")
 METRICS_STEP = pd.Timedelta("5min")
+RowsOf = Callable[[pd.DataFrame, date], tuple[pd.DataFrame, dict[str, int]]]
 
 
 @dataclass
 class Read:
-    """What a kind of files held: its rows, the days that have a good file, and how often each quirk was met."""
+    """What a kind of files held.
+
+    Attributes:
+        rows: of the good files.
+        days: that have a good file.
+        notes: how often each quirk was met.
+        bad: files that were left out, each with what is wrong with it.
+    """
 
     rows: pd.DataFrame
     days: list[date]
     notes: dict[str, int] = field(default_factory=dict)
-    bad: list[str] = field(default_factory=list)
+    bad: list[tuple[Path, FormatError]] = field(default_factory=list)
 
 
-def kinds(interval: str) -> dict[str, str]:
-    """Return the folder of each kind below the symbol's: liquidations, open interest, bars."""
-    return {"liquidationSnapshot": "", "metrics": "", "klines": interval}
+def datasets(interval: str) -> list[Dataset]:
+    """Return what is read of a symbol: liquidations, open interest, bars."""
+    kinds = {"liquidationSnapshot": "", "metrics": "", "klines": interval}
+    return [Dataset(name, width, COIN_M_DAILY) for name, width in kinds.items()]
 
 
 def key_of(kind: str, symbol: str, day: date, interval: str = "") -> str:
     """Return the key of one day's zip."""
-    folder = f"{ROOT}/{kind}/{symbol}/{interval}/" if interval else f"{ROOT}/{kind}/{symbol}/"
-    return f"{folder}{symbol}-{interval or kind}-{day.isoformat()}.zip"
+    return Dataset(kind, interval, COIN_M_DAILY).key(symbol, day)
 
 
 def contract_usd(symbol: str) -> float:
@@ -82,19 +95,21 @@ def fetch_coin_m(
 
     Raises:
         UnknownSymbol: the archive lists no liquidations of the symbol in that time.
+        ChecksumsMissing: it has no sidecars at all, and may not do without.
         LiqError: the archive as a whole cannot be used.
     """  # fmt: skip
     local: dict[str, list[Path]] = {}
-    for kind, sub in kinds(interval).items():
-        prefix = key_of(kind, symbol, since, sub).rsplit("/", 1)[0] + "/"
-        first, last = key_of(kind, symbol, since, sub), key_of(kind, symbol, until, sub)
-        wanted = [
-            file for file in archive.list_files(prefix) if file.key.endswith(".zip") and first <= file.key <= last
-        ]
+    for dataset in datasets(interval):
+        listing = list_days(archive, dataset, symbol)
+        wanted = [file for day, file in listing.days.items() if since <= day <= until]
         if not wanted:
-            raise UnknownSymbol(f"the archive lists no {kind} of {symbol} between {since} and {until} ({prefix})")
-        report(f"{kind}: {len(wanted)} files, {sum(file.size for file in wanted) / 1e6:.1f} MB")
-        local[kind] = _fetched(archive, wanted, folder, workers, report)
+            raise UnknownSymbol(
+                f"the archive lists no {dataset.name} of {symbol} between {since} and {until}",
+                expected=f"files below {dataset.prefix(symbol)}",
+            )
+        ask_for_sidecars(archive, len(wanted), listing.signed, f"{symbol} {dataset.name}")
+        report(f"{dataset.name}: {len(wanted)} files, {sum(file.size for file in wanted) / 1e6:.1f} MB")
+        local[dataset.name] = _fetched(archive, wanted, folder, workers, report)
     return local
 
 
@@ -110,37 +125,50 @@ def _fetched(
         if one.status != "ok" or one.path is None:
             report(f"left out: {one.message}")
             continue
-        final = folder / one.remote.key
+        final = inside(folder, one.remote.key)
         if one.path != final:
             one.path.replace(final)
             fsync(final)
         good.append(final)
+    if unverified := sum(one.status == "ok" and one.expected_sha256 is None for one in found):
+        report(f"checksums NOT verified: {unverified} files without a {SIDECAR}")
     return good
+
+
+def set_aside(folder: Path, bad: Sequence[tuple[Path, FormatError]]) -> None:
+    """Move bad files to the quarantine of a folder, each with what is wrong with it; the next run fetches them anew."""
+    for path, error in bad:
+        if path.is_relative_to(folder) and path.exists():
+            target = folder / "quarantine" / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+            target.with_name(f"{target.name}.txt").write_text(f"{error}\n", encoding="utf-8")
 
 
 def read_liquidation_snapshots(files: Sequence[Path], symbol: str) -> Read:
     """Read liquidations: ts, long_usd, short_usd, one row an order."""
-    found = _frames(files, SNAPSHOT_COLUMNS)
-    rows, doubled = drop_doubled_rows(found.rows)
-    filled = pd.to_numeric(rows["accumulated_fill_quantity"], errors="coerce")
-    price = pd.to_numeric(rows["average_price"], errors="coerce")
-    good = (filled > 0) & (price > 0) & rows["side"].isin(["BUY", "SELL"])
-    usd = (filled * contract_usd(symbol)).where(good, 0.0)
-    is_long = is_liquidated_long(rows["side"])
-    found.notes = {"doubled_rows_dropped": doubled, "rows_without_a_fill": int((~good).sum())}
-    found.rows = pd.DataFrame(
-        {
-            "ts": _from_ms(rows["time"]),
-            "long_usd": np.where(is_long, usd, 0.0),
-            "short_usd": np.where(is_long, 0.0, usd),
-        }
-    )[good.to_numpy()].sort_values("ts", kind="stable", ignore_index=True)
+
+    def rows_of(frame: pd.DataFrame, day: date) -> tuple[pd.DataFrame, dict[str, int]]:
+        rows, doubled = drop_doubled_rows(frame)
+        stamps = _instants(rows, "time", day, pd.Timedelta("1h"))
+        filled, price = (_numbers(rows[name]) for name in ("accumulated_fill_quantity", "average_price"))
+        good = (filled > 0) & (filled <= LARGEST) & (price >= SMALLEST) & (price <= LARGEST)
+        good &= rows["side"].isin(["BUY", "SELL"])
+        usd = (filled * contract_usd(symbol)).where(good, 0.0)
+        is_long = is_liquidated_long(rows["side"])
+        table = pd.DataFrame(
+            {"ts": stamps, "long_usd": np.where(is_long, usd, 0.0), "short_usd": np.where(is_long, 0.0, usd)}
+        )
+        return table[good], {"doubled_rows_dropped": doubled, "rows_without_a_fill": int((~good).sum())}
+
+    found = _read(files, SNAPSHOT_COLUMNS, rows_of)
+    found.rows = found.rows.sort_values("ts", kind="stable", ignore_index=True)
     return found
 
 
 def drop_doubled_rows(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """Return each row once, and how many were dropped: the files hold every row twice."""
-    once = rows.drop_duplicates(ignore_index=True)
+    once = rows.drop_duplicates()
     return once, len(rows) - len(once)
 
 
@@ -151,13 +179,17 @@ def is_liquidated_long(side: pd.Series) -> pd.Series:
 
 def read_coin_metrics(files: Sequence[Path], symbol: str) -> Read:
     """Read open interest: ts (instant), open_interest (contracts of fixed USD: what is conserved)."""
-    found = _frames(files, METRICS_COLUMNS)
-    rows = found.rows[found.rows["symbol"] == symbol]
-    labels = pd.to_datetime(rows["create_time"], utc=True, errors="coerce").dt.round("min")
-    contracts = pd.to_numeric(rows["sum_open_interest"], errors="coerce")
-    table = pd.DataFrame({"ts": labels + METRICS_STEP, "open_interest": contracts})  # labels name the start
-    table = table[(table["open_interest"] > 0) & table["ts"].notna()].sort_values("ts", kind="stable")
-    found.notes = {"bad_prints": len(rows) - len(table)}
+
+    def rows_of(frame: pd.DataFrame, day: date) -> tuple[pd.DataFrame, dict[str, int]]:
+        rows = frame[frame["symbol"] == symbol]
+        labels = _instants(rows, "create_time", day, METRICS_STEP).dt.round("min")
+        contracts = quirks.blank_bad_prints(_numbers(rows["sum_open_interest"]).to_numpy())
+        table = pd.DataFrame({"ts": labels + METRICS_STEP, "open_interest": contracts})  # labels name the start
+        good = table["open_interest"].notna()
+        return table[good], {"bad_prints": int((~good).sum())}
+
+    found = _read(files, METRICS_COLUMNS, rows_of)
+    table = found.rows.sort_values("ts", kind="stable")
     found.rows = table.drop_duplicates("ts", keep="last").reset_index(drop=True)
     steps = found.rows["ts"].diff()
     found.notes["holes_longer_than_a_day"] = int((steps > pd.Timedelta("1D")).sum())
@@ -166,45 +198,95 @@ def read_coin_metrics(files: Sequence[Path], symbol: str) -> Read:
 
 def read_coin_klines(files: Sequence[Path], symbol: str) -> Read:
     """Read bars: open_time, prices, volume in contracts, quote_volume such that quote / volume is the VWAP."""
-    found = _frames(files, KLINE_COLUMNS)
-    rows = found.rows
-    numbers = {name: pd.to_numeric(rows[name], errors="coerce") for name in KLINE_COLUMNS[1:6]}
-    coin = pd.to_numeric(rows["quote_volume"], errors="coerce")
-    vwap = (numbers["volume"] * contract_usd(symbol) / coin.where(coin > 0)).fillna(numbers["close"])
-    found.rows = pd.DataFrame(
-        {"open_time": _from_ms(rows["open_time"]), **numbers, "quote_volume": numbers["volume"] * vwap}
-    )
-    return found
+
+    def rows_of(frame: pd.DataFrame, day: date) -> tuple[pd.DataFrame, dict[str, int]]:
+        numbers = {n: _numbers(frame["count" if n == "trade_count" else n]).to_numpy() for n in KLINE_NUMBERS}
+        for mask, expected in kline_faults(numbers):
+            _refuse(frame, mask, expected)
+        volume, coin = numbers["volume"], numbers["quote_volume"]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            vwap = np.where(coin > 0, volume * contract_usd(symbol) / coin, numbers["close"])
+        vwap = np.clip(vwap, numbers["low"], numbers["high"])  # contracts over a dust of coin are no price
+        prices = {name: numbers[name] for name in ("open", "high", "low", "close", "volume")}
+        stamps = _instants(frame, "open_time", day, METRICS_STEP)
+        return pd.DataFrame({"open_time": stamps, **prices, "quote_volume": volume * vwap}), {}
+
+    return _read(files, KLINE_COLUMNS, rows_of)
 
 
-def _from_ms(column: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(column, errors="coerce")
-    numbers = numbers.where(numbers < 1e15, numbers / 1000)  # microseconds in later files
-    return pd.to_datetime(numbers, unit="ms", utc=True)
+def _read(files: Sequence[Path], columns: Sequence[str], rows_of: RowsOf) -> Read:
+    """Read files one by one; a bad one costs its day only.
 
-
-def _frames(files: Sequence[Path], columns: Sequence[str]) -> Read:
+    Raises:
+        FormatError: none can be read.
+    """
     frames, days, bad = [], [], []
+    notes: Counter[str] = Counter()
     for path in files:
         try:
-            frames.append(_frame(path, columns))
-            days.append(date.fromisoformat(path.stem[-10:]))
-        except (FormatError, OSError, zipfile.BadZipFile, zlib.error, ValueError, pd.errors.ParserError) as error:
-            bad.append(f"{path.name}: {error}")
+            day = date.fromisoformat(path.stem[-10:])
+            rows, found = rows_of(_frame(path, columns), day)
+        except FormatError as error:
+            bad.append((path, FormatError(f"{path.name}: {error.problem}", expected=error.expected)))
+        except (ValueError, OSError) as error:
+            bad.append((path, FormatError(f"{path.name}: {str(error)[:200]}", expected=f"a day of {columns[0]} …")))
+        else:
+            frames.append(rows)
+            days.append(day)
+            notes.update(found)
     if not frames:
-        raise FormatError(f"none of {len(files)} files could be read: {'; '.join(bad[:3])}")
-    return Read(pd.concat(frames, ignore_index=True), days, bad=bad)
+        raise FormatError(f"none of {len(files)} files could be read: {'; '.join(str(error) for _, error in bad[:3])}")
+    return Read(pd.concat(frames, ignore_index=True), days, dict(notes), bad)
 
 
 def _frame(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read one zip with one CSV, with or without its header."""
-    with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as file:
-        lines = file.read().decode()
-    has_header = lines.startswith(columns[0])
-    frame = pd.read_csv(io.StringIO(lines), header=0 if has_header else None, dtype=str)
+    """Read one zip with one CSV, with or without its header. Cells are text; the index counts lines of data from 1."""
+    text = read_member(path, MOST_BYTES).decode("utf-8", "replace")
+    has_header = text.startswith(columns[0])
+    try:
+        frame = pd.read_csv(
+            io.StringIO(text), header=0 if has_header else None, dtype=str, keep_default_na=False, engine="c"
+        )
+    except Exception as error:  # whatever the reader makes of it
+        raise FormatError(f"no CSV: {str(error)[:200]}", expected=",".join(columns)) from error
     if not has_header:
         frame = frame.iloc[:, : len(columns)]
         frame.columns = pd.Index(columns[: frame.shape[1]])
-    if missing := [name for name in columns if name not in frame]:
-        raise FormatError(f"{path.name} lacks {', '.join(missing)}", expected=",".join(columns))
+    missing = [name for name in columns if list(frame.columns).count(name) != 1]
+    if missing or frame.empty or not isinstance(frame.index, pd.RangeIndex):
+        raise FormatError(
+            f"{len(frame)} rows, without {', '.join(missing) or 'a fault in columns'}", expected=",".join(columns)
+        )
+    frame.index = pd.RangeIndex(1 + int(has_header), 1 + int(has_header) + len(frame))
     return frame[list(columns)]
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """Return cells as numbers; NaN where they are none."""
+    return pd.to_numeric(column, errors="coerce").astype(float)
+
+
+def _instants(rows: pd.DataFrame, name: str, day: date, slack: pd.Timedelta) -> pd.Series:
+    """Return the stamps of a file, ms or µs since 1970 or as text (UTC), which must be of the file's own day.
+
+    Raises:
+        FormatError: one is none, or of another day.
+    """
+    numbers = _numbers(rows[name])
+    if numbers.notna().any():
+        numbers = numbers.where(numbers < 1e15, numbers / 1000)  # microseconds in later files
+        stamps = pd.to_datetime(numbers.where(numbers.between(0, 1e14)), unit="ms", utc=True)
+    else:
+        stamps = pd.to_datetime(rows[name], utc=True, errors="coerce", format="ISO8601")
+    midnight = pd.Timestamp(day, tz="UTC")
+    own_day = (stamps >= midnight - slack) & (stamps <= midnight + pd.Timedelta("1D") + slack)
+    _refuse(rows, ~own_day.to_numpy(), f"{name} of the file's own day")
+    return stamps
+
+
+def _refuse(rows: pd.DataFrame, mask: np.ndarray, expected: str) -> None:
+    if mask.any():
+        first = int(np.argmax(mask))
+        raise FormatError(
+            f"line {rows.index[first]}: {','.join(map(str, rows.iloc[first]))[:200]!r}", expected=expected
+        )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from liq_pipeline.errors import LiqError
 from liq_pipeline.exchange.archive import Archive
-from liq_pipeline.exchange.keys import RemoteFile
+from liq_pipeline.exchange.keys import SIDECAR, RemoteFile, inside
 from liq_pipeline.exchange.manifest import fsync
 from liq_pipeline.exchange.transfer import MissingObject, TransferError, sha256_of
 
@@ -26,7 +26,7 @@ class Fetched:
         status: `ok` (its hash is right), `mismatch` (wrong hash, wrong sidecar, or broken off) or `missing` (404).
         path: where the content lies now: a `.part`, or the local file if that was right already; None if nowhere.
         sha256: hash of what was read.
-        expected_sha256: hash that the sidecar promised.
+        expected_sha256: hash that the sidecar promised; None also where the archive may do without.
         message: what went wrong, for people.
         downloaded: whether the zip itself was transferred.
     """
@@ -49,7 +49,7 @@ def fetch_file(archive: Archive, remote: RemoteFile, raw_dir: Path) -> Fetched:
     Raises:
         LiqError: the archive as a whole cannot be used.
     """
-    final = raw_dir / remote.key
+    final = inside(raw_dir, remote.key)
     part = final.with_name(final.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     failure = TransferError("never tried")
@@ -57,16 +57,16 @@ def fetch_file(archive: Archive, remote: RemoteFile, raw_dir: Path) -> Fetched:
         time.sleep(pause)
         try:
             expected = archive.read_checksum(remote.key, fresh=attempt > 0)
-            if sha256_of(final) == expected:
+            if expected and sha256_of(final) == expected:
                 return Fetched(remote, "ok", final, expected, expected)
-            _download(archive, remote.key, part, expected, fresh=attempt > 0)
+            actual = _download(archive, remote.key, part, expected, fresh=attempt > 0)
         except MissingObject as error:
-            return Fetched(remote, "missing", message=f"{final.name} is listed, but {error} answered 404")
+            return Fetched(remote, "missing", message=_absence(final.name, error))
         except TransferError as error:
             failure = error
         else:
             fsync(part)
-            return Fetched(remote, "ok", part, expected, expected, downloaded=True)
+            return Fetched(remote, "ok", part, actual, expected, downloaded=True)
     path = part if part.exists() else None
     message = f"{failure.reason}, {len(PAUSES_SECONDS)} times"
     return Fetched(remote, "mismatch", path, failure.sha256, failure.expected_sha256, message)
@@ -103,14 +103,21 @@ def fetch_files(
     return [future.result() for future in finished], fatal
 
 
-def _download(archive: Archive, key: str, part: Path, expected: str, *, fresh: bool) -> None:
+def _absence(name: str, error: MissingObject) -> str:
+    if str(error).endswith(SIDECAR):
+        return f"{name} has no {SIDECAR} beside it, so nothing tells whether it is whole ({error} answered 404)"
+    return f"{name} is listed, but {error} answered 404"
+
+
+def _download(archive: Archive, key: str, part: Path, expected: str | None, *, fresh: bool) -> str:
     try:
         actual = archive.download(key, part, fresh=fresh)
     except TransferError as error:
         raise TransferError(error.reason, expected_sha256=expected) from error
-    if actual != expected:
+    if expected and actual != expected:
         raise TransferError(
             f"{key.rsplit('/', 1)[-1]} has sha256 {actual}, its sidecar promises {expected}",
             sha256=actual,
             expected_sha256=expected,
         )
+    return actual

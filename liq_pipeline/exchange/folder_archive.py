@@ -6,8 +6,16 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from liq_pipeline.exchange.keys import SIDECAR, RemoteFile
-from liq_pipeline.exchange.transfer import MissingObject, parse_checksum, write_hashed
+from liq_pipeline.errors import ArchiveUnreachable
+from liq_pipeline.exchange.keys import SIDECAR, RemoteFile, inside, lies_under
+from liq_pipeline.exchange.transfer import (
+    MOST_BYTES_OF_A_SIDECAR,
+    MOST_BYTES_OF_A_ZIP,
+    MissingObject,
+    TransferError,
+    parse_checksum,
+    write_hashed,
+)
 
 
 class FolderArchive:
@@ -15,10 +23,14 @@ class FolderArchive:
 
     Args:
         location: the folder that holds `data/futures/um/daily/...`.
+        needs_checksums: whether a file without a sidecar is refused. A sidecar that is there counts either way.
     """
 
-    def __init__(self, location: str | Path) -> None:
+    is_folder = True
+
+    def __init__(self, location: str | Path, *, needs_checksums: bool = True) -> None:
         self.location = str(location)
+        self.needs_checksums = needs_checksums
         self._root = Path(location)
 
     def url(self, key: str) -> str:
@@ -33,29 +45,45 @@ class FolderArchive:
         folder = self._root / prefix
         if not folder.is_dir():
             return []
-        return [self._remote_file(prefix, path) for path in sorted(folder.iterdir()) if path.is_file()]
+        names = sorted(path for path in folder.iterdir() if path.is_file() and lies_under(prefix, prefix + path.name))
+        return [self._remote_file(prefix, path) for path in names]
 
     def list_folders(self, prefix: str) -> list[str]:
         """Return the names of the folders directly under `prefix`."""
         folder = self._root / prefix
         return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
-    def read_checksum(self, key: str, *, fresh: bool = False) -> str:
-        """Return the sha256 that the sidecar of `key` promises. `fresh` changes nothing here."""
-        return parse_checksum(self._read(key + SIDECAR).decode("utf-8", "replace"), key)
+    def read_checksum(self, key: str, *, fresh: bool = False) -> str | None:
+        """Return the sha256 that the sidecar of `key` promises; None where there is none and none is needed."""
+        try:
+            sidecar = self._read(key + SIDECAR, MOST_BYTES_OF_A_SIDECAR)
+        except MissingObject:
+            if self.needs_checksums:
+                raise
+            return None
+        return parse_checksum(sidecar.decode("utf-8", "replace"), key)
 
     def download(self, key: str, target: Path, *, fresh: bool = False) -> str:
         """Copy `key` to `target` and return its sha256. `fresh` changes nothing here."""
-        return write_hashed([self._read(key)], target)
+        return write_hashed([self._read(key, MOST_BYTES_OF_A_ZIP)], target)
 
-    def _read(self, key: str) -> bytes:
+    def _read(self, key: str, most_bytes: int) -> bytes:
         try:
-            return (self._root / key).read_bytes()
+            with inside(self._root, key).open("rb") as file:
+                content = file.read(most_bytes + 1)
         except FileNotFoundError:
             raise MissingObject(key) from None
+        except OSError as error:
+            raise TransferError(f"{self._root / key} cannot be read: {error}") from error
+        if len(content) > most_bytes:
+            raise TransferError(f"{self._root / key} is larger than {most_bytes:,} bytes")
+        return content
 
     def _remote_file(self, prefix: str, path: Path) -> RemoteFile:
-        content = path.read_bytes()
-        modified = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
-        etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        return RemoteFile(prefix + path.name, len(content), etag, modified)
+        try:
+            with path.open("rb") as file:
+                etag = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            facts = path.stat()
+        except OSError as error:
+            raise ArchiveUnreachable(f"{path} cannot be read: {error}", remedy="give this user the right to") from error
+        return RemoteFile(prefix + path.name, facts.st_size, etag, datetime.fromtimestamp(int(facts.st_mtime), UTC))

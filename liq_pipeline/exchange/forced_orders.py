@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 import pyarrow as pa
 
 from liq_pipeline.errors import SettingsError
+from liq_pipeline.exchange.quirks import LARGEST
 
 LOWER_BOUND = "LOWER BOUND of liquidations: of each symbol only the largest forced order per second is sent"
 LONGEST_URL = 8_000  # bytes; servers commonly refuse longer request lines
@@ -110,7 +111,11 @@ def stream_url(address: str, symbols: Collection[str]) -> str:
     Raises:
         SettingsError: an address that cannot be used, or would connect and stay silent; too many symbols for one URL.
     """
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError as error:
+        raise SettingsError(f"{address!r} is not an address: {error}", expected="wss://host/market") from None
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise SettingsError(f"{address!r} is not the address of a stream", expected="wss://host/market")
     if parts.path.rstrip("/") != "/market":
@@ -180,6 +185,8 @@ def _number(order: dict[str, Any], name: str, *, positive: bool = False) -> floa
     # Only the exchange's plain decimals: float() alone would also take 'nan', ' 1 ' and '1_000'.
     if not isinstance(text, str) or not _NUMBER.fullmatch(text) or (positive and not float(text) > 0):
         raise Malformed(f"o.{name}: not a {'positive ' if positive else ''}number in quotes")
+    if float(text) > LARGEST:
+        raise Malformed(f"o.{name}: more than {LARGEST:g}")
     return float(text)
 
 

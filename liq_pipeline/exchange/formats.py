@@ -21,6 +21,7 @@ from liq_pipeline.exchange.bulk import Bad, Layout, Offence, Rows, read_rows
 from liq_pipeline.exchange.keys import METRICS, Dataset, klines
 from liq_pipeline.exchange.label_check import ShiftVerdict, label_shift_disagreements, observed_label_shift
 from liq_pipeline.exchange.quirks import OffGrid, label_shift
+from liq_pipeline.exchange.row_rules import KLINE_NUMBERS, kline_faults
 
 __all__ = [
     "KLINES_SCHEMA",
@@ -205,17 +206,12 @@ def read_klines(files: Sequence[Path], symbol: str, interval: str) -> Parsed:
     blank = rows.table["open_time"].is_null().to_numpy()
     opened, is_micro = quirks.to_microseconds(_stamps(rows, "open_time"))
     closed, _ = quirks.to_microseconds(_stamps(rows, "close_time"))
-    numbers = {name: rows.column(name) for name, kind in KLINES_LAYOUT.types.items() if kind == pa.float64()}
+    numbers = _kline_numbers(rows)
     rows = rows.without_offenders(
         [
             Offence(blank, "a time in every row"),
             Offence(quirks.mixed_units(is_micro, rows.starts), "one unit of time in a file"),
-            *_not_numbers(rows, numbers),
-            Offence(
-                quirks.ohlc_nonsense(*(numbers[name] for name in ("open", "high", "low", "close"))),
-                "positive prices, low ≤ open and close ≤ high",
-            ),
-            Offence(numbers["volume"] < 0, "volume of zero or more"),
+            *(Offence(*fault) for fault in kline_faults(numbers)),
             Offence(opened % bar != 0, f"opening times on the {interval} grid", OffGrid),
             Offence(
                 quirks.outside_own_day(opened, rows.per_row(_midnights(rows.days)), bar), "rows of the file's own day"
@@ -227,7 +223,7 @@ def read_klines(files: Sequence[Path], symbol: str, interval: str) -> Parsed:
 
     opened, is_micro = quirks.to_microseconds(_stamps(rows, "open_time"))
     ts = opened + bar
-    numbers = {name: rows.column(name) for name in numbers}
+    numbers = _kline_numbers(rows)
     keep, notes = quirks.keep_last_of_equal(ts, list(numbers.values()))
     notes |= _counted(
         headerless_files=np.count_nonzero(~rows.has_header),
@@ -237,8 +233,7 @@ def read_klines(files: Sequence[Path], symbol: str, interval: str) -> Parsed:
         "symbol": pa.repeat(symbol, len(keep)),
         "ts": _instants(ts[keep]),
         "open_time": _instants(opened[keep]),
-        **{name: _nullable(column[keep]) for name, column in numbers.items()},
-        "trade_count": rows.table["count"].take(pa.array(keep)),
+        **{name: pa.array(column[keep]) for name, column in numbers.items()},
         "source": pa.repeat("archive", len(keep)),
     }
     table = pa.table({name: columns[name] for name in KLINES_SCHEMA.names}, schema=KLINES_SCHEMA)
@@ -257,6 +252,10 @@ def _by_day(files: Sequence[Path], symbol: str, dataset: Dataset) -> tuple[list[
         else:
             dated.append((day, path))
     return sorted(dated), bad
+
+
+def _kline_numbers(rows: Rows) -> dict[str, np.ndarray]:
+    return {name: rows.column("count" if name == "trade_count" else name) for name in KLINE_NUMBERS}
 
 
 def _not_numbers(rows: Rows, numbers: dict[str, np.ndarray]) -> Iterator[Offence]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -15,8 +13,18 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable
-from liq_pipeline.exchange.keys import SIDECAR, RemoteFile
-from liq_pipeline.exchange.transfer import CHUNK_BYTES, MissingObject, TransferError, parse_checksum, write_hashed
+from liq_pipeline.exchange import web
+from liq_pipeline.exchange.keys import SIDECAR, RemoteFile, lies_under
+from liq_pipeline.exchange.s3 import NotAListing, parse_file, parse_page
+from liq_pipeline.exchange.s3 import text_of as _text
+from liq_pipeline.exchange.transfer import (
+    MOST_BYTES_OF_A_SIDECAR,
+    MOST_BYTES_OF_A_ZIP,
+    MissingObject,
+    TransferError,
+    parse_checksum,
+    write_hashed,
+)
 
 # Modest on purpose: "no network" is known after about four seconds. The default `retry_after_max` is six hours.
 RETRY = Retry(
@@ -28,6 +36,9 @@ RETRY = Retry(
     raise_on_status=False,
 )
 TIMEOUT_SECONDS = (5, 60)  # connect, read
+CALL_SECONDS = 300.0  # for one file in all, the pauses that the exchange asks for included
+MOST_BYTES_OF_A_PAGE = 8 << 20  # a page has at most 1,000 entries of some 400 bytes
+MOST_PAGES = 200  # 500 days a page
 
 
 class HttpArchive:
@@ -38,6 +49,9 @@ class HttpArchive:
         listing_url: URL that answers S3 listings; the archive itself by default.
         retry: what is tried again before a body is read (connections, 429, 5xx).
     """
+
+    is_folder = False
+    needs_checksums = True
 
     def __init__(self, location: str, listing_url: str | None = None, *, retry: Retry = RETRY) -> None:
         self.location = location.rstrip("/")
@@ -51,7 +65,8 @@ class HttpArchive:
 
     def list_files(self, prefix: str) -> list[RemoteFile]:
         """Return the files directly under `prefix`, by key, over all pages of the listing."""
-        files = [_remote_file(item) for page in self._pages(prefix) for item in page.iterfind("{*}Contents")]
+        items = (item for page in self._pages(prefix) for item in page.iterfind("{*}Contents"))
+        files = [self._remote_file(item) for item in items if lies_under(prefix, _text(item, "Key"))]
         return sorted(files, key=lambda file: file.key)
 
     def list_folders(self, prefix: str) -> list[str]:
@@ -61,6 +76,7 @@ class HttpArchive:
             for page in self._pages(prefix)
             # Not `Prefix` alone: the page's own prefix has the same name.
             for folder in (_text(item, "Prefix") for item in page.iterfind("{*}CommonPrefixes"))
+            if lies_under(prefix, folder.removesuffix("/"))
         )
 
     def read_checksum(self, key: str, *, fresh: bool = False) -> str:
@@ -74,18 +90,17 @@ class HttpArchive:
             MissingObject: 404.
             TransferError: the sidecar is not a checksum of this file, or broke off.
         """
-        with self._get(self.url(key + SIDECAR), fresh=fresh) as response, _body(key + SIDECAR):
-            return parse_checksum(response.content.decode("utf-8", "replace"), key)
+        content = self._get(self.url(key + SIDECAR), MOST_BYTES_OF_A_SIDECAR, fresh=fresh)
+        return parse_checksum(content.decode("utf-8", "replace"), key)
 
     def download(self, key: str, target: Path, *, fresh: bool = False) -> str:
         """Write the whole file `key` to `target` and return its sha256.
 
         Raises:
             MissingObject: 404.
-            TransferError: the body broke off.
+            TransferError: the body broke off, or is larger than any day's file.
         """
-        with self._get(self.url(key), fresh=fresh) as response, _body(key):
-            return write_hashed(response.iter_content(CHUNK_BYTES), target)
+        return write_hashed([self._get(self.url(key), MOST_BYTES_OF_A_ZIP, fresh=fresh)], target)
 
     def _pages(self, prefix: str) -> Iterator[ET.Element]:
         """Yield the pages of a listing (S3, version 1).
@@ -93,7 +108,7 @@ class HttpArchive:
         The next page starts behind `NextMarker`, or, where that is absent, behind the last key or folder of the page.
         """
         marker = ""
-        while True:
+        for _ in range(MOST_PAGES):
             params = {"delimiter": "/", "prefix": prefix} | ({"marker": marker} if marker else {})
             page = self._page(params)
             yield page
@@ -109,49 +124,57 @@ class HttpArchive:
                     remedy="check the listing address (LIQ_LISTING)",
                 )
             marker = following
+        raise self._no_listing(f"more than {MOST_PAGES} pages of {prefix}")
 
     def _page(self, params: dict[str, str]) -> ET.Element:
         try:
-            with self._get(self.listing_url, params=params) as response, _body("listing"):
-                content = response.content
-            page = ET.fromstring(content)
-        except (MissingObject, TransferError, ET.ParseError) as error:
+            page = parse_page(self._get(self.listing_url, MOST_BYTES_OF_A_PAGE, params=params))
+        except (MissingObject, TransferError, NotAListing) as error:
             raise self._no_listing(f"{type(error).__name__}: {error}") from error
-        if not page.tag.endswith("ListBucketResult"):
-            raise self._no_listing(f"<{page.tag}>")
         return page
+
+    def _remote_file(self, item: ET.Element) -> RemoteFile:
+        try:
+            return parse_file(item)
+        except NotAListing as error:
+            raise self._no_listing(str(error)) from error
 
     def _no_listing(self, what: str) -> ArchiveUnreachable:
         return ArchiveUnreachable(
-            f"{self.listing_url} does not list an archive: {what}",
+            f"{self.listing_url} does not list an archive: {what[:300]}",
             expected="an S3 ListBucketResult in XML",
             remedy="check the addresses of the archive and its listing (LIQ_ARCHIVE, LIQ_LISTING)",
         )
 
-    def _get(self, url: str, *, params: dict[str, str] | None = None, fresh: bool = False) -> requests.Response:
+    def _get(self, url: str, most_bytes: int, *, params: dict[str, str] | None = None, fresh: bool = False) -> bytes:
         # An unknown query string makes a content network ask the bucket again; the bucket ignores it.
         query = params or ({"fresh": "1"} if fresh else None)
         headers = {"Accept-Encoding": "identity"} | ({"Cache-Control": "no-cache"} if fresh else {})
         host = urlsplit(url).netloc
         try:
-            response = self._session().get(url, params=query, headers=headers, stream=True, timeout=TIMEOUT_SECONDS)
-        except requests.RequestException as error:
+            answer = web.get(
+                self._session(), url, most_bytes=most_bytes, seconds=CALL_SECONDS, params=query, headers=headers,
+                timeout=TIMEOUT_SECONDS,
+            )  # fmt: skip
+        except web.NoAnswer as error:
             raise ArchiveUnreachable(
-                f"{host} does not answer ({_root_cause(error)}; asked for {url})",
+                f"{host} does not answer ({error}; asked for {url})",
                 remedy="check the network and try again",
             ) from error
-        if response.status_code == 200:
-            return response
-        response.close()
-        if response.status_code == 404:
+        except web.BrokenOff as error:
+            what = "listing" if params else url.rsplit("/", 1)[-1]
+            raise TransferError(f"the body of {what} broke off ({error})") from error
+        if answer.status == 200:
+            return answer.content
+        if answer.status == 404:
             raise MissingObject(url)
-        if response.status_code in (401, 403, 451):
+        if answer.status in (401, 403, 451):
             raise ArchiveForbidden(
-                f"{host} refused with HTTP {response.status_code} (asked for {url})",
+                f"{host} refused with HTTP {answer.status} (asked for {url})",
                 remedy="the archive is blocked or fenced from here: try again later or from another network",
             )
         raise ArchiveUnreachable(
-            f"{host} answered HTTP {response.status_code} (asked for {url})",
+            f"{host} answered HTTP {answer.status} (asked for {url})",
             expected="HTTP 200",
             remedy="try again later",
         )
@@ -165,29 +188,3 @@ class HttpArchive:
             session.mount("http://", adapter)
             self._local.session = session
         return self._local.session
-
-
-@contextmanager
-def _body(what: str) -> Iterator[None]:
-    """Turn a body that breaks off into a `TransferError`: urllib3's Retry does not cover bodies (exchange.md 6.1)."""
-    try:
-        yield
-    except requests.RequestException as error:
-        raise TransferError(f"the body of {what.rsplit('/', 1)[-1]} broke off ({_root_cause(error)})") from error
-
-
-def _root_cause(error: requests.RequestException) -> str:
-    """Return the innermost reason of a requests error, in one line."""
-    cause: BaseException = error
-    while isinstance(inner := getattr(cause, "reason", None) or (cause.args[0] if cause.args else None), BaseException):
-        cause = inner
-    return f"{type(cause).__name__}: {cause}"
-
-
-def _remote_file(item: ET.Element) -> RemoteFile:
-    modified = datetime.fromisoformat(_text(item, "LastModified"))
-    return RemoteFile(_text(item, "Key"), int(_text(item, "Size")), _text(item, "ETag").strip('"'), modified)
-
-
-def _text(element: ET.Element, tag: str) -> str:
-    return element.findtext(f"{{*}}{tag}") or ""

@@ -9,9 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
+
+from liq_pipeline.errors import FormatError
 
 DAILY = "data/futures/um/daily"
+COIN_M_DAILY = "data/futures/cm/daily"
 SIDECAR = ".CHECKSUM"
+_NO_NAME = re.compile(r"[/\\\x00-\x1f]")
 
 
 @dataclass(frozen=True)
@@ -21,10 +26,12 @@ class Dataset:
     Args:
         name: `metrics` (open interest and ratios) or `klines` (candles).
         interval: width of a kline, `5m` or `15m`; empty for metrics.
+        daily: the folder of all datasets of a kind of contract.
     """
 
     name: str
     interval: str = ""
+    daily: str = DAILY
 
     @property
     def slug(self) -> str:
@@ -34,7 +41,7 @@ class Dataset:
     @property
     def root(self) -> str:
         """The folder whose sub-folders are the symbols."""
-        return f"{DAILY}/{self.name}/"
+        return f"{self.daily}/{self.name}/"
 
     def prefix(self, symbol: str) -> str:
         """Return the folder of a symbol's files, with a trailing slash."""
@@ -63,6 +70,28 @@ class Dataset:
             return date.fromisoformat(match[1]) if match else None
         except ValueError:  # 2026-02-30
             return None
+
+
+def lies_under(prefix: str, key: str) -> bool:
+    """Tell whether a key names something directly under a prefix, and nothing else: a listing may say anything."""
+    name = key.removeprefix(prefix)
+    return key.startswith(prefix) and bool(name) and name not in (".", "..") and not _NO_NAME.search(name)
+
+
+def inside(folder: Path, key: str) -> Path:
+    """Return the path of a key below a folder.
+
+    Raises:
+        FormatError: the key leads out of the folder, or is none.
+    """
+    path = folder / key
+    if not key or "\\" in key or "\0" in key or ".." in Path(key).parts or not path.is_relative_to(folder):
+        raise FormatError(
+            f"the archive offers {key[:200]!r}, which does not lie below its folder",
+            expected="keys such as data/futures/um/daily/metrics/BTCUSDT/BTCUSDT-metrics-2026-01-11.zip",
+            remedy="nothing was written; do not use this archive",
+        )
+    return path
 
 
 METRICS = Dataset("metrics")

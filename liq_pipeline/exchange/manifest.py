@@ -13,16 +13,19 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from liq_pipeline.errors import FormatError
 from liq_pipeline.exchange.keys import Dataset
 
 _INSTANT = pa.timestamp("us", tz="UTC")
+STATUSES = ("ok", "missing", "not_yet", "mismatch", "bad")
 MANIFEST_SCHEMA = pa.schema(
     {
         "key": pa.string(),
         "url": pa.string(),
-        "status": pa.string(),  # ok | missing | not_yet | mismatch | bad
+        "status": pa.string(),  # one of STATUSES
         "sha256": pa.string(),  # of what was read last
         "expected_sha256": pa.string(),  # what the sidecar promised
+        "unverified": pa.bool_(),  # the file in use was taken without a sidecar
         "kept_sha256": pa.string(),  # of the older good file that stays in use though its successor is not good
         "etag": pa.string(),
         "size": pa.int64(),  # bytes
@@ -46,6 +49,7 @@ class Entry:
     fetched_at: datetime
     sha256: str | None = None
     expected_sha256: str | None = None
+    unverified: bool = False
     kept_sha256: str | None = None
     etag: str | None = None
     size: int | None = None
@@ -73,10 +77,37 @@ def manifest_path(raw_dir: Path, dataset: Dataset, symbol: str) -> Path:
 def load_manifest(path: Path) -> dict[str, Entry]:
     """Read a manifest, by key. A missing or unreadable one is empty: `sync` then recognises files by their sidecars."""
     try:
-        table = pq.read_table(path, schema=MANIFEST_SCHEMA, partitioning=None)
-    except (FileNotFoundError, pa.ArrowInvalid):
+        table = read_stored(path, MANIFEST_SCHEMA)
+    except (FileNotFoundError, FormatError):
         return {}
-    return {row["key"]: Entry(**row) for row in table.to_pylist()}
+    # A manifest from before there was such a column knows of verified files only.
+    rows = [row | {"unverified": bool(row["unverified"])} for row in table.to_pylist()]
+    whole = all(row["key"] and row["status"] in STATUSES and row["fetched_at"] for row in rows)
+    return {row["key"]: Entry(**row) for row in rows} if whole else {}
+
+
+def read_stored(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read one of our own Parquet files; columns that it lacks are null.
+
+    Raises:
+        FileNotFoundError: there is none.
+        FormatError: it is damaged, or holds something else.
+    """
+    try:
+        table = pq.read_table(path, schema=schema, partitioning=None)
+        table.validate(full=True)  # text that is none would be noticed only where it is used
+        return table
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # what Arrow raises about damaged Parquet depends on the byte: OSError, ValueError ...
+        raise FormatError(f"{path} cannot be read: {str(error)[:200]}", expected="a Parquet file of ours") from error
+
+
+def unverified_files(raw_dir: Path, dataset: Dataset, symbol: str, *, since: date) -> int:
+    """Return how many of the files in use, with day >= since, were taken without a checksum."""
+    entries = load_manifest(manifest_path(raw_dir, dataset, symbol)).items()
+    days = [dataset.day_of(symbol, key) for key, entry in entries if entry.good_sha256 and entry.unverified]
+    return sum(1 for day in days if day and day >= since)
 
 
 def good_files(raw_dir: Path, dataset: Dataset, symbol: str, *, since: date) -> list[Path]:

@@ -17,6 +17,8 @@ MINUTE = 60 * SECOND
 DAY = 24 * 60 * MINUTE
 SNAPSHOT = 5 * MINUTE
 JITTER = 60 * SECOND
+LARGEST = 1e15  # contracts, USD, trades: far above any real number, and sums of millions of them fit DECIMAL(38, 8)
+SMALLEST = 1e-12  # the same for a price or for open interest, at the other end
 LABEL_CHANGE = date(2026, 6, 25)  # https://github.com/binance/binance-public-data/issues/491
 
 
@@ -51,10 +53,11 @@ def to_microseconds(stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Futures files are in milliseconds; spot files changed to microseconds on 2025-01-01 (I386), so it may happen here.
 
     Returns:
-        The stamps in microseconds, and a mask of those that were microseconds already.
+        The stamps in microseconds, and a mask of those that were microseconds already. Stamps before 1970 stay as they
+        are: no file is of that time, and a product that overflows could look like one that is.
     """
     is_micro = stamps >= 10**15
-    return np.where(is_micro, stamps, stamps * 1000), is_micro
+    return np.where(is_micro | (stamps < 0), stamps, stamps * 1000), is_micro
 
 
 def mixed_units(is_micro: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -98,8 +101,8 @@ def not_a_number(values: np.ndarray, nulls: int) -> np.ndarray | None:
 
 
 def blank_bad_prints(values: np.ndarray) -> np.ndarray:
-    """Return the values with those that are zero or negative blanked (NaN): open interest and ratios are positive."""
-    return np.where(values > 0, values, np.nan)
+    """Return the values with those blanked (NaN) that open interest and ratios never have: zero, negative, absurd."""
+    return np.where((values >= SMALLEST) & (values <= LARGEST), values, np.nan)
 
 
 def ohlc_nonsense(open_: np.ndarray, high: np.ndarray, low: np.ndarray, close: np.ndarray) -> np.ndarray:

@@ -71,8 +71,9 @@ class SyncReport:
         unchanged: good files that were there already.
         files: good zips with day >= since, by day.
         problems: files with day >= since that could not be used.
-        holes: absent days between the first and the last listed day, older than 7 days.
-        not_yet: absent days of the last 7 days.
+        holes: absent days between the first and the last listed day; those of the last 7 days only if a later one came.
+        not_yet: absent days of the last 7 days, with none behind them that came.
+        unverified: days of good files that were taken without a checksum.
         first_day: first listed day that is not before `since`.
         last_day: last listed day that is not before `since`.
     """
@@ -88,6 +89,7 @@ class SyncReport:
     problems: list[Problem] = field(default_factory=list)
     holes: list[date] = field(default_factory=list)
     not_yet: list[date] = field(default_factory=list)
+    unverified: list[date] = field(default_factory=list)
     first_day: date | None = None
     last_day: date | None = None
 

@@ -1,18 +1,19 @@
 """The exchange's REST interface: open interest and klines of the newest hours (exchange.md 3).
 
-No call waits for ever: a request takes at most 5 s to connect and 20 s between bytes, is tried again three times with
-growing pauses, and waits at most `max_wait_seconds` when told to slow down.
+No call waits for ever: it takes at most 5 s to connect and 20 s between bytes, is tried again three times with growing
+pauses of at least a second, waits at most `max_wait_seconds` when told to slow down, and ends after `call_seconds`
+whatever happens.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from time import sleep
-from typing import Any
+from datetime import datetime, timedelta
+from time import monotonic, sleep
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -22,16 +23,37 @@ from requests_ratelimiter import LimiterSession
 from urllib3.util import Retry
 
 from liq_pipeline.errors import RestForbidden, RestUnreachable, UnknownSymbol
-from liq_pipeline.exchange.rest_rows import WrongShape, kline_rows, open_interest_rows, windows
+from liq_pipeline.exchange import web
+from liq_pipeline.exchange.rest_rows import (
+    SymbolFacts,
+    WrongShape,
+    kline_rows,
+    open_interest_rows,
+    symbol_facts,
+    windows,
+)
 
 OPEN_INTEREST_HISTORY = timedelta(days=28)  # "the latest 1 month"; older starts are refused with an error
 SNAPSHOT = timedelta(minutes=5)
 ROWS_PER_CALL = {"open_interest": 500, "klines": 1000}
 INVALID_SYMBOL = -1121
 BANNED_SECONDS = 120  # the shortest ban; where 418 does not say how long
+MOST_BYTES_OF_ROWS = 2 << 20  # 1,000 klines are some 150 kB
+MOST_BYTES_OF_SYMBOLS = 8 << 20
+LEAST_PAUSE_SECONDS = 1.0
+MOST_ATTEMPTS = 5  # when told to slow down
+
+
+class _Unhurried(Retry):
+    """Waits at least a second, also before the first further attempt."""
+
+    def get_backoff_time(self) -> float:
+        return max(LEAST_PAUSE_SECONDS, super().get_backoff_time())
+
+
 # Connections and 5xx here; 429 is ours: a session that honours Retry-After by itself may sleep for hours.
-RETRY = Retry(
-    total=3, backoff_factor=0.4, status_forcelist=(408, 500, 502, 503, 504), allowed_methods={"GET"},
+RETRY = _Unhurried(
+    total=3, backoff_factor=1.0, status_forcelist=(408, 500, 502, 503, 504), allowed_methods={"GET"},
     respect_retry_after_header=False, raise_on_status=False,
 )  # fmt: skip
 
@@ -51,15 +73,6 @@ class RestAnswer:
     notes: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class SymbolFacts:
-    """What the exchange says of a symbol: status ('TRADING', 'SETTLING', …), contract type, when it was listed."""
-
-    status: str
-    contract_type: str
-    onboarded: datetime
-
-
 class RestClient:
     """Asks the exchange. One client for one thread.
 
@@ -67,6 +80,7 @@ class RestClient:
         base: address without a path, such as `https://fapi.binance.com`.
         per_minute: requests a minute; the exchange allows 1,000 in five minutes on `/futures/data`.
         max_wait_seconds: how long one call may wait in all when it is told to slow down (429).
+        call_seconds: for one call in all, from the name of the host to the last byte, waits included.
         timeout_seconds: to connect, and between bytes.
         retry: what is tried again.
         pause: how to wait.
@@ -78,13 +92,15 @@ class RestClient:
         *,
         per_minute: int = 150,
         max_wait_seconds: float = 60,
+        call_seconds: float = 120,
         timeout_seconds: tuple[float, float] = (5, 20),
         retry: Retry = RETRY,
         pause: Callable[[float], None] = sleep,
     ) -> None:
         self.base = base.rstrip("/")
         self.weight_per_minute = 2400  # until `symbols` has been asked
-        self._max_wait, self._timeout, self._pause = max_wait_seconds, timeout_seconds, pause
+        self._max_wait, self._call_seconds = max_wait_seconds, call_seconds
+        self._timeout, self._pause = timeout_seconds, pause
         self._session: requests.Session = LimiterSession(
             per_minute=per_minute,
             burst=per_minute,
@@ -152,23 +168,11 @@ class RestClient:
             RestForbidden, RestUnreachable: as for `open_interest`.
         """
         path = "/fapi/v1/exchangeInfo"
-        body, _ = self._get(path, {})
-        try:
-            for limit in body["rateLimits"]:
-                if limit["rateLimitType"] == "REQUEST_WEIGHT" and limit["interval"] == "MINUTE":
-                    self.weight_per_minute = int(limit["limit"]) // int(limit["intervalNum"])
-            return {
-                item["symbol"]: SymbolFacts(
-                    item["status"], item["contractType"], datetime.fromtimestamp(item["onboardDate"] / 1000, UTC)
-                )
-                for item in body["symbols"]
-            }
-        except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
-            raise RestUnreachable(
-                f"{self.base}{path} answered something else ({type(error).__name__}: {error})",
-                expected="the documented symbols and limits (docs/exchange.md)",
-                remedy="try again later, and tell us if it stays",
-            ) from error
+        body, _ = self._get(path, {}, MOST_BYTES_OF_SYMBOLS)
+        with self._reading(path):
+            found, weight = symbol_facts(body)
+        self.weight_per_minute = weight or self.weight_per_minute
+        return found
 
     @contextmanager
     def _reading(self, path: str) -> Iterator[None]:
@@ -181,52 +185,62 @@ class RestClient:
                 remedy="nothing was taken from it; try again later, and tell us if it stays",
             ) from error
 
-    def _get(self, path: str, query: dict[str, Any]) -> tuple[Any, datetime]:
+    def _get(self, path: str, query: dict[str, Any], most_bytes: int = MOST_BYTES_OF_ROWS) -> tuple[Any, datetime]:
         """Return the JSON of an answer, and when the exchange says that it was given."""
-        url, waited = self.base + path, 0.0
-        while True:
-            response = self._send(url, query)
-            if response.status_code != 429:
+        url, waited, deadline = self.base + path, 0.0, monotonic() + self._call_seconds
+        for _ in range(MOST_ATTEMPTS):
+            answer = self._send(url, query, most_bytes, deadline)
+            if answer.status != 429:
                 break
-            wait = _seconds(response.headers.get("Retry-After"), 5.0)
-            if waited + wait > self._max_wait:
-                raise RestUnreachable(
-                    f"{self._host} asks for slower requests (HTTP 429: {wait:g} s more, after {waited:g} s of waiting)",
-                    remedy="wait some minutes; other programs on this address may be using up its limit",
-                )
+            wait = max(LEAST_PAUSE_SECONDS, web.seconds_of(answer.headers.get("Retry-After"), 5.0))
+            if waited + wait > min(self._max_wait, deadline - monotonic()):
+                self._asked_too_often(f"{wait:g} s more, after {waited:g} s of waiting")
             self._pause(wait)
             waited += wait
-        self._refuse(response, url, query)
+        else:
+            self._asked_too_often(f"{MOST_ATTEMPTS} times, {waited:g} s of waiting")
+        self._refuse(answer, url, query)
+        body = read_json(answer.content, url)
+        self._slow_down(answer)
         try:
-            body = response.json()
+            return body, web.instant_of(answer.headers.get("Date"))
         except ValueError as error:
             raise RestUnreachable(
-                f"{url} answered {response.text[:60]!r}, which is not JSON", remedy="try again later"
+                f"{url} answered without a readable Date ({error})",
+                expected="the exchange's clock: it decides which bar has closed",
+                remedy="something between us and the exchange changes its answers",
             ) from error
-        self._slow_down(response)
-        return body, _server_clock(response, url)
 
-    def _send(self, url: str, query: dict[str, Any]) -> requests.Response:
+    def _asked_too_often(self, how: str) -> NoReturn:
+        raise RestUnreachable(
+            f"{self._host} asks for slower requests (HTTP 429: {how})",
+            remedy="wait some minutes; other programs on this address may be using up its limit",
+        )
+
+    def _send(self, url: str, query: dict[str, Any], most_bytes: int, deadline: float) -> web.Answer:
+        left = deadline - monotonic()
         try:
-            return self._session.get(url, params=query, timeout=self._timeout)
-        except requests.RequestException as error:
+            if left <= 0:
+                raise web.NoAnswer(f"not done within {self._call_seconds:g} s")
+            return web.get(self._session, url, most_bytes=most_bytes, seconds=left, params=query, timeout=self._timeout)
+        except (web.NoAnswer, web.BrokenOff) as error:
             raise RestUnreachable(
-                f"{self._host} does not answer ({type(error).__name__}: {error})"[:300],
+                f"{self._host} does not answer ({error})"[:300],
                 remedy="check the network and try again; the archive alone goes on",
             ) from error
 
-    def _refuse(self, response: requests.Response, url: str, query: dict[str, Any]) -> None:
-        status = response.status_code
+    def _refuse(self, answer: web.Answer, url: str, query: dict[str, Any]) -> None:
+        status = answer.status
         if status == 200:
             return
-        code, message = _said(response)
+        code, message = _said(answer)
         if status in (401, 403, 451):
             raise RestForbidden(
                 f"{self._host} refused with HTTP {status}: {message}",
                 remedy="REST is fenced or blocked from here; the archive alone goes on (LIQ_REST=off silences this)",
             )
         if status == 418:
-            seconds = _seconds(response.headers.get("Retry-After"), BANNED_SECONDS)
+            seconds = web.seconds_of(answer.headers.get("Retry-After"), BANNED_SECONDS)
             raise RestForbidden(
                 f"{self._host} has banned this address for {seconds:g} s (HTTP 418): {message}",
                 remedy="ask nothing until then: bans grow",
@@ -239,10 +253,10 @@ class RestClient:
             f"{url} answered HTTP {status} ({code}: {message})", expected="HTTP 200", remedy="try again later"
         )
 
-    def _slow_down(self, response: requests.Response) -> None:
+    def _slow_down(self, answer: web.Answer) -> None:
         """Leave a fifth of the limit to others on this address."""
-        used = response.headers.get("X-MBX-USED-WEIGHT-1M", "")
-        if used.isdecimal() and int(used) > 0.8 * self.weight_per_minute:
+        used = answer.headers.get("X-MBX-USED-WEIGHT-1M", "")
+        if used.isdecimal() and len(used) < 10 and int(used) > 0.8 * self.weight_per_minute:
             self._pause(min(10.0, self._max_wait))
 
     @property
@@ -265,28 +279,28 @@ def _added(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
     return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
 
 
-def _seconds(text: str | None, default: float) -> float:
+def read_json(content: bytes, url: str) -> Any:
+    """Return what a body says.
+
+    Raises:
+        RestUnreachable: it is not JSON.
+    """
     try:
-        return max(0.0, float(text or default))
-    except ValueError:
-        return default
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:  # a ValueError also of a number with too many digits
+        raise RestUnreachable(
+            f"{url} answered {_shown(content)!r}, which is not JSON", remedy="try again later"
+        ) from error
 
 
-def _said(response: requests.Response) -> tuple[int | None, str]:
+def _shown(content: bytes) -> str:
+    return content[:240].decode("utf-8", "replace")[:60].strip()
+
+
+def _said(answer: web.Answer) -> tuple[int | None, str]:
     """Return the error's code and message; the body may be HTML, and `code` may be absent."""
     try:
-        body = response.json()
+        body = json.loads(answer.content)
         return body.get("code"), str(body.get("msg", ""))[:200]
-    except (ValueError, AttributeError):
-        return None, response.text[:80].strip()
-
-
-def _server_clock(response: requests.Response, url: str) -> datetime:
-    try:
-        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
-    except (KeyError, ValueError):
-        raise RestUnreachable(
-            f"{url} answered without a readable Date ({response.headers.get('Date')!r})",
-            expected="the exchange's clock: it decides which bar has closed",
-            remedy="something between us and the exchange changes its answers",
-        ) from None
+    except (ValueError, AttributeError, RecursionError):
+        return None, _shown(answer.content)

@@ -5,7 +5,8 @@ Sources: exchange.md 3.1 and 3.2.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from liq_pipeline.exchange import quirks
 from liq_pipeline.exchange.formats import INSTANT, KLINES_SCHEMA, OPEN_INTEREST_SCHEMA, RATIOS
+from liq_pipeline.exchange.row_rules import KLINE_NUMBERS, kline_faults
 
 OPEN_INTEREST_FIELDS = ("symbol", "sumOpenInterest", "sumOpenInterestValue", "timestamp")
 KLINE_FIELDS = (
@@ -95,15 +97,10 @@ def kline_rows(body: Any, symbol: str, interval: str, closed_before: datetime) -
     closed = np.array([_stamp(row[6], n) for n, row in enumerate(rows)], dtype=np.int64) * 1000
     if (opened % bar != 0).any() or (closed - opened != bar - 1000).any():
         raise WrongShape(f"a bar is not one of {interval} on its grid")
-    numbers = {
-        name: _numbers([row[KLINE_FIELDS.index(name)] for row in rows], name)
-        for name in (*KLINE_FIELDS[1:6], "quote_volume", "taker_buy_volume", "taker_buy_quote_volume")
-    }
-    nonsense = quirks.ohlc_nonsense(*(numbers[name] for name in ("open", "high", "low", "close")))
-    nonsense |= (numbers["volume"] < 0) | (numbers["quote_volume"] < 0)
-    if nonsense.any():
-        raise WrongShape(f"row {int(np.argmax(nonsense))} cannot be a bar: {_shown(rows[int(np.argmax(nonsense))])}")
-    counts = _numbers([row[8] for row in rows], "trade_count")
+    numbers = {name: _numbers([row[KLINE_FIELDS.index(name)] for row in rows], name) for name in KLINE_NUMBERS}
+    for mask, expected in kline_faults(numbers):
+        first = int(np.argmax(mask))
+        raise WrongShape(f"row {first} cannot be a bar: {_shown(rows[first])}, expected {expected}")
     keep, notes = _once(opened, list(numbers.values()))
     is_closed = opened[keep] + bar <= int(closed_before.timestamp() * 1_000_000)
     if dropped := int((~is_closed).sum()):
@@ -116,10 +113,51 @@ def kline_rows(body: Any, symbol: str, interval: str, closed_before: datetime) -
         "ts": closing,
         "open_time": opening,
         **{name: pa.array(values[keep]) for name, values in numbers.items()},
-        "trade_count": pa.array(counts[keep].astype(np.int64)),
+        "trade_count": pa.array(numbers["trade_count"][keep].astype(np.int64)),
         "source": pa.repeat("rest", len(keep)),
     }
     return pa.table({name: columns[name] for name in KLINES_SCHEMA.names}, schema=KLINES_SCHEMA), notes
+
+
+@dataclass(frozen=True)
+class SymbolFacts:
+    """What the exchange says of a symbol: status ('TRADING', 'SETTLING', …), contract type, when it was listed."""
+
+    status: str
+    contract_type: str
+    onboarded: datetime
+
+
+def symbol_facts(body: Any) -> tuple[dict[str, SymbolFacts], int | None]:
+    """Read what `exchangeInfo` answered: the symbols, and the limit of request weight per minute if it is told.
+
+    Raises:
+        WrongShape: anything else.
+    """
+    weight = None
+    try:
+        for limit in body["rateLimits"]:
+            if limit["rateLimitType"] == "REQUEST_WEIGHT" and limit["interval"] == "MINUTE":
+                weight = int(limit["limit"]) // int(limit["intervalNum"])
+        if weight is not None and not 0 < weight < 10**9:
+            raise ValueError(f"a limit of {weight}")
+        found = {
+            _text(item["symbol"]): SymbolFacts(
+                _text(item["status"]),
+                _text(item["contractType"]),
+                datetime.fromtimestamp(item["onboardDate"] / 1000, UTC),
+            )
+            for item in body["symbols"]
+        }
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError, OSError) as error:
+        raise WrongShape(f"symbols and limits that cannot be read ({type(error).__name__}: {error})"[:300]) from error
+    return found, weight
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{_shown(value)} is no text")
+    return value
 
 
 def _rows(body: Any) -> list[Any]:
@@ -130,7 +168,7 @@ def _rows(body: Any) -> list[Any]:
 
 def _stamp(value: Any, number: int) -> int:
     """Return milliseconds; an integer in reality, a string in the documentation's sample."""
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and value.isdecimal() and len(value) <= 20:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not _MILLISECONDS[0] <= value <= _MILLISECONDS[1]:
         raise WrongShape(f"row {number} has the stamp {_shown(value)}, not milliseconds since 1970")
@@ -142,7 +180,11 @@ def _numbers(values: list[Any], name: str) -> np.ndarray:
     for number, value in enumerate(values):
         try:
             # A number may be written as one or as text; what Python reads beyond that (True, "1_000") is none.
-            if isinstance(value, bool) or not isinstance(value, str | int | float) or "_" in str(value):
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, str | int | float)
+                or (isinstance(value, str) and "_" in value)
+            ):
                 raise ValueError
             found[number] = float(value)
         except (ValueError, OverflowError):
@@ -161,7 +203,10 @@ def _once(stamps: np.ndarray, values: list[np.ndarray]) -> tuple[np.ndarray, Not
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number with too many digits, or too deep
+        text = f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

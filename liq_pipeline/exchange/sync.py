@@ -9,27 +9,26 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, LiqError
+from liq_pipeline.exchange.absence import absence, days_without_file
 from liq_pipeline.exchange.archive import Archive
 from liq_pipeline.exchange.fetch import Fetched, fetch_files
 from liq_pipeline.exchange.formats import FileFacts, read_dataset
 from liq_pipeline.exchange.keys import Dataset, RemoteFile
-from liq_pipeline.exchange.listing import list_days
+from liq_pipeline.exchange.listing import Listing, ask_for_sidecars, list_days
 from liq_pipeline.exchange.manifest import Entry, load_manifest, manifest_path, save_manifest, to_table
 from liq_pipeline.exchange.report import NoProgress, Problem, Progress, SyncReport
 from liq_pipeline.exchange.transfer import sha256_of
 
 __all__ = ["NoProgress", "Problem", "Progress", "SyncReport", "plan", "sync"]
 
-FRONTIER = timedelta(days=7)  # publication lags by up to about six days (exchange.md 1.4)
 BATCH = 64  # files between two writes of the manifest: what a kill can cost
-ONE_DAY = timedelta(days=1)
 
 
 def plan(
@@ -76,6 +75,7 @@ def sync(
 
     Raises:
         UnknownSymbol: nothing is listed for the symbol.
+        ChecksumsMissing: zips are listed, but no sidecar at all, and the archive may not do without.
         ArchiveForbidden: 401, 403 or 451.
         ArchiveUnreachable: no answer, or none that can be used. What was fetched before stays.
     """
@@ -100,8 +100,9 @@ class _State:
         self.path = manifest_path(raw_dir, dataset, symbol)
         self.saved = load_manifest(self.path)
         self.entries = dict(self.saved)
-        self.listed: dict[date, RemoteFile] = {}
+        self.listing = Listing()
         self.good: dict[date, str] = {}  # days whose local file is what the manifest says, with its hash
+        self.lacking: list[Fetched] = []  # listed, but the zip or its sidecar is not there
         self.fetched = self.fetched_bytes = self.rewritten = 0
 
     def remove_leftovers(self) -> None:
@@ -119,13 +120,22 @@ class _State:
                 elif entry.status != "ok":
                     self.entries[key] = replace(entry, kept_sha256=None)
         try:
-            self.listed = list_days(self.archive, self.dataset, self.symbol)
+            self.listing = list_days(self.archive, self.dataset, self.symbol)
         except (ArchiveForbidden, ArchiveUnreachable) as error:
             raise self._with_local_count(error) from error
+        for day in list(self.good):  # what was taken without a checksum is verified as soon as that is possible
+            key = self.dataset.key(self.symbol, day)
+            if self.entries[key].unverified and (self.archive.needs_checksums or key in self.listing.signed):
+                del self.good[day]
 
     def wanted(self) -> list[RemoteFile]:
         """Return the files to fetch, by day."""
         return [file for day, file in self.listed.items() if day >= self.since and not self._is_settled(day, file)]
+
+    @property
+    def listed(self) -> dict[date, RemoteFile]:
+        """The listed zips, by day."""
+        return self.listing.days
 
     def _is_settled(self, day: date, file: RemoteFile) -> bool:
         entry = self.entries.get(file.key)
@@ -136,6 +146,8 @@ class _State:
     def fetch(self, workers: int, progress: Progress) -> None:
         """Fetch what is wanted, batch by batch."""
         wanted = self.wanted()
+        what = f"{self.symbol} {self.dataset.slug}"
+        ask_for_sidecars(self.archive, len(self.listed) if wanted else 0, self.listing.signed, what)
         progress.start(len(wanted), sum(file.size for file in wanted))
         pool = ThreadPoolExecutor(workers, thread_name_prefix="download")
         try:
@@ -175,7 +187,7 @@ class _State:
             elif outcome.status == "mismatch":
                 self._refuse(outcome, "mismatch", outcome.message)
             else:
-                self._refuse(outcome, self._absence(self._day(outcome.remote)), outcome.message)
+                self.lacking.append(outcome)  # only when all is fetched it shows whether later days are there
 
     def _keep(self, outcome: Fetched, facts: FileFacts) -> None:
         day, final = self._day(outcome.remote), self.raw_dir / outcome.remote.key
@@ -185,7 +197,8 @@ class _State:
             self.fetched_bytes += outcome.remote.size
             self.rewritten += self.good.get(day, outcome.sha256) != outcome.sha256
         self.good[day] = outcome.sha256 or ""
-        self._put(self._entry(outcome, "ok", rows=facts.rows, first_ts=facts.first_ts, last_ts=facts.last_ts))
+        found = {"rows": facts.rows, "first_ts": facts.first_ts, "last_ts": facts.last_ts}
+        self._put(self._entry(outcome, "ok", unverified=outcome.expected_sha256 is None, **found))
 
     def _refuse(self, outcome: Fetched, status: str, message: str) -> None:
         """Note a file that is not good. An older good file of the same day stays in use."""
@@ -193,12 +206,14 @@ class _State:
         if outcome.path == self.raw_dir / key:  # what lies here has the promised hash, and is bad all the same
             self.good.pop(day, None)
         if status == "bad":
-            message += f" It has sha256 {outcome.sha256}, as its sidecar promises"
+            promised = ", as its sidecar promises" if outcome.expected_sha256 else "; it has no sidecar"
+            message += f" It has sha256 {outcome.sha256}{promised}"
         if outcome.path:
             message += f" (kept for inspection: {self.raw_dir / 'quarantine' / key})"
         if day in self.good:
             message += "; the older good file stays in use"
-        entry = self._entry(outcome, status, kept_sha256=self.good.get(day), message=message)
+        kept = {"kept_sha256": self.good.get(day), "unverified": day in self.good and self.entries[key].unverified}
+        entry = self._entry(outcome, status, **kept, message=message)
         if outcome.path:
             self._quarantine(outcome.path, entry)
         self._put(entry)
@@ -230,24 +245,23 @@ class _State:
         if not entry.same_finding(self.entries.get(entry.key)):
             self.entries[entry.key] = entry
 
-    def _absence(self, day: date) -> str:
-        return "not_yet" if self.now.date() - day <= FRONTIER else "missing"
-
-    def _absent_days(self) -> list[date]:
-        """Return the days from `since` or the first listed one to yesterday that are neither listed nor here."""
-        known = self.listed.keys() | self.good.keys()
-        day, absent = max(self.since, min(known)), []
-        while day < self.now.date():
-            absent += [day] if day not in known else []
-            day += ONE_DAY
-        return absent
+    def _last_arrived(self) -> date:
+        """Return the newest day of which there is a file, good or bad: what lies before it is not just late."""
+        gave_a_file = (
+            day for day, file in self.listed.items() if self.entries.get(file.key) and self.entries[file.key].sha256
+        )
+        return max((*self.good, *gave_a_file), default=date.min)
 
     def report(self) -> SyncReport:
         """Note the absent days, save the manifest, and tell what there is."""
+        today, last_arrived = self.now.date(), self._last_arrived()
+        for outcome in self.lacking:
+            self._refuse(outcome, absence(self._day(outcome.remote), last_arrived, today), outcome.message)
         holes, not_yet = [], []
-        last_known = max(self.listed.keys() | self.good.keys())
-        for day in self._absent_days():
-            key, status = self.dataset.key(self.symbol, day), self._absence(day)
+        known = self.listed.keys() | self.good.keys()
+        last_known = max(known)
+        for day in days_without_file(self.since, known, today):
+            key, status = self.dataset.key(self.symbol, day), absence(day, last_arrived, today)
             self._put(Entry(key, self.archive.url(key), status, self.now, message="not listed"))
             if status == "not_yet":
                 not_yet.append(day)
@@ -276,6 +290,9 @@ class _State:
             problems=problems,
             holes=holes,
             not_yet=sorted(not_yet),
+            unverified=[
+                day for day in sorted(self.good) if self.entries[self.dataset.key(self.symbol, day)].unverified
+            ],
             first_day=in_window[0] if in_window else None,
             last_day=in_window[-1] if in_window else None,
         )

@@ -21,7 +21,7 @@ from liq_pipeline.errors import CalibrationUnclear, FormatError, RestForbidden, 
 from liq_pipeline.exchange.calibration import Calibration, calibrate, load_calibration, save_calibration, shifted
 from liq_pipeline.exchange.formats import KLINES_SCHEMA, OPEN_INTEREST_SCHEMA, read_dataset
 from liq_pipeline.exchange.keys import Dataset
-from liq_pipeline.exchange.manifest import fsync, good_files, load_manifest, manifest_path
+from liq_pipeline.exchange.manifest import fsync, good_files, load_manifest, manifest_path, read_stored
 from liq_pipeline.exchange.rest import OPEN_INTEREST_HISTORY, RestAnswer, RestClient
 
 CALIBRATION_OVERLAP = timedelta(hours=24)
@@ -96,13 +96,14 @@ def read_tail(raw_dir: Path, dataset: Dataset, symbol: str) -> pa.Table:
     """
     path, schema = tail_path(raw_dir, dataset, symbol), schema_of(dataset)
     try:
-        return pq.read_table(path, partitioning=None).cast(schema)
+        rows = read_stored(path, schema)
+        if rows["ts"].null_count:
+            raise FormatError(f"{path} has rows without a stamp", expected="rows of REST")
     except FileNotFoundError:
         return schema.empty_table()
-    except (pa.ArrowInvalid, OSError, ValueError) as error:
-        raise FormatError(
-            f"{path} cannot be read: {error}", expected="rows of REST", remedy="delete it: it is fetched again"
-        ) from error
+    except FormatError as error:
+        raise FormatError(error.problem, expected="rows of REST", remedy="delete it: it is fetched again") from error
+    return rows
 
 
 def unarchived(raw_dir: Path, dataset: Dataset, symbol: str, rows: pa.Table) -> pa.Table:
@@ -276,8 +277,9 @@ def refusal(raw_dir: Path, now: datetime) -> str:
     try:
         said = json.loads(_refusal_path(raw_dir).read_text(encoding="utf-8"))
         at = datetime.fromisoformat(said["at"])
-    except (FileNotFoundError, ValueError, KeyError):
+        if not timedelta(0) <= now - at < ASK_AGAIN_AFTER:
+            return ""
+        return f"refused at {at:%H:%M} UTC, asked again at {at + ASK_AGAIN_AFTER:%H:%M}: {said['problem']}"
+    # OverflowError, TypeError: a time of no calendar, without a zone, or another shape. Then REST is just asked.
+    except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return ""
-    if not timedelta(0) <= now - at < ASK_AGAIN_AFTER:
-        return ""
-    return f"refused at {at:%H:%M} UTC, asked again at {at + ASK_AGAIN_AFTER:%H:%M}: {said['problem']}"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from liq_pipeline.exchange.keys import SIDECAR
 
-CHUNK_BYTES = 1 << 16
+MOST_BYTES_OF_A_ZIP = 16 << 20  # a day of anything that is read here has less than one MB
+MOST_BYTES_OF_A_SIDECAR = 4096
 
 
 class MissingObject(Exception):

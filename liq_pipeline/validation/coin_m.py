@@ -15,7 +15,13 @@ import pandas as pd
 
 from liq_pipeline.errors import LiqError
 from liq_pipeline.exchange.archive import open_archive
-from liq_pipeline.exchange.coin_m import fetch_coin_m, read_coin_klines, read_coin_metrics, read_liquidation_snapshots
+from liq_pipeline.exchange.coin_m import (
+    fetch_coin_m,
+    read_coin_klines,
+    read_coin_metrics,
+    read_liquidation_snapshots,
+    set_aside,
+)
 from liq_pipeline.validation.command import run_validation
 from liq_pipeline.validation.files import bar_width
 from liq_pipeline.validation.run import Validation
@@ -35,6 +41,7 @@ def validate_coin_m(
     since: date = FIRST_DAY,
     until: date = LAST_DAY,
     workers: int = 8,
+    needs_checksums: bool = True,
     out: Path | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> Validation:
@@ -49,21 +56,24 @@ def validate_coin_m(
         bar: width of a bar; klines of this width are fetched.
         since, until: days, both included.
         workers: parallel downloads.
+        needs_checksums: whether a file without a sidecar is refused; only a folder can do without.
         out: folder of the report.
         report: told what is done.
 
     Raises:
         LiqError: the archive cannot be used, or holds too little.
     """
-    local = fetch_coin_m(
-        open_archive(archive, listing), symbol, bar, since, until, folder / "raw", workers, report=report
-    )
+    source = open_archive(archive, listing, needs_checksums=needs_checksums)
+    local = fetch_coin_m(source, symbol, bar, since, until, folder / "raw", workers, report=report)
     tables = {name: folder / "tables" / f"{symbol}-{name}.parquet" for name in TABLES}
     tables["klines"].parent.mkdir(parents=True, exist_ok=True)
     bars, interest = read_coin_klines(local["klines"], symbol), read_coin_metrics(local["metrics"], symbol)
     orders = read_liquidation_snapshots(local["liquidationSnapshot"], symbol)
     for name, read in {"klines": bars, "metrics": interest, "liquidationSnapshot": orders}.items():
-        report(f"{name}: {len(read.rows)} rows; {read.notes or 'no quirk'}; {len(read.bad)} bad files {read.bad[:3]}")
+        report(f"{name}: {len(read.rows)} rows; {read.notes or 'no quirk'}; {len(read.bad)} bad files")
+        for _, error in read.bad:
+            report(f"left out: {error}")
+        set_aside(folder / "raw", read.bad)
     bars.rows.to_parquet(tables["klines"], index=False)
     interest.rows.to_parquet(tables["open_interest"], index=False)
     steps_of(orders.rows, orders.days, bar_width(bar)).to_parquet(tables["liquidations"], index=False)

@@ -2,42 +2,63 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
-from liq_pipeline.errors import LiqError, NoData
+from liq_pipeline.errors import FormatError, LiqError, NoData
+from liq_pipeline.exchange.quirks import blank_bad_prints
+from liq_pipeline.validation.packed import inflate, is_packed
 
 OPENING = ("open_time", "opentime", "start", "start_time", "timestamp", "time", "date", "datetime")
 CLOSING = ("ts", "close_time", "closetime", "end", "end_time")
 STAMPS = (*CLOSING, *OPENING)
+MOST_CELLS = 50_000_000  # 400 MB of numbers
+FIRST_STAMP, LAST_STAMP = pd.Timestamp("2009-01-01"), pd.Timestamp("2200-01-01")  # of anything that was ever traded
+_STAMP = "ISO text, or seconds, ms, µs or ns since 1970"
 
 
 def read_frame(path: Path) -> pd.DataFrame:
     """Read a CSV (also packed) or a Parquet file; column names in lower case.
 
     Raises:
-        LiqError: no such file, or not one of the two formats.
+        LiqError: no such file, not one of the two formats, damaged, too large when inflated, or two columns of a name.
     """
     try:
-        if not path.exists():
-            raise LiqError(f"{path} does not exist", remedy="name a CSV or Parquet file")
+        if not path.is_file():
+            missing = "is no file" if path.exists() else "does not exist"
+            raise LiqError(f"{path} {missing}", remedy="name a CSV or Parquet file")
         if path.suffix.lower() in (".parquet", ".pq"):
-            frame = pd.read_parquet(path)
-            if not isinstance(frame.index, pd.RangeIndex):
-                frame = frame.reset_index()
+            frame = _read_parquet(path)
         else:
-            frame = pd.read_csv(path)
-    except (ValueError, OSError, BadZipFile) as error:
-        raise LiqError(f"{path} cannot be read: {error}", expected="a CSV or Parquet file") from error
+            frame = pd.read_csv(io.BytesIO(inflate(path)) if is_packed(path) else path, compression=None)
+        if not isinstance(frame.index, pd.RangeIndex):
+            frame = frame.reset_index()
+    except LiqError:
+        raise
+    except Exception as error:  # the readers' own errors are many, and no list of them is complete
+        raise FormatError(
+            f"{path} cannot be read: {str(error)[:300] or type(error).__name__}", expected="a CSV or Parquet file"
+        ) from error
     frame = frame.rename(columns=lambda name: str(name).strip().lower())
-    if not frame.columns.is_unique:
-        twice = sorted(set(frame.columns[frame.columns.duplicated()]))
-        raise LiqError(f"{path} has columns twice: {', '.join(twice)}", expected="one column of each name")
+    if doubled := sorted(set(frame.columns[frame.columns.duplicated()])):
+        raise FormatError(
+            f"{path} has several columns named {', '.join(map(repr, doubled))[:200]}",
+            expected="names that differ by more than blanks and capitals",
+        )
     return frame
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    with pq.ParquetFile(path) as file:
+        cells = file.metadata.num_rows * file.metadata.num_columns
+        if cells > MOST_CELLS:
+            raise FormatError(f"{path} holds {cells:,} cells", expected=f"at most {MOST_CELLS:,}")
+    return pd.read_parquet(path)
 
 
 def instants_of(frame: pd.DataFrame, path: Path) -> tuple[pd.Series, str]:
@@ -49,32 +70,36 @@ def instants_of(frame: pd.DataFrame, path: Path) -> tuple[pd.Series, str]:
             expected=f"one of {', '.join(STAMPS)}",
         )
     try:
-        return _as_instants(frame[name]).dt.tz_localize(None).astype("datetime64[us]"), name
-    except (ValueError, OverflowError) as error:
-        raise LiqError(
-            f"{path}: the stamps in {name} are no instants: {error}", expected="ISO 8601, or seconds, ms, µs, ns"
-        ) from error
+        stamps = _stamps(frame[name])
+    except (ValueError, TypeError, OverflowError, ArithmeticError) as error:
+        raise FormatError(f"{path}: column {name!r} holds no stamps ({str(error)[:200]})", expected=_STAMP) from error
+    return stamps.where((stamps >= FIRST_STAMP) & (stamps < LAST_STAMP)), name
 
 
-def _as_instants(column: pd.Series) -> pd.Series:
+def _stamps(column: pd.Series) -> pd.Series:
+    """Return stamps in UTC without a zone; NaT where a cell is none."""
     if pd.api.types.is_numeric_dtype(column):
-        size = float(column.abs().median())
+        numbers = column.astype(float)
+        size = float(numbers.abs().median())
         scale = 10**6 if size < 1e11 else 10**3 if size < 1e14 else 1 if size < 1e17 else 1e-3  # s, ms, µs, ns
-        return pd.to_datetime(column * scale, unit="us", utc=True)
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return pd.to_datetime(column, utc=True)
-    return pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
+        known = numbers.where(numbers.abs() < 1e19 / max(scale, 1)) * scale
+        stamps = pd.to_datetime(known.where(known.abs() < 1e17), unit="us", utc=True)
+    elif pd.api.types.is_datetime64_any_dtype(column):
+        stamps = pd.to_datetime(column, utc=True)
+    else:
+        stamps = pd.to_datetime(column.astype(str), utc=True, errors="coerce", format="ISO8601")
+    return stamps.dt.tz_localize(None).astype("datetime64[us]")
 
 
 def positive_series(stamps: pd.Series, values: pd.Series) -> pd.Series:
-    """Return positive finite values by stamp, the last of equal stamps.
+    """Return values that can be open interest (`blank_bad_prints`) by stamp, the last of equal stamps.
 
     Raises:
         NoData: fewer than three.
     """
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
+    numbers = blank_bad_prints(pd.to_numeric(values, errors="coerce").to_numpy(float))
     series = pd.Series(numbers, index=pd.DatetimeIndex(stamps))
-    series = series[np.isfinite(series.to_numpy()) & (series.to_numpy() > 0) & series.index.notna()]
+    series = series[np.isfinite(series.to_numpy()) & series.index.notna()]
     series = series[~series.index.duplicated(keep="last")].sort_index()
     if len(series) < 3:
         raise NoData(f"{len(series)} usable values of open interest", expected="positive numbers with stamps")

@@ -21,6 +21,7 @@ import pandas as pd
 from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.exchange.formats import read_klines, read_open_interest
 from liq_pipeline.exchange.keys import METRICS
+from liq_pipeline.exchange.quirks import LARGEST, SMALLEST
 from liq_pipeline.model.alignment import Instants, MarketData, Truth, coarsen, spread_open_interest, usual_step
 from liq_pipeline.model.walk import WalkInput
 from liq_pipeline.validation.files import OPENING, instants_of, positive_series, read_frame
@@ -138,11 +139,16 @@ def _bars(
         frame["open"] = frame["close"].shift(1).fillna(frame["close"])
         notes.append("klines without an open: the close before stands in")
     prices = frame[["open", "high", "low", "close"]]
-    good = np.isfinite(prices).all(axis=1) & (prices > 0).all(axis=1)
+    good = (prices >= SMALLEST).all(axis=1) & (prices <= LARGEST).all(axis=1)
     good &= (frame["low"] <= prices.min(axis=1) * (1 + 1e-9)) & (frame["high"] >= prices.max(axis=1) * (1 - 1e-9))
     if not good.all():
         notes.append(f"{int((~good).sum())} bars without usable prices were left out")
     frame = frame[good]
+    if "volume" in frame:
+        absurd = ~frame["volume"].between(0, LARGEST)
+        if absurd.any():
+            notes.append(f"{int(absurd.sum())} bars without a usable volume: counted as if nothing traded in them")
+        frame = frame.assign(volume=frame["volume"].mask(absurd, 0.0))
     if len(frame) < 2:
         raise NoData(f"{path} has {len(frame)} usable bars", expected="at least some days of bars")
     width, _ = usual_step(frame["ts"].to_numpy())
@@ -172,13 +178,15 @@ def _with_open_interest(
     stamp: Stamp,
     notes: list[str],
 ) -> tuple[MarketData, np.timedelta64]:
-    volume = frame["volume"].clip(lower=0).fillna(0.0).to_numpy(float) if "volume" in frame else np.zeros(len(frame))
+    volume = frame["volume"].to_numpy(float) if "volume" in frame else np.zeros(len(frame))
     low, high, close = (frame[name].to_numpy(float) for name in ("low", "high", "close"))
     typical = (low + high + close) / 3
     entry = typical
     if "quote_volume" in frame and "volume" in frame:
         quote = frame["quote_volume"].to_numpy(float)
-        entry = np.where((volume > 0) & (quote > 0), quote / np.where(volume > 0, volume, 1.0), typical)
+        entry = np.where(
+            (volume > 0) & (quote > 0) & (quote <= LARGEST), quote / np.where(volume > 0, volume, 1.0), typical
+        )
     bars = WalkInput(
         frame["ts"].to_numpy().astype("datetime64[us]"), np.full(len(frame), np.nan), np.clip(entry, low, high), low,
         high, close, volume,

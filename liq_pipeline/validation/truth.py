@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from liq_pipeline.errors import LiqError, NoData
+from liq_pipeline.exchange.quirks import LARGEST
 from liq_pipeline.model.alignment import SPARSE, MarketData, Truth, truth_from_events, usual_step, which_end
 from liq_pipeline.validation.files import instants_of, read_frame
 from liq_pipeline.validation.recorded import Stretches, read_recording, recording_at, truth_of_recording
@@ -82,9 +83,10 @@ def truth_rows(path: Path, symbol: str) -> TruthRows:
     if not {"long_usd", "short_usd"} <= set(frame):
         raise LiqError(f"{path} lacks long_usd or short_usd", expected="ts, long_usd, short_usd")
     frame = frame[["long_usd", "short_usd"]].apply(pd.to_numeric, errors="coerce").assign(ts=stamps)
-    frame = frame[frame["ts"].notna() & frame[["long_usd", "short_usd"]].notna().any(axis=1)].sort_values(
-        "ts", kind="stable"
-    )
+    usd = frame[["long_usd", "short_usd"]]
+    frame[["long_usd", "short_usd"]] = usd.where((usd >= 0) & (usd <= LARGEST))  # what cannot be is not known
+    frame = frame[frame["ts"].notna() & frame[["long_usd", "short_usd"]].notna().any(axis=1)]
+    frame = frame.sort_values("ts", kind="stable")
     if len(frame) < 3:
         raise NoData(f"{path} has {len(frame)} usable rows", expected="at least 3 rows with an instant and USD")
     step, share = usual_step(frame["ts"].to_numpy().astype("datetime64[us]"))

@@ -228,6 +228,43 @@ def test_kline_nonsense_is_refused(
     assert f"{path.name}, line 3:" in message(parsed)
 
 
+@pytest.mark.parametrize("column", [1, 2, 3, 4, 5, 7, 8, 9, 10])
+@pytest.mark.parametrize("cell", ["", '""', "nan", "inf", "-inf", "-1", "1e308", "1e400", str(2**63), "1e16", "x", " "])
+def test_a_kline_with_a_cell_that_cannot_be_costs_its_file_and_no_other(
+    files: Any, kline: Callable[..., str], column: int, cell: str
+) -> None:
+    cells = kline(MIDNIGHT + timedelta(minutes=5)).split(",")
+    cells[column] = cell
+    spoilt = files.klines(DAY, [kline(MIDNIGHT), ",".join(cells)])
+    good = files.klines(DAY + timedelta(days=1), [kline(MIDNIGHT + timedelta(days=1))])
+    parsed = read_klines([spoilt, good], "BTCUSDT", "5m")
+    assert [path for path, _ in parsed.bad] == [spoilt]
+    assert f"{spoilt.name}, line 3: {','.join(cells)!r}" in message(parsed)
+    assert parsed.table.num_rows == 1
+
+
+@pytest.mark.parametrize("cell", ["0", "-1", "1e308", "1e16", "5e-324", ""])
+def test_open_interest_that_cannot_be_is_a_bad_print_and_costs_no_file(
+    files: Any, rows_of_day: Callable[..., list[str]], cell: str
+) -> None:
+    first, *others = rows_of_day(DAY)
+    cells = first.split(",")
+    cells[2] = cell
+    parsed = read_open_interest([files.metrics(DAY, [",".join(cells), *others])], "BTCUSDT")
+    assert parsed.bad == []
+    assert [value is None for value in parsed.table["open_interest"].to_pylist()] == [True, False, False, False]
+
+
+@pytest.mark.parametrize("stamp", [-1, -(2**63), 2**63 - 1, 10**15 - 1, (1768089600000 * 1000 - 2**64) // 1000])
+def test_a_kline_of_another_age_is_refused_and_never_wraps_around(
+    files: Any, kline: Callable[..., str], stamp: int
+) -> None:
+    row = str(stamp) + kline(MIDNIGHT)[13:]
+    parsed = read_klines([files.klines(DAY, [row])], "BTCUSDT", "5m")
+    assert parsed.table.num_rows == 0
+    assert len(parsed.bad) == 1
+
+
 def test_klines_of_another_interval_are_refused(files: Any, kline: Callable[..., str]) -> None:
     path = files.klines(DAY, [kline(MIDNIGHT, minutes=15)])
     assert "bars of 5m" in message(read_klines([path], "BTCUSDT", "5m"))

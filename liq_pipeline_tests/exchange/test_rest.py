@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import json
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -15,10 +19,12 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from urllib3.exceptions import MaxRetryError
+from urllib3.response import HTTPResponse
 from urllib3.util import Retry
 
 from liq_pipeline.errors import RestForbidden, RestUnreachable, UnknownSymbol
-from liq_pipeline.exchange.rest import RestClient
+from liq_pipeline.exchange.rest import MOST_ATTEMPTS, RETRY, RestClient
 from liq_pipeline.exchange.rest_rows import WrongShape, kline_rows, open_interest_rows, windows
 from liq_pipeline.simulator.market import Market, MarketConfig, simulate
 from liq_pipeline.simulator.rest import RestFault, RestServer
@@ -209,7 +215,106 @@ class TestBrokenAnswers:
         assert len(found) >= 3
 
 
+class Raw:
+    """Answers every request with the same bytes: status line, headers, body."""
+
+    def __init__(self, body: bytes, *headers: str, status: str = "200 OK") -> None:
+        lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers]
+        self.answer = ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+    def __enter__(self) -> str:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._serve, daemon=True).start()
+        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = self.listener.accept()
+                with peer:
+                    peer.recv(65536)
+                    peer.sendall(self.answer)
+
+
+DATE = "Date: Sat, 27 Jun 2026 06:02:00 GMT"
+HOSTILE = {
+    "deep JSON": Raw(b"[" * 200_000, DATE),
+    "a number of 5,000 digits": Raw(b"[" + b"1" * 5000 + b"]", DATE),
+    "a row whose stamp has 5,000 digits": Raw(
+        b'[{"symbol":"BTCUSDT","sumOpenInterest":"1","sumOpenInterestValue":"1","timestamp":"%s"}]' % (b"1" * 5000),
+        DATE,
+    ),
+    "a body that is no text": Raw(b"\xff\xfe\x00", DATE),
+    "a bomb": Raw(gzip.compress(b" " * 50_000_000, 1), DATE, "Content-Encoding: gzip"),
+    "a date in year 99999999999": Raw(b"[]", "Date: Sat, 27 Jun 99999999999 06:02:00 GMT"),
+    "a date of long ago": Raw(b"[]", "Date: Sat, 27 Jun 0001 06:02:00 GMT"),
+    "no date": Raw(b"[]"),
+    "an error that is deep": Raw(b"[" * 200_000, DATE, status="400 Bad"),
+    "an error that is no object": Raw(b"[]", DATE, status="400 Bad"),
+}
+
+
+class TestHostileAnswers:
+    @pytest.mark.parametrize("what", HOSTILE)
+    def test_they_are_errors_of_ours_in_no_time(self, what: str) -> None:
+        begin = time.monotonic()
+        with HOSTILE[what] as url, pytest.raises(RestUnreachable) as error:
+            RestClient(url, retry=QUICK).open_interest("BTCUSDT", SINCE, NOW)
+        assert time.monotonic() - begin < 2
+        assert len(str(error.value)) < 800
+
+    def test_a_weight_of_thousands_of_digits_is_not_read(self) -> None:
+        with Raw(b"[]", DATE, f"X-MBX-USED-WEIGHT-1M: {'9' * 5000}") as url:
+            assert RestClient(url, retry=QUICK).open_interest("BTCUSDT", SINCE, NOW).table.num_rows == 0
+
+    @pytest.mark.parametrize("body", [b"{}", b"[1]", b'{"rateLimits": [], "symbols": [{"symbol": []}]}', b"null",
+        b'{"rateLimits": [], "symbols": [{"symbol":"A","status":"T","contractType":"P","onboardDate":1e300}]}',
+        b'{"rateLimits": [{"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","limit":-5,"intervalNum":1}],'
+        b'"symbols": []}'])  # fmt: skip
+    def test_symbols_that_cannot_be_are_refused(self, body: bytes) -> None:
+        with Raw(body, DATE) as url, pytest.raises(RestUnreachable, match="answered something else"):
+            RestClient(url, retry=QUICK).symbols()
+
+    @pytest.mark.parametrize("place", [1, 2, 3, 4, 5, 7, 8, 9, 10])
+    @pytest.mark.parametrize("value", ["", "nan", "inf", "-1", "1e308", str(2**63), None, [], True])
+    def test_a_kline_with_a_cell_that_cannot_be_is_refused_whole(self, place: int, value: Any) -> None:
+        row = [1782432000000, "100", "102", "99", "101", "10", 1782432299999, "1000", 7, "5", "500", "0"]
+        assert kline_rows([row], "X", "5m", NOW)[0].num_rows == 1
+        with pytest.raises(WrongShape):
+            kline_rows([[*row[:place], value, *row[place + 1 :]]], "X", "5m", NOW)
+
+
 class TestLimits:
+    def test_between_two_attempts_lies_a_second_at_least_and_there_are_few(self, opened: Open) -> None:
+        for seconds in ("0", "-3", "0.001", "nan"):
+            fault = RestFault(status=429, headers=(("Retry-After", seconds),))
+            with (
+                opened(faults=lambda _, fault=fault: fault, max_wait_seconds=1000) as (client, server),
+                pytest.raises(RestUnreachable, match="asks for slower requests"),
+            ):
+                client.open_interest("BTCUSDT", SINCE, NOW)
+            assert min(client.waits) >= 1
+            assert len(server.requests) == MOST_ATTEMPTS
+
+    def test_the_session_waits_a_second_before_it_tries_an_outage_again(self) -> None:
+        tried = RETRY
+        for _ in range(3):
+            tried = tried.increment("GET", "/", response=HTTPResponse(status=503))
+            assert tried.get_backoff_time() >= 1
+        with pytest.raises(MaxRetryError):
+            tried.increment("GET", "/", response=HTTPResponse(status=503))
+
+    def test_one_deadline_ends_the_whole_call(self, market: Market) -> None:
+        with RestServer({"BTCUSDT": market}, lambda: NOW, faults=lambda _: RestFault(delay_seconds=0.4)) as server:
+            client = RestClient(server.url, retry=QUICK, call_seconds=0.2)
+            begin = time.monotonic()
+            with pytest.raises(RestUnreachable, match=r"not done within 0\.[12]"):
+                client.open_interest("BTCUSDT", SINCE, NOW)
+            assert time.monotonic() - begin < 0.4
+
     def test_a_burst_is_waited_for_as_long_as_the_exchange_says(self, opened: Open) -> None:
         answers = iter([RestFault(status=429, headers=(("Retry-After", "3"),))] * 2)
         with opened(faults=lambda _: next(answers, None)) as (client, _):

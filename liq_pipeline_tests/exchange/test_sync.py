@@ -8,13 +8,14 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from urllib3.util import Retry
 from werkzeug import Response
 
-from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, UnknownSymbol
+from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, ChecksumsMissing, UnknownSymbol
 from liq_pipeline.exchange.archive import METRICS, FolderArchive, HttpArchive, klines
-from liq_pipeline.exchange.manifest import good_files, load_manifest, manifest_path
+from liq_pipeline.exchange.manifest import good_files, load_manifest, manifest_path, unverified_files
 from liq_pipeline.exchange.sync import SyncReport, plan, sync
 
 SINCE = date(2026, 1, 10)
@@ -239,24 +240,99 @@ def test_a_bad_rewrite_does_not_cost_the_good_file(
     assert local.sync(folder).problems == []
 
 
-def test_absent_days(local: Local, folder: FolderArchive, files: Any) -> None:
-    """Now is the 20th: the 12th is a hole, the 14th and everything behind the 15th may still come."""
-    for day in (10, 11, 13, 15):
-        files.put(date(2026, 1, day))
+def _january(*days: int) -> list[date]:
+    return [date(2026, 1, day) for day in days]
+
+
+def test_a_day_before_one_that_came_is_a_hole_and_only_the_trailing_end_is_not_yet(
+    local: Local, folder: FolderArchive, files: Any
+) -> None:
+    """Now is the 20th: the 12th and, though it is of this week, the 14th are holes; what follows the 15th may come."""
+    for day in _january(10, 11, 13, 15):
+        files.put(day)
     report = local.sync(folder)
-    assert report.holes == [date(2026, 1, 12)]
-    assert report.not_yet == [date(2026, 1, day) for day in (14, 16, 17, 18, 19)]
-    assert local.status(METRICS.key("BTCUSDT", date(2026, 1, 12))) == "missing"
-    assert local.status(METRICS.key("BTCUSDT", date(2026, 1, 14))) == "not_yet"
+    assert report.holes == _january(12, 14)
+    assert report.lost_data
+    assert report.not_yet == _january(16, 17, 18, 19)
+    assert local.status(METRICS.key("BTCUSDT", date(2026, 1, 14))) == "missing"
+    assert local.status(METRICS.key("BTCUSDT", date(2026, 1, 16))) == "not_yet"
     before = local.manifest.read_bytes()
     local.sync(folder)
     assert local.manifest.read_bytes() == before
 
     local.now += timedelta(days=30)
     later = local.sync(folder)
-    assert later.holes == [date(2026, 1, 12), date(2026, 1, 14)]  # what lies behind the last day is no hole
+    assert later.holes == _january(12, 14)  # what lies behind the last day is no hole
     assert len(later.not_yet) == 7
     assert local.status(METRICS.key("BTCUSDT", date(2026, 1, 19))) == "missing"
+
+
+@pytest.mark.parametrize(
+    ("here", "holes", "not_yet"),
+    [
+        ((10, 11, 12, 13, 14, 15, 16, 17, 18, 19), (), ()),
+        ((10, 11, 12, 13, 14, 15, 16, 17, 19), (18,), ()),  # next to the last day
+        ((10, 11, 12, 13, 14, 15, 18, 19), (16, 17), ()),  # of two days
+        ((10, 11, 12, 13, 14, 15, 17, 18), (16,), (19,)),
+        ((10, 11), (), (13, 14, 15, 16, 17, 18, 19)),  # the end is old; the 12th is stale, not lost
+        ((11, 12, 13, 14, 15, 16, 17, 18, 19), (), ()),  # nothing lies before the first day: it may have begun there
+    ],
+)
+def test_which_absent_days_are_holes(
+    local: Local, folder: FolderArchive, files: Any, here: tuple[int, ...], holes: tuple[int, ...], not_yet: Any
+) -> None:
+    for day in _january(*here):
+        files.put(day)
+    report = local.sync(folder)
+    assert (report.holes, report.not_yet) == (_january(*holes), _january(*not_yet))
+    assert report.lost_data == bool(holes)
+
+
+@pytest.mark.parametrize("first", [12, 15])
+def test_the_first_day_that_was_asked_for_is_a_hole_if_older_days_are_there(
+    local: Local, folder: FolderArchive, files: Any, first: int
+) -> None:
+    for day in _january(10, 11, 12, 13, 14, 15, 16, 17, 18, 19):
+        if day.day != first:
+            files.put(day)
+    local.since = date(2026, 1, first)
+    assert local.sync(folder).holes == [local.since]
+
+
+def test_a_hole_that_is_filled_later_is_none_any_more(local: Local, folder: FolderArchive, files: Any) -> None:
+    for day in _january(10, 11, 12, 13, 14, 15, 16, 17, 19):
+        files.put(day)
+    assert local.sync(folder).lost_data
+    files.put(date(2026, 1, 18))
+    report = local.sync(folder)
+    assert (report.fetched, report.holes, report.lost_data) == (1, [], False)
+
+
+@pytest.mark.parametrize("suffix", ["", ".CHECKSUM"])
+@pytest.mark.parametrize(
+    ("absent", "lost", "not_yet"),
+    [((19,), (), (19,)), ((18, 19), (), (18, 19)), ((18,), (18,), ()), ((17, 19), (17,), (19,)), ((10,), (10,), ())],
+)
+def test_a_listed_file_without_its_zip_or_sidecar_is_lost_unless_no_later_day_came(
+    local: Local, server: Any, keys: list[str], suffix: str, absent: Any, lost: Any, not_yet: Any
+) -> None:
+    for day in absent:
+        server.faults[METRICS.key("BTCUSDT", date(2026, 1, day)) + suffix] = [Response("no such key", 404)] * 2
+    report = local.sync(server.archive())
+    assert [(problem.day, problem.status) for problem in report.problems] == [(d, "missing") for d in _january(*lost)]
+    assert report.not_yet == _january(*not_yet)
+    assert report.lost_data == bool(lost)
+    before = local.manifest.read_bytes()
+    assert local.sync(server.archive()).problems == report.problems
+    assert local.manifest.read_bytes() == before
+    assert local.sync(server.archive()).fetched == len(absent)
+
+
+def test_an_absent_day_before_a_bad_file_is_a_hole(local: Local, folder: FolderArchive, files: Any) -> None:
+    for day in _january(10, 11, 12, 13, 14, 15, 16, 17, 19):
+        files.put(day, ["garbage"] if day.day == 19 else None)
+    report = local.sync(folder)
+    assert (report.holes, report.not_yet) == (_january(18), [])
 
 
 @pytest.mark.parametrize("suffix", ["", ".CHECKSUM"])
@@ -268,6 +344,104 @@ def test_a_listed_file_that_is_not_there(local: Local, server: Any, keys: list[s
     assert report.not_yet == [DAYS[-1]]
     assert server.asked.count(keys[0] + suffix) == 1
     assert local.sync(server.archive()).fetched == 2
+
+
+class TestWithoutSidecars:
+    """The exchange's own download scripts leave them out unless told otherwise."""
+
+    @pytest.fixture
+    def bare(self, files: Any, keys: list[str]) -> Path:
+        for key in keys:
+            (files.root / f"{key}.CHECKSUM").unlink()
+        return files.root
+
+    def test_a_folder_without_any_is_said_to_be_so_with_the_way_out(self, local: Local, bare: Path) -> None:
+        with pytest.raises(ChecksumsMissing, match=r"no \.CHECKSUM beside 10 zips of BTCUSDT metrics.*--no-checksums"):
+            local.sync(FolderArchive(bare))
+
+    def test_over_http_there_is_no_way_around_them(self, local: Local, server: Any, bare: Path) -> None:
+        with pytest.raises(ChecksumsMissing, match=r"no \.CHECKSUM beside 10 zips") as error:
+            local.sync(server.archive())
+        assert "--no-checksums" not in str(error.value)
+
+    def test_with_leave_they_are_taken_and_marked(self, local: Local, bare: Path) -> None:
+        unchecked = FolderArchive(bare, needs_checksums=False)
+        report = local.sync(unchecked)
+        assert (report.fetched, report.problems, report.unverified) == (10, [], DAYS)
+        assert report.manifest["unverified"].to_pylist() == [True] * 10
+        assert unverified_files(local.raw, METRICS, "BTCUSDT", since=DAYS[4]) == 6
+        before = local.manifest.read_bytes()
+        assert local.sync(unchecked).fetched == 0
+        assert local.manifest.read_bytes() == before
+
+    def test_a_sidecar_that_is_there_counts_all_the_same(self, local: Local, bare: Path, files: Any, keys: Any) -> None:
+        files.sign(keys[2])
+        files.sign(keys[3], WRONG)
+        report = local.sync(FolderArchive(bare, needs_checksums=False))
+        assert [(problem.key, problem.status) for problem in report.problems] == [(keys[3], "mismatch")]
+        assert report.unverified == [day for day in DAYS if day not in (DAYS[2], DAYS[3])]
+
+    def test_where_only_some_are_there_the_others_are_lost_days(
+        self, local: Local, bare: Path, files: Any, keys: Any
+    ) -> None:
+        for key in (keys[0], keys[2], keys[5]):
+            files.sign(key)
+        report = local.sync(FolderArchive(bare))
+        assert [problem.day for problem in report.problems] == [DAYS[1], DAYS[3], DAYS[4]]
+        assert report.not_yet == DAYS[6:]
+        assert "has no .CHECKSUM beside it" in report.problems[0].message
+
+    def test_sidecars_that_come_later_verify_what_is_here(
+        self, local: Local, bare: Path, files: Any, keys: Any, server: Any
+    ) -> None:
+        local.sync(FolderArchive(bare, needs_checksums=False))
+        for key in keys:
+            files.sign(key)
+        assert len(local.planned(server.archive())) == 10
+        server.asked.clear()
+        report = local.sync(server.archive())
+        assert (report.unchanged, report.unverified, report.problems) == (10, [], [])
+        assert not [key for key in server.asked if key.endswith(".zip")]
+
+    @pytest.mark.parametrize("needs_checksums", [True, False])
+    def test_a_sidecar_that_contradicts_what_is_here_takes_it_out_of_use(
+        self, local: Local, bare: Path, files: Any, keys: Any, needs_checksums: bool
+    ) -> None:
+        local.sync(FolderArchive(bare, needs_checksums=False))
+        for key in keys:
+            files.sign(key, WRONG if key == keys[4] else None)
+        report = local.sync(FolderArchive(bare, needs_checksums=needs_checksums))
+        assert report.lost_data
+        assert [problem.kept_old for problem in report.problems] == [False]
+        assert local.raw / keys[4] not in good_files(local.raw, METRICS, "BTCUSDT", since=SINCE)
+
+    def test_without_leave_what_was_taken_unverified_is_not_used_any_more(
+        self, local: Local, bare: Path, files: Any, keys: Any
+    ) -> None:
+        local.sync(FolderArchive(bare, needs_checksums=False))
+        for key in keys[:4]:
+            files.sign(key)
+        report = local.sync(FolderArchive(bare))
+        assert len(report.files) == len(good_files(local.raw, METRICS, "BTCUSDT", since=SINCE)) == 4
+
+    def test_a_bad_rewrite_keeps_the_old_file_and_its_mark(self, local: Local, bare: Path, files: Any) -> None:
+        unchecked = FolderArchive(bare, needs_checksums=False)
+        local.sync(unchecked)
+        (bare / f"{files.put(DAYS[2], ['garbage'])}.CHECKSUM").unlink()
+        report = local.sync(unchecked)
+        assert report.problems[0].kept_old
+        assert "it has no sidecar" in report.problems[0].message
+        assert report.unverified == DAYS
+
+
+def test_a_manifest_from_before_there_was_a_mark_is_of_verified_files(
+    local: Local, folder: FolderArchive, keys: list[str]
+) -> None:
+    local.sync(folder)
+    pq.write_table(pq.read_table(local.manifest, partitioning=None).drop_columns(["unverified"]), local.manifest)
+    before = local.manifest.read_bytes()
+    assert local.sync(folder).unchanged == 10
+    assert local.manifest.read_bytes() == before
 
 
 def test_junk_keys_are_left_alone(local: Local, folder: FolderArchive, files: Any, keys: list[str]) -> None:
