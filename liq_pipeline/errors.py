@@ -72,3 +72,15 @@ class RecorderBusy(LiqError):
 
 class RecordingFailed(LiqError):
     """What was received cannot be written (disk full, no permission), and no more of it can be kept in memory."""
+
+
+class StorageFailed(LiqError):
+    """The disk refuses: full, read-only, no permission, a file where a folder should be."""
+
+
+class HistoryUnusable(LiqError):
+    """Dagster's history is damaged."""
+
+
+class OutOfMemory(LiqError):
+    """DuckDB needs more memory than its limit allows."""

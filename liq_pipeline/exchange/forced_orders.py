@@ -11,11 +11,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pyarrow as pa
 
 from liq_pipeline.errors import SettingsError
+from liq_pipeline.setting_forms import url_parts
 
 LOWER_BOUND = "LOWER BOUND of liquidations: of each symbol only the largest forced order per second is sent"
 LONGEST_URL = 8_000  # bytes; servers commonly refuse longer request lines
@@ -110,9 +111,12 @@ def stream_url(address: str, symbols: Collection[str]) -> str:
     Raises:
         SettingsError: an address that cannot be used, or would connect and stay silent; too many symbols for one URL.
     """
-    parts = urlsplit(address)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise SettingsError(f"{address!r} is not the address of a stream", expected="wss://host/market")
+    try:
+        parts = url_parts(address, "ws", "wss")
+    except ValueError as error:
+        raise SettingsError(
+            f"{address!r} is not the address of a stream: {error}", remedy="wss://host/market"
+        ) from None
     if parts.path.rstrip("/") != "/market":
         raise SettingsError(
             f"{address!r} is not routed: since 2026-04-23 such an address connects and sends no forced order",

@@ -17,12 +17,12 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 import requests
-from requests.adapters import HTTPAdapter
 from requests_ratelimiter import LimiterSession
 from urllib3.util import Retry
 
 from liq_pipeline.errors import RestForbidden, RestUnreachable, UnknownSymbol
 from liq_pipeline.exchange.rest_rows import WrongShape, kline_rows, open_interest_rows, windows
+from liq_pipeline.network import open_session, through_proxy
 
 OPEN_INTEREST_HISTORY = timedelta(days=28)  # "the latest 1 month"; older starts are refused with an error
 SNAPSHOT = timedelta(minutes=5)
@@ -85,14 +85,12 @@ class RestClient:
         self.base = base.rstrip("/")
         self.weight_per_minute = 2400  # until `symbols` has been asked
         self._max_wait, self._timeout, self._pause = max_wait_seconds, timeout_seconds, pause
-        self._session: requests.Session = LimiterSession(
+        limiter = LimiterSession(
             per_minute=per_minute,
             burst=per_minute,
             limit_statuses=(),  # it would wait a minute on its own at a 429, whatever `Retry-After` says
         )
-        adapter = HTTPAdapter(max_retries=retry.new(respect_retry_after_header=False))  # see RETRY
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._session = open_session(retry.new(respect_retry_after_header=False), limiter)  # see RETRY
 
     def open_interest(self, symbol: str, since: datetime, until: datetime) -> RestAnswer:
         """Return open interest every five minutes, by the stamps as they stand (`calibration` tells what they mean).
@@ -211,7 +209,7 @@ class RestClient:
             return self._session.get(url, params=query, timeout=self._timeout)
         except requests.RequestException as error:
             raise RestUnreachable(
-                f"{self._host} does not answer ({type(error).__name__}: {error})"[:300],
+                f"{self._host} does not answer{through_proxy(url)} ({type(error).__name__}: {error})"[:300],
                 remedy="check the network and try again; the archive alone goes on",
             ) from error
 
