@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
+INTERRUPTED_LINE = "Interrupted. What was published before stays; run again to go on."
+
 
 class LiqError(Exception):
     """An error that a user can act on.

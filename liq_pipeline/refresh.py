@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import dagster as dg
-from filelock import FileLock
 
 from liq_pipeline.assets.archive import NO_FILE_WAS_LOST
 from liq_pipeline.automation import JOB_NAME
 from liq_pipeline.definitions import build_definitions
-from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, LiqError
-from liq_pipeline.exchange.archive import METRICS, open_archive
+from liq_pipeline.errors import LiqError
+from liq_pipeline.history import dagster_instance
+from liq_pipeline.preflight import unknown_symbols
 from liq_pipeline.recent import RECENT_JOB, process_tags
 from liq_pipeline.resources import Reporter
 from liq_pipeline.settings import Settings
@@ -68,34 +65,28 @@ class SymbolResult:
         return any(finding.severity == "ERROR" for finding in self.findings)
 
 
-@contextmanager
-def dagster_instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    """Open Dagster's history in `home`; made on first use.
-
-    Two processes that make it at once would fail on each other's tables: they take turns.
-    """
-    home = home.absolute()
-    home.mkdir(parents=True, exist_ok=True)
-    with FileLock(home / ".init.lock"):
-        if not (home / "dagster.yaml").exists():
-            shutil.copy(Path(__file__).with_name("dagster.yaml"), home / "dagster.yaml")
-        instance = dg.DagsterInstance.from_config(str(home))
-        instance.get_runs(limit=1)  # touches the tables
-    with instance:
-        yield instance
-
-
-def refresh(settings: Settings, reporter: Reporter | None = None) -> Iterator[SymbolResult]:
+def refresh(
+    settings: Settings, reporter: Reporter | None = None, unknown: Mapping[str, LiqError] | None = None
+) -> Iterator[SymbolResult]:
     """Run the chain for each symbol. One symbol's failure does not stop another.
 
+    Args:
+        settings: which symbols, from where, to where.
+        reporter: told about long work.
+        unknown: what `preflight.unknown_symbols` found, if it was asked already.
+
     Raises:
-        ArchiveForbidden, ArchiveUnreachable: the archive does not answer; asked once, before anything is run.
+        ArchiveForbidden, ArchiveUnreachable, UnknownSymbol: as `preflight.unknown_symbols`.
+        SettingsError, StorageFailed, HistoryUnusable: as `dagster_instance`.
     """
-    _ask_once(settings)
+    unknown = unknown_symbols(settings) if unknown is None else unknown
     definitions = build_definitions(settings, reporter)
     job = definitions.resolve_job_def(JOB_NAME)
     with dagster_instance(settings.home) as instance:
         for symbol in settings.symbols:
+            if symbol in unknown:
+                yield SymbolResult(symbol, errors=[str(unknown[symbol])])
+                continue
             outcome = job.execute_in_process(
                 partition_key=symbol,
                 instance=instance,
@@ -118,22 +109,6 @@ def refresh_newest(settings: Settings) -> tuple[list[str], list[str]]:
     if not outcome.success:
         return [], [_why(e) for e in outcome.all_events if e.event_type is dg.DagsterEventType.STEP_FAILURE]
     return outcome.output_for_node("newest_bar"), []
-
-
-def _ask_once(settings: Settings) -> None:
-    """Find out whether the archive answers: one clear message is better than the same from every asset and retry."""
-    try:
-        open_archive(settings.archive, settings.listing_url).list_files(METRICS.prefix(settings.symbols[0]))
-    except (ArchiveForbidden, ArchiveUnreachable) as error:
-        here = {
-            symbol: sum(1 for _ in settings.raw_dir.glob(f"data/**/{symbol}/**/*.zip")) for symbol in settings.symbols
-        }
-        counts = ", ".join(f"{symbol} {count}" for symbol, count in here.items())
-        raise type(error)(
-            f"{error.problem}. Nothing was changed; files already in {settings.raw_dir}: {counts}",
-            expected=error.expected,
-            remedy=f"{error.remedy.rstrip('.')}; `liq demo` shows the whole chain without the exchange",
-        ) from error
 
 
 def _was_interrupted(outcome: dg.ExecuteInProcessResult) -> bool:
@@ -173,4 +148,5 @@ def _why(event: dg.DagsterEvent) -> str:
     ours = {kind.__name__ for kind in LiqError.__subclasses__()}  # these already say what to do; causes are older
     while error and error.cause and error.cls_name not in ours:
         error = error.cause
-    return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
+    said = error.message.strip().removeprefix(f"liq_pipeline.errors.{error.cls_name}: ") if error else "failed"
+    return f"{event.step_key}: {said}"

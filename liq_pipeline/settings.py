@@ -223,6 +223,11 @@ class Settings(BaseSettings):
         return self.data_dir / "recorded"
 
     @property
+    def compiled_dir(self) -> Path:
+        """Compiled functions, where neither the package nor the user's home has a place for them."""
+        return self.data_dir / "compiled"
+
+    @property
     def published_dir(self) -> Path:
         """What readers read."""
         return self.data_dir / "published"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from liq_pipeline.errors import StorageFailed
+from liq_pipeline.errors import SettingsError, StorageFailed
 
 _ROOM = "make room there, then run again: what was written before stays"
 _RIGHTS = "make it writable for this user, or choose another place (--data, DAGSTER_HOME)"
@@ -61,12 +61,18 @@ def check_writable(folder: Path) -> None:
     """Make a folder, and see that files can be written into it.
 
     Raises:
-        StorageFailed: it cannot be made, or nothing can be written there.
+        SettingsError: it cannot be used by this user: another one must be chosen.
+        StorageFailed: the disk is full, or fails.
     """
-    with writing(folder):
+    probe = folder / f".writable.{os.getpid()}"
+    try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".writable.{os.getpid()}"
         try:
             probe.write_bytes(b"\0" * 4096)  # an empty file fits on a full disk
         finally:
             probe.unlink(missing_ok=True)
+    except OSError as error:
+        failure = storage_failed(error, folder)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise failure from error
+        raise SettingsError(failure.problem, remedy=failure.remedy) from error

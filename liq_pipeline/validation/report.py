@@ -115,7 +115,7 @@ def _models(found: Validation, axes: Axes) -> None:
     shown |= {name: row.alone for name, row in flows.rows.items()}
     _bars(axes, shown)
     axes.set_xlabel("R² alone, out of sample, 95 % interval")
-    axes.set_title(f"{found.symbol}: estimated against reported liquidations")
+    axes.set_title(f"{found.symbol}: estimated against reported liquidations", parse_math=False)
 
 
 def _gains(found: Validation, axes: Axes) -> None:

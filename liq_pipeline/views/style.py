@@ -108,10 +108,11 @@ def dress(axes: Axes, theme: Theme) -> None:
 
 
 def write_headings(figure: Figure, theme: Theme, title: str, subtitle: str, footer: str, stale: bool) -> None:
-    """Write title, subtitle and footer."""
-    figure.text(0.015, 0.968, title, color=theme.text, fontsize=17, fontweight="bold", va="center")
-    figure.text(0.015, 0.932, subtitle, color=theme.warning if stale else theme.faint, fontsize=12, va="center")
-    figure.text(0.015, 0.016, footer, color=theme.faint, fontsize=10, va="center")
+    """Write title, subtitle and footer, as they are: `$` is a letter here, not the begin of a formula."""
+    plain: dict[str, Any] = {"va": "center", "parse_math": False}
+    figure.text(0.015, 0.968, title, color=theme.text, fontsize=17, fontweight="bold", **plain)
+    figure.text(0.015, 0.932, subtitle, color=theme.warning if stale else theme.faint, fontsize=12, **plain)
+    figure.text(0.015, 0.016, footer, color=theme.faint, fontsize=10, **plain)
 
 
 def png(figure: Figure) -> bytes:
