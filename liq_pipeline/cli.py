@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -25,14 +27,24 @@ DEMO_FOLDER = "demo"
 
 
 class _Commands(TyperGroup):
-    """The commands; Ctrl-C ends each with one line."""
+    """The commands; Ctrl-C ends each with one line, while its options are read, too."""
 
-    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        try:
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _interruptible():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _interruptible():
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            typer.echo(INTERRUPTED_LINE, err=True)
-            raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(INTERRUPTED_LINE, err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 app = typer.Typer(
@@ -354,6 +366,9 @@ def main() -> None:
         if error.errno not in REASONS:
             raise
         _stop(storage_failed(error))
+    except KeyboardInterrupt:
+        typer.echo(INTERRUPTED_LINE, err=True)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

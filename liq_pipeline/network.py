@@ -70,29 +70,20 @@ class _Door(HTTPAdapter):
 
 def through_proxy(url: str) -> str:
     """Return ' through the proxy …' if a URL is asked for that way, else nothing; without the proxy's password."""
-    proxy = None if is_this_machine(url) else select_proxy(url, get_environ_proxies(url))
+    proxy = _proxy_of(url)
     return f" through the proxy {_shown(proxy)}" if proxy else ""
 
 
 def socket_proxy(url: str) -> str | None:
-    """Return the proxy to reach a websocket through, or None.
+    """Return the proxy to reach a websocket through, or None; the same as for the page beside it.
 
     Raises:
         SettingsError: it cannot be used.
     """
-    from websockets.exceptions import InvalidURI
-    from websockets.proxy import get_proxy
-    from websockets.uri import parse_uri
-
-    if is_this_machine(url):
-        return None
-    try:
-        proxy = get_proxy(parse_uri(url))
-    except InvalidURI:
-        return None  # whoever connects says so
-    if proxy:
+    if proxy := _proxy_of(url.replace("ws", "http", 1)):
         _refuse_unusable(proxy, "python_socks", "python-socks")
-    return proxy
+        return _with_scheme(proxy)
+    return None
 
 
 def exempt_this_machine() -> None:
@@ -112,8 +103,7 @@ def why_unreachable(url: str, seconds: float = PROBE_SECONDS) -> str:
 
     Asked before long work: a name that is not resolved can hold up a request for half a minute.
     """
-    proxy = None if is_this_machine(url) else select_proxy(url, get_environ_proxies(url))
-    if proxy:
+    if proxy := _proxy_of(url):
         _refuse_unusable(proxy, "socks", "PySocks")
     parts = urlsplit(_with_scheme(proxy) if proxy else url)
     scheme = "socks" if parts.scheme.startswith("socks") else parts.scheme
@@ -134,6 +124,10 @@ def why_unreachable(url: str, seconds: float = PROBE_SECONDS) -> str:
     knocking.start()
     knocking.join(seconds + 0.2)
     return said[0] if said else f"no answer within {seconds:g} s"
+
+
+def _proxy_of(url: str) -> str | None:
+    return None if is_this_machine(url) else select_proxy(url, get_environ_proxies(url))
 
 
 def _with_scheme(proxy: str) -> str:

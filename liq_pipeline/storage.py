@@ -72,6 +72,7 @@ def check_writable(folder: Path) -> None:
         finally:
             probe.unlink(missing_ok=True)
     except OSError as error:
+        error.filename = None if error.filename == str(probe) else error.filename
         failure = storage_failed(error, folder)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise failure from error

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,8 @@ from liq_pipeline.settings import Settings
 HOST = "127.0.0.1"
 PATIENCE_SECONDS = 20.0  # to end in good order, before it is ended
 STOPS = {signal.SIGINT: 130, signal.SIGTERM: 0}  # and its exit code: a service manager's wish is a good end
+if hasattr(signal, "SIGHUP"):
+    STOPS[signal.SIGHUP] = 0  # the terminal was closed
 _LOOK_SECONDS = 0.2
 
 
@@ -61,9 +64,17 @@ def dagster() -> None:
         from dagster._cli import main
 
         logging.getLogger("dagster").addFilter(_in_a_line)
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         main()
     except KeyboardInterrupt:
         sys.exit(STOPS[signal.SIGINT])
+
+
+def _end_with(parent: int) -> None:
+    """End when `liq ui` is gone: killed, it could not say so."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _in_a_line(record: logging.LogRecord) -> bool:
