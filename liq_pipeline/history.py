@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from liq_pipeline.errors import HistoryUnusable, LiqError, SettingsError, Storag
 from liq_pipeline.storage import check_writable, writing
 
 _BASE_CONFIG = "dagster.yaml"
+# It raises what matters; what it logs beside that is a traceback when Ctrl-C hits a connection that is being closed.
+logging.getLogger("sqlalchemy").setLevel(logging.CRITICAL)
 
 
 @contextmanager

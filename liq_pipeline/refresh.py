@@ -12,6 +12,7 @@ from liq_pipeline.automation import JOB_NAME
 from liq_pipeline.definitions import build_definitions
 from liq_pipeline.errors import LiqError
 from liq_pipeline.history import dagster_instance
+from liq_pipeline.interrupts import hear_interrupts
 from liq_pipeline.preflight import unknown_symbols
 from liq_pipeline.recent import RECENT_JOB, process_tags
 from liq_pipeline.resources import Reporter
@@ -82,7 +83,7 @@ def refresh(
     unknown = unknown_symbols(settings) if unknown is None else unknown
     definitions = build_definitions(settings, reporter)
     job = definitions.resolve_job_def(JOB_NAME)
-    with dagster_instance(settings.home) as instance:
+    with dagster_instance(settings.home) as instance, hear_interrupts() as interrupted:
         for symbol in settings.symbols:
             if symbol in unknown:
                 yield SymbolResult(symbol, errors=[str(unknown[symbol])])
@@ -94,7 +95,7 @@ def refresh(
                 tags=process_tags(),
                 run_config=QUIET,
             )
-            if _was_interrupted(outcome):
+            if interrupted() or _was_interrupted(outcome):
                 raise KeyboardInterrupt
             yield _result(symbol, outcome)
 
@@ -102,9 +103,10 @@ def refresh(
 def refresh_newest(settings: Settings) -> tuple[list[str], list[str]]:
     """Bring every symbol up to the newest closed bar; return what was done and what went wrong, in words."""
     job = build_definitions(settings).resolve_job_def(RECENT_JOB)
-    with dagster_instance(settings.home) as instance:
+    with dagster_instance(settings.home) as instance, hear_interrupts() as interrupted:
         outcome = job.execute_in_process(instance=instance, raise_on_error=False, run_config=QUIET)
-    if _was_interrupted(outcome):
+        was_interrupted = interrupted()
+    if was_interrupted or _was_interrupted(outcome):
         raise KeyboardInterrupt
     if not outcome.success:
         return [], [_why(e) for e in outcome.all_events if e.event_type is dg.DagsterEventType.STEP_FAILURE]

@@ -128,8 +128,11 @@ def _typed_errors(path: Path) -> Iterator[None]:
     try:
         with writing(path):
             yield
-    except duckdb.Error as error:
-        if found := _typed(error, path):
+    except (duckdb.Error, RuntimeError) as error:
+        # Ctrl-C while DuckDB is at work: else it would be a failed query, and the next step would begin.
+        if isinstance(error, duckdb.InterruptException) or "interrupted" in str(error).lower():
+            raise KeyboardInterrupt from error
+        if isinstance(error, duckdb.Error) and (found := _typed(error, path)):
             raise found from error
         raise
 
