@@ -114,6 +114,7 @@ def _typed(error: duckdb.Error, path: Path) -> LiqError | None:
         )
     refusals = {
         "no space left": ("the disk is full", "make room there, then run again: what was written before stays"),
+        "file too large": ("the file would be larger than is allowed", "raise the limit (ulimit -f), then run again"),
         "read-only": ("the file system is read-only", "make it writable, or choose another folder (--data)"),
         "permission denied": ("no permission", "make it writable for this user, or choose another folder (--data)"),
     }

@@ -159,3 +159,14 @@ def test_an_empty_map_is_drawn_too(frames) -> None:
     facts = {"current_price": 100.0, "as_of": now.isoformat()}
     assert draw_map(levels_frame_of(LEVELS_SCHEMA.empty_table(), facts, "X", "1d", now))
     assert isinstance(LEVELS_SCHEMA.empty_table(), pa.Table)
+
+
+@pytest.mark.parametrize("label", [r"a $\frac$ b", "$", "$$", r"\alpha $x_$", "_^{", "50 $ off $"])
+def test_a_label_is_drawn_as_text_whatever_it_holds(label: str, frames) -> None:
+    frame, levels = frames("1d", source_label=label)
+
+    for figure in (heatmap_figure(frame), map_figure(levels)):
+        figure.canvas.draw()
+        title = next(text for text in figure.texts if "estimated" in text.get_text())
+        assert label.upper() in title.get_text()
+        assert not title.get_parse_math()
