@@ -1,11 +1,23 @@
 # Everything runs from the project folder, in a virtual environment that these targets make. Setting up twice costs nothing.
 PYTHON ?= python3
 BIN := .venv/bin
-PORT ?= 3000
+PORT ?=
+ON_PORT = $(if $(PORT),--port $(PORT))
 MINUTES ?= 10
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup setup-dev demo run status ui ui-demo serve serve-demo test test-long lint types check bench fuzz duckdb2 clean
+.PHONY: help setup setup-dev demo run status status-demo ui ui-demo serve serve-demo test test-long lint types check bench fuzz duckdb2 clean clean-data
+
+# An environment knows its own place, and the Python that it was made with. Where the checkout was moved or copied, or that
+# Python is gone, it is made anew; nothing else is touched.
+ifneq ($(filter-out help clean clean-data,$(or $(MAKECMDGOALS),help)),)
+ifneq ($(wildcard .venv/bin/python .venv/bin/liq .venv/.ready .venv/.ready-dev),)
+ifneq ($(shell .venv/bin/python -c pass >/dev/null 2>&1 && { [ ! -e .venv/bin/liq ] || head -n 3 .venv/bin/liq | grep -qF '$(CURDIR)/.venv/bin/python'; } && echo good),good)
+$(info The environment in .venv was made elsewhere, or its Python is gone: it is made anew.)
+$(shell rm -rf .venv)
+endif
+endif
+endif
 
 help: ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
@@ -35,17 +47,20 @@ run: setup ## the whole chain on the exchange's archive
 status: setup ## what is published, and how old it is
 	@$(BIN)/liq status
 
-ui: setup ## Dagster on http://127.0.0.1:3000, with its schedule and sensor
-	@$(BIN)/liq ui --port $(PORT)
+status-demo: setup ## the same, of the demo's data
+	@$(BIN)/liq status --demo
+
+ui: setup ## Dagster on http://127.0.0.1:3000 (PORT=N), with its schedule and sensor
+	@$(BIN)/liq ui $(ON_PORT)
 
 ui-demo: setup ## the same, on the demo's data
-	@$(BIN)/liq ui --demo --port $(PORT)
+	@$(BIN)/liq ui --demo $(ON_PORT)
 
-serve: setup ## the page on http://127.0.0.1:8000
-	@$(BIN)/liq serve
+serve: setup ## the page on http://127.0.0.1:8000 (PORT=N)
+	@$(BIN)/liq serve $(ON_PORT)
 
 serve-demo: setup ## the same, on the demo's data
-	@$(BIN)/liq serve --demo
+	@$(BIN)/liq serve --demo $(ON_PORT)
 
 test: setup-dev ## the tests but for the long ones
 	@$(BIN)/python -m pytest -n 2 -m "not slow and not browser"
@@ -73,5 +88,8 @@ duckdb2: setup-dev ## the tables' tests with the newest DuckDB 2.x
 	@PYTHONPATH=.venv/duckdb2 $(BIN)/python -c 'import duckdb; print("DuckDB", duckdb.__version__); assert duckdb.__version__ >= "2"'
 	@PYTHONPATH=.venv/duckdb2 $(BIN)/python -m pytest -n 2 -m "not slow and not browser" liq_pipeline_tests/warehouse liq_pipeline_tests/checks
 
-clean: ## remove the environment and everything that runs made
-	rm -rf .venv data/raw data/warehouse data/published data/dagster_home data/alerts data/demo
+clean: ## remove the environment and caches; data stays
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+clean-data: ## remove what runs fetched and made; recordings (data/recorded) stay: nothing can bring them back
+	rm -rf data/raw data/warehouse data/published data/dagster_home data/alerts data/compiled data/validation data/demo

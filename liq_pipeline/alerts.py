@@ -19,6 +19,7 @@ import pyarrow as pa
 from filelock import FileLock
 
 from liq_pipeline.errors import SettingsError
+from liq_pipeline.network import exempt_this_machine
 
 PEAK_SHARE = 0.25
 """A bin belongs to a zone if it holds at least this share of the largest bin nearby."""
@@ -245,10 +246,11 @@ def open_addresses(addresses: str) -> list[Any]:
             expected="Apprise addresses, such as discord://…, tgram://…, slack://…, mailto://…, json://host/path",
             remedy="set LIQ_ALERT_URLS",
         )
+    exempt_this_machine()
     wanted = parse_urls(addresses) or []
     opened = [Apprise.instantiate(address) for address in wanted]
     if not opened or not all(opened):
-        kinds = ", ".join(f"{address.split(':', 1)[0]}:…" for address in wanted) or f"{addresses[:6]}…"
+        kinds = ", ".join(f"{a.split(':', 1)[0]}:…" if "://" in a else "…" for a in wanted) or "…"  # no secrets
         raise SettingsError(
             f"an address in LIQ_ALERT_URLS cannot be used (given: {kinds})",
             expected="Apprise addresses, such as discord://webhook_id/webhook_token",

@@ -3,26 +3,53 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
-from liq_pipeline.errors import LiqError, SettingsError
+from liq_pipeline.errors import INTERRUPTED, INTERRUPTED_LINE, LiqError, SettingsError
 from liq_pipeline.settings import Settings, load_settings
+from liq_pipeline.storage import REASONS, check_writable, storage_failed
 from liq_pipeline.terminal import speak_any_encoding
+from liq_pipeline.wall_clock import now_by
 
 if TYPE_CHECKING:
     from liq_pipeline.refresh import SymbolResult
 
-OK, DATA_LOST, WRONG_USAGE, STALE, INTERRUPTED = 0, 1, 2, 3, 130
+OK, DATA_LOST, WRONG_USAGE, STALE = 0, 1, 2, 3
 DEMO_FOLDER = "demo"
 
+
+class _Commands(TyperGroup):
+    """The commands; Ctrl-C ends each with one line, while its options are read, too."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _interruptible():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _interruptible():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(INTERRUPTED_LINE, err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="The open liquidation map: estimated liquidation levels for crypto perpetuals.",
     no_args_is_help=True,
     add_completion=False,
@@ -42,7 +69,7 @@ NoChecksums = Annotated[
 ]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder for everything that is made (LIQ_DATA_DIR).")]
 Now = Annotated[str | None, typer.Option("--now", help="ISO instant that stands for now (LIQ_NOW).")]
-Port = Annotated[int, typer.Option("--port", help="Port of the page.")]
+Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="Port of the page.")]
 
 
 @app.command()
@@ -66,16 +93,17 @@ def run(
 @app.command()
 def recent(symbols: Symbols = None, data: Data = None, now: Now = None) -> None:
     """Bring the published levels up to the newest closed bar, over REST; after a full run."""
-    from liq_pipeline.refresh import refresh_newest
-    from liq_pipeline.status import read_status
-
     settings = load_settings(symbols=symbols, data_dir=data, now=now)
     if not settings.rest_url:
         raise SettingsError("REST is off, so nothing is newer than the archive", remedy="set LIQ_REST, or `liq run`")
+    check_writable(settings.data_dir)
+    from liq_pipeline.refresh import refresh_newest
+    from liq_pipeline.status import read_status
+
     done, failed = refresh_newest(settings)
     for line in (*done, *failed):
         _say(line)
-    published = read_status(settings.published_dir, _clock(settings))
+    published = read_status(settings.published_dir, now_by(settings))
     raise typer.Exit(DATA_LOST if failed or not published else OK)
 
 
@@ -87,9 +115,7 @@ def demo(data: Data = None) -> None:
     mirror = _demo_mirror(console, settings)
     from liq_pipeline.simulator.server import ArchiveServer
 
-    console.print(
-        "The exchange here is [bold]simulated[/bold]: random prices, invented traders. Nothing of it is real."
-    )
+    console.print("The exchange here is simulated: random prices, invented traders. Nothing of it is real.")
     with ArchiveServer(mirror.folder) as server:
         code = _run(_demo_settings(settings, mirror, archive=server.url))
     console.print("The warnings are planted: the simulated exchange has the defects of the real one.")
@@ -108,15 +134,13 @@ def ui(
     if demo:
         mirror = _demo_mirror(_console(), settings)
         settings = _demo_settings(settings, mirror, archive=str(mirror.folder))
-    from liq_pipeline.refresh import dagster_instance, queue_advice
+    check_writable(settings.data_dir)
+    from liq_pipeline.ui import run_ui
 
-    with dagster_instance(settings.home) as instance:  # make it before several daemons would at once
-        if advice := queue_advice(instance):
-            _console().print(advice, markup=False, soft_wrap=True)
-    _console().print(f"http://127.0.0.1:{port} in some seconds; Ctrl-C stops it")
-    dagster = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "-m", "liq_pipeline"]
-    command = [*dagster, "-h", "127.0.0.1", "-p", str(port)]
-    os.execve(sys.executable, command, settings.as_environment())
+    code = run_ui(settings, port, _say)
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -136,13 +160,14 @@ def status(
         mirror = _demo_mirror(_console(), settings)
         settings = _demo_settings(settings, mirror, archive=str(mirror.folder))
     refreshed = settings.refreshed(published_symbols(settings.published_dir))
-    found = read_status(settings.published_dir, _clock(settings), refreshed)
+    found = read_status(settings.published_dir, now_by(settings), refreshed)
     if as_json:
         typer.echo(json.dumps({"published": str(settings.published_dir), "symbols": found}, indent=2))
     else:
         console = _console()
         if not found:
-            console.print(f"Nothing is published in {settings.published_dir}. To do: liq run, or liq demo --data ...")
+            nothing = f"Nothing is published in {settings.published_dir}. To do: liq run, or liq demo --data ..."
+            console.print(nothing, soft_wrap=True)
         for symbol, entry in found.items():
             print_levels(console, symbol, entry["timeframes"])
             style = "red" if entry["is_stale"] and entry["is_refreshed"] else None
@@ -200,11 +225,12 @@ def serve(
             f"the service needs a package that is not installed: {error.name}",
             remedy="make setup",
         ) from None
-    console = _console()
-    console.print(
-        f"http://{settings.serve_host}:{settings.serve_port}/  serves {settings.published_dir}", soft_wrap=True
-    )
-    run_server(settings, lambda: _clock(settings))
+    from liq_pipeline.ports import take_port, web_address
+
+    listeners = take_port(settings.serve_host, settings.serve_port)
+    address = web_address(settings.serve_host, listeners[0].getsockname()[1])
+    _console().print(f"{address}/  serves {settings.published_dir}", soft_wrap=True)
+    run_server(settings, lambda: now_by(settings), listeners)
 
 
 @app.command()
@@ -218,7 +244,7 @@ def record(
 
     settings = load_settings(symbols=symbols, data_dir=data, stream=stream)
     console = _console()
-    raise typer.Exit(keep(settings, lambda line: console.print(line, markup=False, soft_wrap=True)))
+    raise typer.Exit(keep(settings, lambda line: console.print(line, soft_wrap=True)))
 
 
 @app.command()
@@ -240,6 +266,7 @@ def validate(
     gamma: Annotated[float | None, typer.Option(help="Churn (default: by how often open interest is known).")] = None,
 ) -> None:
     """Score the map against reported liquidations, beside every baseline."""
+    load_settings()  # says what is wrong with them, as every command does
     from liq_pipeline.validation.command import run_validation
 
     found = run_validation(
@@ -266,10 +293,14 @@ def coin_m(
 ) -> None:
     """Fetch the COIN-M liquidations of the archive, and score the map against them."""
     from liq_pipeline.console import print_validation
+    from liq_pipeline.preflight import require_reachable
+
+    settings = load_settings(archive=archive, data_dir=data)
+    check_writable(settings.data_dir)
+    require_reachable(settings)
     from liq_pipeline.validation.coin_m import validate_coin_m
     from liq_pipeline.validation.report import report_folder
 
-    settings = load_settings(archive=archive, no_checksums=no_checksums or None, data_dir=data)
     console = _console()
     folder = settings.data_dir / "validation" / "coin_m"
     out = report_folder(settings.published_dir, symbol, "coin_m")
@@ -296,22 +327,22 @@ def alerts_test() -> None:
 
 def _run(settings: Settings) -> int:
     from liq_pipeline.console import print_levels, print_result, print_where, reporter
-    from liq_pipeline.refresh import refresh
+    from liq_pipeline.preflight import unknown_symbols
     from liq_pipeline.status import read_status
 
     console = _console()
-    if settings.since and settings.since > _clock(settings).date():
+    if settings.since and settings.since > now_by(settings).date():
         raise SettingsError(f"since {settings.since} lies after now", expected="a past day", remedy="correct --since")
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"{settings.data_dir} cannot be made: {error}", remedy="choose another --data") from None
+    check_writable(settings.data_dir)
+    unknown = unknown_symbols(settings)
+    from liq_pipeline.refresh import refresh  # loads Dagster: not before it is known that there is something to do
+
     results: list[SymbolResult] = []
     with reporter(console) as progress:
-        for result in refresh(settings, progress):
+        for result in refresh(settings, progress, unknown):
             print_result(console, result)
             results.append(result)
-    found = read_status(settings.published_dir, _clock(settings))
+    found = read_status(settings.published_dir, now_by(settings))
     for result in results:
         if result.published:
             print_levels(console, result.symbol, found[result.symbol]["timeframes"])
@@ -331,8 +362,11 @@ def _run(settings: Settings) -> int:
 
 
 def _demo_mirror(console: Console, settings: Settings) -> Any:
+    check_writable(settings.data_dir)
+    from liq_pipeline.model.compiled import keep_compiled_below
     from liq_pipeline.simulator.demo import build_demo_mirror
 
+    keep_compiled_below(settings.compiled_dir)
     return build_demo_mirror(settings.data_dir / DEMO_FOLDER / "exchange", progress=console.print)
 
 
@@ -365,12 +399,6 @@ def _agreed(question: str) -> bool:
         return False
 
 
-def _clock(settings: Settings) -> datetime:
-    from liq_pipeline.clock import clock_of
-
-    return clock_of(settings).now()
-
-
 def _console() -> Console:
     from liq_pipeline.console import make_console
 
@@ -389,8 +417,12 @@ def main() -> None:
         app()
     except LiqError as error:
         _stop(error)
+    except OSError as error:
+        if error.errno not in REASONS:
+            raise
+        _stop(storage_failed(error))
     except KeyboardInterrupt:
-        Console(stderr=True).print("Interrupted. What was published before stays; run again to go on.")
+        typer.echo(INTERRUPTED_LINE, err=True)
         sys.exit(INTERRUPTED)
 
 

@@ -1,12 +1,13 @@
-"""The one place that reads the wall clock. Everything else is told what time it is."""
+"""The wall clock as a resource: what assets and checks are handed."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import dagster as dg
 
 from liq_pipeline.settings import Settings
+from liq_pipeline.wall_clock import clock_arguments, current_instant
 
 
 class Clock(dg.ConfigurableResource):
@@ -24,17 +25,10 @@ class Clock(dg.ConfigurableResource):
 
     def now(self) -> datetime:
         """Return the current instant, time zone UTC."""
-        real = datetime.now(UTC)
-        if not self.fixed:
-            return real
-        fixed = datetime.fromisoformat(self.fixed).astimezone(UTC)
-        return fixed + self.speed * (real - datetime.fromisoformat(self.started)) if self.started else fixed
+        return current_instant(self.fixed, self.speed, self.started)
 
 
 def clock_of(settings: Settings) -> Clock:
     """Return the clock that the settings ask for."""
-    return Clock(
-        fixed=settings.now.isoformat() if settings.now else "",
-        speed=settings.replay_speed,
-        started=settings.replay_started.isoformat() if settings.replay_started else "",
-    )
+    fixed, speed, started = clock_arguments(settings)
+    return Clock(fixed=fixed, speed=speed, started=started)

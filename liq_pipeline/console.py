@@ -19,8 +19,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 from rich.table import Table
+from rich.text import Text
 
-from liq_pipeline.validation.words import text
 from liq_pipeline.warehouse.layout import margin_note
 
 if TYPE_CHECKING:
@@ -32,9 +32,13 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 
 def make_console() -> Console:
-    """Return a console that draws on a terminal and writes plain lines elsewhere."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
+    """Return a console that draws on a terminal and writes plain lines elsewhere.
+
+    Text is printed as it is: brackets in a path are no markup. Who wants colours says so (`style`, `Text`).
+    """
+    plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+    console = Console(**plain)
+    return console if console.is_terminal else Console(**plain, width=_PLAIN_WIDTH)
 
 
 class TerminalReporter:
@@ -115,8 +119,8 @@ def reporter(console: Console) -> Iterator[TerminalReporter | PlainReporter]:
         yield PlainReporter(console)
         return
     columns = (
-        TextColumn("{task.description}"), BarColumn(),
-        TextColumn("{task.fields[files]}/{task.fields[total_files]} files"),
+        TextColumn("{task.description}", markup=False), BarColumn(),
+        TextColumn("{task.fields[files]}/{task.fields[total_files]} files", markup=False),
         DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     with RichProgress(*columns, console=console) as progress:
@@ -126,19 +130,16 @@ def reporter(console: Console) -> Iterator[TerminalReporter | PlainReporter]:
 def print_result(console: Console, result: SymbolResult) -> None:
     """Print what the checks found for a symbol."""
     state = "published" if result.published else "not published"
-    console.print(
-        f"\n[bold]{result.symbol}[/bold] {state}; {result.fetched} files fetched, "
-        f"{result.checks_passed} checks passed, "
-        f"{len(result.findings)} did not"
-    )
+    counts = f"{result.checks_passed} checks passed, {len(result.findings)} did not"
+    console.print()
+    console.print(Text.assemble((result.symbol, "bold"), f" {state}; {result.fetched} files fetched, {counts}"))
     for finding in result.findings:
         colour = "red" if finding.severity == "ERROR" else "yellow"
-        console.print(f"  [{colour}]{finding.severity:5}[/{colour}] {finding.asset}: {finding.check}")
+        console.print(Text.assemble("  ", (f"{finding.severity:5}", colour), f" {finding.asset}: {finding.check}"))
         for line in finding.text.splitlines():
-            console.print(f"        {line}", markup=False, soft_wrap=True)
+            console.print(f"        {line}", soft_wrap=True)
     for error in result.errors:
-        console.print("  [red]ERROR[/red] ", end="")
-        console.print(error, markup=False, soft_wrap=True)
+        console.print(Text.assemble("  ", ("ERROR", "red"), f" {error}"), soft_wrap=True)
 
 
 def print_levels(console: Console, symbol: str, manifests: dict[str, dict[str, Any]]) -> None:
@@ -148,7 +149,7 @@ def print_levels(console: Console, symbol: str, manifests: dict[str, dict[str, A
     newest = next(iter(manifests.values()))
     label = f" ({newest['source_label'].upper()} DATA)" if newest["source_label"] else ""
     title = f"{symbol}{label}: estimated liquidation levels as of {newest['as_of']}"
-    console.print(f"\n[bold]{title}, price {newest['current_price']:,.10g} USD[/bold]", soft_wrap=True)
+    console.print(f"\n{title}, price {newest['current_price']:,.10g} USD", style="bold", soft_wrap=True)
     caption = f"open interest {newest['open_interest_contracts']:,.0f} contracts; exposure, not a forecast"
     if note := margin_note(newest):
         caption += f"\n{note}"
@@ -174,19 +175,18 @@ def print_levels(console: Console, symbol: str, manifests: dict[str, dict[str, A
 def print_where(console: Console, published: Path) -> None:
     """Print where the files are, and how to read them."""
     console.print(f"\nFiles: {published}", soft_wrap=True)
-    console.print(
-        f"Read them: duckdb.sql(\"FROM '{published}/liquidation_levels/*/*/*.parquet'\")", markup=False, soft_wrap=True
-    )
+    console.print(f"Read them: duckdb.sql(\"FROM '{published}/liquidation_levels/*/*/*.parquet'\")", soft_wrap=True)
 
 
 def print_validation(console: Console, found: Validation, folder: Path | None) -> None:
     """Print the gates, and each model beside the baselines."""
+    from liq_pipeline.validation.words import text  # loads the model: `liq status` does without
+
     for note in found.notes:
-        console.print(f"  {note}", markup=False, soft_wrap=True)
-    console.print(
-        f"\n[bold]{found.symbol}: the estimated map against reported liquidations[/bold], "
-        f"{found.facts['steps']} steps of {found.flows.step_minutes:g} minutes", soft_wrap=True,
-    )  # fmt: skip
+        console.print(f"  {note}", soft_wrap=True)
+    title = f"\n{found.symbol}: the estimated map against reported liquidations"
+    steps = f", {found.facts['steps']} steps of {found.flows.step_minutes:g} minutes"
+    console.print(Text.assemble((title, "bold"), steps), soft_wrap=True)
     flows = found.flows
     models = Table()
     for heading in ("model", "R² alone", "Spearman", "added to the move", "added to the path"):
@@ -199,8 +199,8 @@ def print_validation(console: Console, found: Validation, folder: Path | None) -
                 models.add_row(name, text(row.alone), text(row.rho), text(row.gain_over_move), text(row.gain_over_path))
     console.print(models)
     for gate in found.gates:
-        state = "[green]pass[/green]" if gate.passed else "[red]FAIL[/red]"
-        console.print(f"gate {gate.number} {state} ", end="")
-        console.print(f"{gate.statement}: {gate.found}", markup=False, soft_wrap=True)
+        state = ("pass", "green") if gate.passed else ("FAIL", "red")
+        said = f" {gate.statement}: {gate.found}"
+        console.print(Text.assemble(f"gate {gate.number} ", state, said), soft_wrap=True)
     if folder:
         console.print(f"\nReport: {folder / 'validation.html'}", soft_wrap=True)

@@ -27,6 +27,7 @@ from liq_pipeline.automation import (
 )
 from liq_pipeline.checks.groups import all_checks
 from liq_pipeline.clock import clock_of
+from liq_pipeline.model.compiled import keep_compiled_below
 from liq_pipeline.recent import recent_job
 from liq_pipeline.resources import ArchiveSource, Reporter, RestSource, Silence
 from liq_pipeline.settings import Settings, load_settings
@@ -41,6 +42,7 @@ warnings.filterwarnings("ignore", "(Class|Function) `.*([cC]ode_?[rR]eference).*
 
 def build_definitions(settings: Settings, reporter: Reporter | None = None) -> dg.Definitions:
     """Wire the product for these settings."""
+    keep_compiled_below(settings.compiled_dir)
     has_rest = settings.rest_url is not None
     symbols = dg.StaticPartitionsDefinition(list(settings.symbols))
     definitions = dg.Definitions(

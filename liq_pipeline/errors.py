@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
+INTERRUPTED_LINE = "Interrupted. What was published before stays; run again to go on."
+
 
 class LiqError(Exception):
     """An error that a user can act on.
@@ -84,3 +88,15 @@ class RecordingFailed(LiqError):
 
 class SymbolBusy(LiqError):
     """A run works on this symbol."""
+
+
+class StorageFailed(LiqError):
+    """The disk refuses: full, read-only, no permission, a file where a folder should be."""
+
+
+class HistoryUnusable(LiqError):
+    """Dagster's history is damaged."""
+
+
+class OutOfMemory(LiqError):
+    """DuckDB needs more memory than its limit allows."""

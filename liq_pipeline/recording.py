@@ -7,10 +7,10 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 
-from liq_pipeline.clock import clock_of
 from liq_pipeline.exchange.recorded import RecordingFolder
 from liq_pipeline.exchange.recorder import Pace, Recorder
 from liq_pipeline.settings import Settings
+from liq_pipeline.wall_clock import now_by
 
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 0}  # asked to end by a service manager is a good end
 
@@ -29,7 +29,7 @@ def record(settings: Settings, report: Callable[[str], None], pace: Pace | None 
         RecordingFailed: the folder cannot be written.
     """
     folder = RecordingFolder(settings.recorded_dir, report)
-    recorder = Recorder(settings.stream, settings.symbols, folder, clock_of(settings).now, report, pace)
+    recorder = Recorder(settings.stream, settings.symbols, folder, lambda: now_by(settings), report, pace)
     with folder:
         code = asyncio.run(_until_stopped(recorder))
     report(f"Stopped: {recorder.recorded.total()} forced orders are in {settings.recorded_dir} (exit code {code})")

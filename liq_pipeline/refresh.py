@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-from filelock import FileLock
 
 from liq_pipeline.assets.archive import NO_FILE_WAS_LOST
 from liq_pipeline.automation import JOB_NAME
 from liq_pipeline.checks.plausibility import PLAUSIBLE
 from liq_pipeline.definitions import build_definitions
-from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, LiqError
-from liq_pipeline.exchange.archive import METRICS, open_archive
-from liq_pipeline.recent import RECENT_JOB, end_dead_runs, process_tags
+from liq_pipeline.errors import LiqError
+from liq_pipeline.history import dagster_instance
+from liq_pipeline.interrupts import hear_interrupts
+from liq_pipeline.preflight import unknown_symbols
+from liq_pipeline.recent import RECENT_JOB, process_tags
 from liq_pipeline.resources import Reporter
 from liq_pipeline.settings import Settings
 
 LOSSES = {NO_FILE_WAS_LOST, *PLAUSIBLE.values()}  # checks that tell of lost data
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-CONFIG = Path(__file__).with_name("dagster.yaml")
-CONFIGS_WE_SHIPPED = {  # sha256; a test demands that today's is among them
-    "beeafeac07f1b033df7a2634fa035c3f07507a9bd452232e3566da2d017bcf5d",
-    "d1c6c2fa3682559d0e79b30c1677a18dfb0177a0b8815a464a67c38fb9ede6f6",
-    "87ffd594dbbe077c60c685631d8b1408a997b95522508291cd37a369cb632a8d",
-    "3f690c6a12c81db1b696609dea31080cdb91fedaa83de7c9556d41454fc799d2",
-}
 LOCATION = "liq_pipeline"  # as `liq ui`, workspace.yaml and pyproject.toml name it
 
 
@@ -84,37 +74,6 @@ class SymbolResult:
         return any(finding.severity == "ERROR" for finding in self.findings)
 
 
-@contextmanager
-def dagster_instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    """Open Dagster's history in `home`; made on first use.
-
-    Two processes that make it at once would fail on each other's tables: they take turns. A `dagster.yaml` that an
-    older version left there is replaced, unless somebody has changed it.
-    """
-    home = home.absolute()
-    home.mkdir(parents=True, exist_ok=True)
-    with FileLock(home / ".init.lock"):
-        config = home / CONFIG.name
-        if not config.exists() or hashlib.sha256(config.read_bytes()).hexdigest() in CONFIGS_WE_SHIPPED:
-            shutil.copy(CONFIG, config)
-        instance = dg.DagsterInstance.from_config(str(home))
-        instance.get_runs(limit=1)  # touches the tables
-    with instance:
-        end_dead_runs(instance)
-        yield instance
-
-
-def queue_advice(instance: dg.DagsterInstance) -> str:
-    """Return what to do if runs would not wait for each other in this instance's queue; empty if they do."""
-    pools = instance.get_concurrency_config().pool_config
-    if pools.pool_granularity and pools.pool_granularity.value == "run" and pools.default_pool_limit == 1:
-        return ""
-    return (
-        f"{instance.root_directory}/{CONFIG.name} does not make runs wait for each other: one may check what another "
-        f"is writing. To do: take over `concurrency: pools:` from {CONFIG}"
-    )
-
-
 def execute(job: dg.JobDefinition, instance: dg.DagsterInstance, **how: Any) -> dg.ExecuteInProcessResult:
     """Execute a job in this process, as a run of the code location that `liq ui` serves.
 
@@ -129,19 +88,30 @@ def execute(job: dg.JobDefinition, instance: dg.DagsterInstance, **how: Any) -> 
     return job.execute_in_process(instance=instance, raise_on_error=False, tags=process_tags(), run_config=QUIET, **how)
 
 
-def refresh(settings: Settings, reporter: Reporter | None = None) -> Iterator[SymbolResult]:
+def refresh(
+    settings: Settings, reporter: Reporter | None = None, unknown: Mapping[str, LiqError] | None = None
+) -> Iterator[SymbolResult]:
     """Run the chain for each symbol. One symbol's failure does not stop another.
 
+    Args:
+        settings: which symbols, from where, to where.
+        reporter: told about long work.
+        unknown: what `preflight.unknown_symbols` found, if it was asked already.
+
     Raises:
-        ArchiveForbidden, ArchiveUnreachable: the archive does not answer; asked once, before anything is run.
+        ArchiveForbidden, ArchiveUnreachable, UnknownSymbol: as `preflight.unknown_symbols`.
+        SettingsError, StorageFailed, HistoryUnusable: as `dagster_instance`.
     """
-    _ask_once(settings)
+    unknown = unknown_symbols(settings) if unknown is None else unknown
     definitions = build_definitions(settings, reporter)
     job = definitions.resolve_job_def(JOB_NAME)
-    with dagster_instance(settings.home) as instance:
+    with dagster_instance(settings.home) as instance, hear_interrupts() as interrupted:
         for symbol in settings.symbols:
+            if symbol in unknown:
+                yield SymbolResult(symbol, errors=[str(unknown[symbol])])
+                continue
             outcome = execute(job, instance, partition_key=symbol)
-            if _was_interrupted(outcome):
+            if interrupted() or _was_interrupted(outcome):
                 raise KeyboardInterrupt
             yield _result(symbol, outcome)
 
@@ -149,30 +119,14 @@ def refresh(settings: Settings, reporter: Reporter | None = None) -> Iterator[Sy
 def refresh_newest(settings: Settings) -> tuple[list[str], list[str]]:
     """Bring every symbol up to the newest closed bar; return what was done and what went wrong, in words."""
     job = build_definitions(settings).resolve_job_def(RECENT_JOB)
-    with dagster_instance(settings.home) as instance:
+    with dagster_instance(settings.home) as instance, hear_interrupts() as interrupted:
         outcome = execute(job, instance)
-    if _was_interrupted(outcome):
+        was_interrupted = interrupted()
+    if was_interrupted or _was_interrupted(outcome):
         raise KeyboardInterrupt
     if not outcome.success:
         return [], [_why(e) for e in outcome.all_events if e.event_type is dg.DagsterEventType.STEP_FAILURE]
     return outcome.output_for_node("newest_bar"), []
-
-
-def _ask_once(settings: Settings) -> None:
-    """Find out whether the archive answers: one clear message is better than the same from every asset and retry."""
-    try:
-        archive = open_archive(settings.archive, settings.listing_url, needs_checksums=not settings.no_checksums)
-        archive.list_files(METRICS.prefix(settings.symbols[0]))
-    except (ArchiveForbidden, ArchiveUnreachable) as error:
-        here = {
-            symbol: sum(1 for _ in settings.raw_dir.glob(f"data/**/{symbol}/**/*.zip")) for symbol in settings.symbols
-        }
-        counts = ", ".join(f"{symbol} {count}" for symbol, count in here.items())
-        raise type(error)(
-            f"{error.problem}. Nothing was changed; files already in {settings.raw_dir}: {counts}",
-            expected=error.expected,
-            remedy=f"{error.remedy.rstrip('.')}; `liq demo` shows the whole chain without the exchange",
-        ) from error
 
 
 def _was_interrupted(outcome: dg.ExecuteInProcessResult) -> bool:
@@ -212,4 +166,5 @@ def _why(event: dg.DagsterEvent) -> str:
     ours = {kind.__name__ for kind in LiqError.__subclasses__()}  # these already say what to do; causes are older
     while error and error.cause and error.cls_name not in ours:
         error = error.cause
-    return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
+    said = error.message.strip().removeprefix(f"liq_pipeline.errors.{error.cls_name}: ") if error else "failed"
+    return f"{event.step_key}: {said}"

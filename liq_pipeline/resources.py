@@ -18,6 +18,7 @@ from liq_pipeline.exchange.rest import RestClient
 from liq_pipeline.exchange.sync import Progress, SyncReport, plan, sync
 from liq_pipeline.exchange.tail import TailReport, read_tail, refusal, unarchived, update_tail
 from liq_pipeline.settings import DEFAULT_HISTORY
+from liq_pipeline.storage import writing
 
 
 class Reporter(Protocol):
@@ -71,10 +72,11 @@ class ArchiveSource(dg.ConfigurableResource):
 
     def sync(self, dataset: Dataset, symbol: str, now: datetime, progress: Progress | None = None) -> SyncReport:
         """Bring the local copy up to date: fetch what is missing or changed."""
-        return sync(
-            self._open(), dataset, symbol, since=self.first_day(now), now=now, raw_dir=Path(self.raw_dir),
-            workers=self.workers, progress=progress,
-        )  # fmt: skip
+        with writing(self.raw_dir):
+            return sync(
+                self._open(), dataset, symbol, since=self.first_day(now), now=now, raw_dir=Path(self.raw_dir),
+                workers=self.workers, progress=progress,
+            )  # fmt: skip
 
     def plan(self, dataset: Dataset, symbol: str, now: datetime) -> list[RemoteFile]:
         """Return what `sync` would fetch, without fetching it."""
@@ -108,7 +110,8 @@ class RestSource(dg.ConfigurableResource):
     def update(self, dataset: Dataset, symbol: str, now: datetime, *, patient: bool = False) -> TailReport:
         """Drop what the archive has meanwhile, and fetch what it does not have yet."""
         client = RestClient(self.url) if self.url else None
-        return update_tail(client, dataset, symbol, Path(self.raw_dir), now, patient=patient)
+        with writing(self.raw_dir):
+            return update_tail(client, dataset, symbol, Path(self.raw_dir), now, patient=patient)
 
     def rows(self, dataset: Dataset, symbol: str) -> pa.Table:
         """Return the stored rows that no good file of the archive covers, by `ts`."""

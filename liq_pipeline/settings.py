@@ -12,17 +12,33 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from liq_pipeline import setting_forms as forms
 from liq_pipeline.errors import SettingsError
+from liq_pipeline.network import exempt_this_machine
 
 BINANCE_ARCHIVE = "https://data.binance.vision"
 BINANCE_LISTING = "https://s3-ap-northeast-1.amazonaws.com/data.binance.vision"
 BINANCE_REST = "https://fapi.binance.com"
 BINANCE_STREAM = "wss://fstream.binance.com/market"  # the routed address: the old one connects and stays silent
-LONGEST_SYMBOL = 64  # bytes; a symbol becomes a part of file names
+TEN_YEARS_HOURS = 87_600
 DEFAULT_HISTORY = timedelta(days=120)  # the longest timeframe (90 d), the walk's burn-in (20 d), and some slack
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Folder = Annotated[Path, BeforeValidator(forms.folder_of)]
+Stream = Annotated[str, AfterValidator(lambda text: forms.url_parts(text, "ws", "wss").geturl())]
+_SECRETS = ("serve_token", "alert_urls")
+_MOST_SHOWN = 100  # characters of a value in a message
 
 
 class Settings(BaseSettings):
@@ -49,91 +65,97 @@ class Settings(BaseSettings):
         description="URL of the REST interface that gives the newest hours, or `off` (default: the exchange's, if the "
         "archive is the exchange's own; else off)",
     )
-    stream: str = Field(BINANCE_STREAM, description="address of the exchange's streams, for `liq record`")
-    data_dir: Path = Field(Path("data"), description="folder for raw files, the warehouse and published files")
+    stream: Stream = Field(BINANCE_STREAM, description="address of the exchange's streams, for `liq record`")
+    data_dir: Folder = Field(Path("data"), description="folder for raw files, the warehouse and published files")
     now: datetime | None = Field(None, description="ISO instant that stands for now, UTC (default: the real clock)")
-    replay_speed: float = Field(
-        0, ge=0, description="with LIQ_NOW: seconds that pass on our clock per real second; 0: it stands still"
+    replay_speed: Finite = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="with LIQ_NOW: seconds that pass on our clock per real second; 0: it stands still",
     )
     replay_started: datetime | None = Field(
         None, description="with LIQ_REPLAY_SPEED: the real instant at which our clock showed LIQ_NOW"
     )
     workers: int = Field(8, ge=1, le=16, description="parallel downloads")
-    memory_limit: str = Field("2GB", description="DuckDB's memory limit")
-    lock_timeout_seconds: float = Field(600, gt=0, description="how long to wait for another process's warehouse lock")
+    memory_limit: Annotated[str, AfterValidator(forms.memory_of)] = Field(
+        "2GB", description="DuckDB's memory limit, at least 100MB"
+    )
+    lock_timeout_seconds: Finite = Field(
+        600, gt=0, le=7 * 86_400, description="how long to wait for another process's warehouse lock"
+    )
     truth: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="reported liquidations to measure the map against, comma-separated: SYMBOL=file, or a file whose "
         "name begins with the symbol",
     )
-    source_label: str = Field("", description="note shown in titles and manifests, e.g. 'simulated'")
+    source_label: Annotated[str, AfterValidator(forms.label_of)] = Field(
+        "", description="note shown in titles and manifests, e.g. 'simulated'"
+    )
     serve_host: str = Field("127.0.0.1", description="address that `liq serve` listens on")
     serve_port: int = Field(8000, ge=0, le=65535, description="port of `liq serve`")
     serve_token: str = Field("", repr=False, description="if set, data is served only with this bearer token")
     serve_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="web origins that may read the service (CORS), comma-separated; none by default"
     )
-    serve_rate_limit: str = Field(
+    serve_rate_limit: Annotated[str, AfterValidator(forms.rate_of)] = Field(
         "600/minute", description="requests per client, such as 600/minute; empty for no limit"
     )
     alert_urls: str = Field(
         "", repr=False, description="where alerts go: Apprise addresses (Discord, Telegram, Slack, mail, webhooks)"
     )
-    alert_stale_hours: float = Field(72, gt=0, description="alert when the newest bar is older, hours")
-    alert_zone_pct: float = Field(2, gt=0, description="alert when price is this close to a large zone, %")
-    alert_zone_usd: float = Field(50e6, gt=0, description="smallest zone to alert about, estimated USD")
-    alert_cooldown_hours: float = Field(6, ge=0, description="hours of silence about the same thing after an alert")
+    alert_stale_hours: Finite = Field(
+        72, gt=0, le=TEN_YEARS_HOURS, description="alert when the newest bar is older, hours"
+    )
+    alert_zone_pct: Finite = Field(2, gt=0, le=100, description="alert when price is this close to a large zone, %")
+    alert_zone_usd: Finite = Field(50e6, gt=0, description="smallest zone to alert about, estimated USD")
+    alert_cooldown_hours: Finite = Field(
+        6, ge=0, le=TEN_YEARS_HOURS, description="hours of silence about the same thing after an alert"
+    )
     alert_daily_cap: int = Field(20, ge=1, description="most alerts a day; the most severe are sent regardless")
-    dagster_home: Path | None = Field(
+    dagster_home: Folder | None = Field(
         None,
         validation_alias=AliasChoices("dagster_home", "DAGSTER_HOME"),
         description="where Dagster keeps its history (default: <data_dir>/dagster_home)",
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_readable(cls, value: Any) -> Any:
+        if isinstance(value, str | Path):
+            forms.refuse_unreadable(str(value))
+        return value
+
     @field_validator("symbols", mode="before")
     @classmethod
     def _split_symbols(cls, value: Any) -> Any:
         items = value.split(",") if isinstance(value, str) else value
-        symbols = tuple(dict.fromkeys(item.strip().upper() for item in items if item.strip()))
+        symbols = tuple(dict.fromkeys(forms.symbol_of(item) for item in items if item.strip()))
         if not symbols:
             raise ValueError("no symbol given; for example LIQ_SYMBOLS=BTCUSDT,ETHUSDT")
-        for symbol in symbols:
-            # Symbols may be non-ASCII words, but they become folder names and partition keys.
-            if not symbol.replace("_", "").isalnum() or len(symbol.encode()) > LONGEST_SYMBOL:
-                raise ValueError(
-                    f"{symbol!r} is not a symbol; expected at most {LONGEST_SYMBOL} letters, digits and '_'"
-                )
         return symbols
 
     @field_validator("serve_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: Any) -> Any:
-        return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
-
-    @field_validator("serve_rate_limit")
-    @classmethod
-    def _readable_rate(cls, value: str) -> str:
-        if value and not re.fullmatch(r"[0-9]{1,9}\s*(/|per)\s*[0-9]{0,9}\s*(second|minute|hour|day)s?", value):
-            raise ValueError("expected a number of requests and a span, such as 600/minute")
-        return value
+        items = value.split(",") if isinstance(value, str) else value
+        return tuple(forms.origin_of(item.strip()) for item in items if item.strip())
 
     @field_validator("truth", mode="before")
     @classmethod
     def _split_truth(cls, value: Any) -> Any:
-        items = value.split(",") if isinstance(value, str) else value
-        found = tuple(item.strip() for item in items if item.strip())
-        for item in found:
-            name, given, path = item.partition("=")
-            if given and not (name.strip() and path.strip()):
-                raise ValueError(f"{item!r} names no {'file' if name.strip() else 'symbol'}; expected SYMBOL=file")
-        return found
+        items = [item.strip() for item in (value.split(",") if isinstance(value, str) else value)]
+        return tuple(_truth_of(item) for item in items if item)
 
     @field_validator("archive")
     @classmethod
     def _names_an_archive(cls, value: str) -> str:
         if not value.strip():
             raise ValueError("expected a URL or a folder")
-        return value
+        if "://" in value:
+            forms.url_parts(value, "http", "https")
+            return value
+        return str(forms.path_of(value))
 
     @field_validator("no_checksums")
     @classmethod
@@ -145,34 +167,44 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("data_dir")
+    @field_validator("listing", "rest")
     @classmethod
-    def _is_a_folder(cls, value: Path) -> Path:
-        try:
-            is_file = value.exists() and not value.is_dir()
-        except OSError as error:  # a name that is too long
-            raise ValueError(f"cannot be a folder: {error.strerror}") from error
-        if is_file:
-            raise ValueError("is a file; expected a folder, or a place for one")
+    def _names_a_place(cls, value: str | None) -> str | None:
+        if value is not None and value.lower() != "off":
+            forms.url_parts(value, "http", "https")
         return value
 
+    @field_validator("serve_host")
+    @classmethod
+    def _names_a_host(cls, value: str) -> str:
+        host = value.strip().removeprefix("[").removesuffix("]")
+        forms.refuse_no_host(host)
+        return host
+
+    @field_validator("serve_token")
+    @classmethod
+    def _can_be_sent(cls, value: str) -> str:
+        if any(sign.isspace() for sign in value):
+            raise ValueError("holds a blank; expected a token without any")
+        return value
+
+    @field_validator("since", mode="before")
+    @classmethod
+    def _is_a_day(cls, value: Any) -> Any:
+        return forms.day_of(value) if isinstance(value, str) else value
+
+    @field_validator("now", "replay_started", mode="before")
+    @classmethod
+    def _is_an_instant(cls, value: Any) -> Any:
+        if isinstance(value, datetime):
+            return forms.within_calendar(value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC))
+        return forms.instant_of(value) if isinstance(value, str) else value
+
+    # The last one that is defined runs first.
     @field_validator("since", "now", "listing", "rest", "replay_started", "dagster_home", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value
-
-    @field_validator("now", "replay_started")
-    @classmethod
-    def _now_in_utc(cls, value: datetime | None) -> datetime | None:
-        if value is None:
-            return None
-        try:
-            found = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        except OverflowError:
-            found = None
-        if found is None or not 2000 <= found.year < 9000:  # what is added to it must still be a date
-            raise ValueError("expected an instant of this millennium, such as 2026-03-19T06:00Z")
-        return found
 
     def truth_of(self, symbol: str) -> list[Path]:
         """Return the truth files of a symbol, in the order given."""
@@ -241,6 +273,11 @@ class Settings(BaseSettings):
         return self.data_dir / "recorded"
 
     @property
+    def compiled_dir(self) -> Path:
+        """Compiled functions, where neither the package nor the user's home has a place for them."""
+        return self.data_dir / "compiled"
+
+    @property
     def published_dir(self) -> Path:
         """What readers read."""
         return self.data_dir / "published"
@@ -271,18 +308,38 @@ def load_settings(**overrides: Any) -> Settings:
     Raises:
         SettingsError: names each setting that cannot be used, what was read, and what was expected.
     """
+    exempt_this_machine()
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+        settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
-        lines = [
-            f"{_as_typed(str(item['loc'][0]), overrides)}={str(item['input'])!r}: "
-            f"{item['msg'].removeprefix('Value error, ')}"
-            for item in error.errors()
-        ]
+        lines = [_complaint(str(item["loc"][0]).lower(), item, overrides) for item in error.errors()]
         raise SettingsError("; ".join(lines), remedy="see 'Settings' in the README") from None
+    if settings.alert_urls.strip():
+        from liq_pipeline.alerts import open_addresses
+
+        open_addresses(settings.alert_urls)  # raises
+    return settings
 
 
-def _as_typed(name: str, overrides: dict[str, Any]) -> str:
-    """Return a setting's name as the user gave it: as an option, or as a variable."""
-    option = "data" if name == "data_dir" else name.replace("_", "-")
-    return f"--{option}" if overrides.get(name) is not None else f"LIQ_{name.upper()}"
+def _truth_of(item: str) -> str:
+    """Return an item of `truth` with `~` expanded in its path: SYMBOL=file, or a file."""
+    name, given, path = (part.strip() for part in item.partition("="))
+    if given and not (name and path):
+        raise ValueError(f"{item!r} names no {'file' if name else 'symbol'}; expected SYMBOL=file")
+    if given and name.replace("_", "").isalnum():  # a slash before the "=" belongs to a path
+        return f"{name}={forms.path_of(path)}"
+    return str(forms.path_of(item))
+
+
+def _complaint(name: str, item: Any, overrides: dict[str, Any]) -> str:
+    """Return what is wrong with a setting, by the name that the user gave it; what is secret is not shown."""
+    option = (
+        "data" if name == "data_dir" else name.removeprefix("serve_") if name in ("serve_host", "serve_port") else name
+    )
+    variable = "DAGSTER_HOME" if name == "dagster_home" else f"LIQ_{name.upper()}"
+    given = str(item["input"])
+    shown = given if len(given) <= _MOST_SHOWN else f"{given[:_MOST_SHOWN]}…"
+    return (
+        f"{f'--{option}' if overrides.get(name) is not None else variable}="
+        f"{'(not shown)' if name in _SECRETS else repr(shown)}: {item['msg'].removeprefix('Value error, ')}"
+    )

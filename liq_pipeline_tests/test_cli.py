@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import typer
 
-from liq_pipeline.cli import app
+from liq_pipeline.cli import _demo_mirror, _demo_settings, app
+from liq_pipeline.console import make_console, print_where
 from liq_pipeline.settings import Settings, load_settings
 from liq_pipeline.simulator.market import MarketConfig
 from liq_pipeline.simulator.server import ArchiveServer
+from liq_pipeline.ui import command as ui_command
 
 
 @pytest.fixture(scope="module")
@@ -171,58 +174,62 @@ class TestDemo:
 
 
 class TestUi:
-    @pytest.fixture
-    def launched(self, liq, monkeypatch, tmp_path: Path):
-        """What `liq ui` would become."""
+    def test_it_opens_dagster_on_this_machine_only(self) -> None:
+        options = " ".join(ui_command(3456))
 
-        class Launched(Exception): ...
+        assert options.endswith(" dev -m liq_pipeline -h 127.0.0.1 -p 3456 --log-level warning")
 
-        def launch(*arguments: object) -> tuple[list[str], dict[str, str]]:
-            monkeypatch.setattr(os, "execve", lambda path, argv, env: (_ for _ in ()).throw(Launched(argv, env)))
-            with pytest.raises(Launched) as caught:
-                liq("ui", "--data", tmp_path / "data", *arguments)
-            return caught.value.args
-
-        return launch
-
-    def test_it_opens_dagster_on_this_machine_only(self, launched) -> None:
-        argv, _ = launched("--port", 3456)
-
-        assert argv[1:] == [
-            "-W",
-            "ignore",
-            "-m",
-            "dagster",
-            "dev",
-            "-m",
-            "liq_pipeline",
-            "-h",
-            "127.0.0.1",
-            "-p",
-            "3456",
-        ]
-
-    def test_dagster_reads_the_same_settings_and_keeps_its_history_in_the_data_folder(
-        self, launched, tmp_path: Path, monkeypatch
-    ) -> None:
-        _, env = launched()
-
-        assert env["DAGSTER_HOME"] == str(tmp_path / "data" / "dagster_home")
-        assert (Path(env["DAGSTER_HOME"]) / "dagster.yaml").exists()
-        for name, value in env.items():
-            if name.startswith("LIQ_") or name == "DAGSTER_HOME":
-                monkeypatch.setenv(name, value)
-        assert load_settings().data_dir == tmp_path / "data"
-
-    def test_a_listing_of_the_real_exchange_does_not_leak_into_the_demo(self, launched, monkeypatch, exchange) -> None:
+    def test_a_listing_of_the_real_exchange_does_not_leak_into_the_demo(self, monkeypatch, tmp_path, exchange) -> None:
         small = [MarketConfig(first_day=exchange.first_day, days=1, traders=50)]
         monkeypatch.setattr("liq_pipeline.simulator.demo.demo_markets", lambda: small)
         monkeypatch.setenv("LIQ_LISTING", "https://elsewhere.example")
+        settings = load_settings(data_dir=tmp_path)
+        mirror = _demo_mirror(make_console(), settings)
 
-        _, env = launched("--demo")
+        env = _demo_settings(settings, mirror, archive=str(mirror.folder)).as_environment()
 
         assert "LIQ_LISTING" not in env
         assert env["LIQ_SOURCE_LABEL"] == "simulated"
+        assert env["DAGSTER_HOME"] == str(tmp_path / "demo" / "dagster_home")
+
+    @pytest.mark.parametrize("port", ["0", "99999", "http"])
+    def test_a_port_that_is_none_is_refused(self, port: str, liq, tmp_path: Path) -> None:
+        assert liq("ui", "--port", port, "--data", tmp_path / "data").code == 2
+
+
+class TestPrinting:
+    @pytest.mark.parametrize("name", ["[bold]x[/bold]", "a [red] b", "[/]", ":smile:", "[x", "100% \\[y]"])
+    def test_a_path_is_printed_as_it_is(self, name: str, liq, tmp_path: Path) -> None:
+        folder = tmp_path / name
+
+        done = liq("status", "--data", folder)
+
+        assert f"Nothing is published in {folder}/published." in done.out
+
+    def test_so_is_that_of_the_files_of_a_run(self, good_run: Settings, capsys) -> None:
+        print_where(make_console(), Path("/a/[bold]/published"))
+
+        assert "Files: /a/[bold]/published" in capsys.readouterr().out
+
+
+class TestLightness:
+    def test_status_loads_neither_dagster_nor_duckdb_nor_numba(self, child_env, good_run: Settings) -> None:
+        code = (
+            "import sys; sys.argv = ['liq', 'status', '--data', sys.argv[1]]\n"
+            "from liq_pipeline.__main__ import main\n"
+            "try: main()\n"
+            "finally: print('loaded:', sorted({'numba', 'dagster', 'duckdb', 'matplotlib'} & set(sys.modules)))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, good_run.data_dir],
+            env=child_env(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert "loaded: []" in done.stdout, done.stdout + done.stderr
+        assert "BTCUSDT: data up to" in done.stdout
 
 
 class TestReadme:

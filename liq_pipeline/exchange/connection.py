@@ -16,6 +16,8 @@ from datetime import datetime
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from liq_pipeline.network import socket_proxy
+
 LAST_PROOF_SECONDS = 3.0  # to wait for the last sign of life when it ends: stopping must not take long
 
 
@@ -123,8 +125,11 @@ async def open_socket(url: str, pace: Pace) -> ClientConnection:
 
     Raises:
         OSError, TimeoutError, WebSocketException: there is none.
+        SettingsError: the proxy in the environment cannot be used.
     """
-    return await connect(url, open_timeout=pace.opening, close_timeout=1, ping_interval=None, compression=None)
+    return await connect(
+        url, proxy=socket_proxy(url), open_timeout=pace.opening, close_timeout=1, ping_interval=None, compression=None
+    )
 
 
 def reason_of(error: BaseException) -> str:

@@ -11,12 +11,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pyarrow as pa
 
 from liq_pipeline.errors import SettingsError
 from liq_pipeline.exchange.quirks import LARGEST
+from liq_pipeline.setting_forms import url_parts
 
 LOWER_BOUND = "LOWER BOUND of liquidations: of each symbol only the largest forced order per second is sent"
 LONGEST_URL = 8_000  # bytes; servers commonly refuse longer request lines
@@ -112,12 +113,11 @@ def stream_url(address: str, symbols: Collection[str]) -> str:
         SettingsError: an address that cannot be used, or would connect and stay silent; too many symbols for one URL.
     """
     try:
-        parts = urlsplit(address)
-        _ = parts.port
+        parts = url_parts(address, "ws", "wss")
     except ValueError as error:
-        raise SettingsError(f"{address!r} is not an address: {error}", expected="wss://host/market") from None
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise SettingsError(f"{address!r} is not the address of a stream", expected="wss://host/market")
+        raise SettingsError(
+            f"{address!r} is not the address of a stream: {error}", remedy="wss://host/market"
+        ) from None
     if parts.path.rstrip("/") != "/market":
         raise SettingsError(
             f"{address!r} is not routed: since 2026-04-23 such an address connects and sends no forced order",

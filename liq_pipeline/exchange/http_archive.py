@@ -9,7 +9,6 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable
@@ -25,6 +24,7 @@ from liq_pipeline.exchange.transfer import (
     parse_checksum,
     write_hashed,
 )
+from liq_pipeline.network import open_session, through_proxy
 
 # Modest on purpose: "no network" is known after about four seconds. The default `retry_after_max` is six hours.
 RETRY = Retry(
@@ -158,7 +158,7 @@ class HttpArchive:
             )  # fmt: skip
         except web.NoAnswer as error:
             raise ArchiveUnreachable(
-                f"{host} does not answer ({error}; asked for {url})",
+                f"{host} does not answer{through_proxy(url)} ({error}; asked for {url})",
                 remedy="check the network and try again",
             ) from error
         except web.BrokenOff as error:
@@ -182,9 +182,5 @@ class HttpArchive:
     def _session(self) -> requests.Session:
         """Return this thread's session: a `Session` is not documented as safe to share."""
         if not hasattr(self._local, "session"):
-            session = requests.Session()
-            adapter = HTTPAdapter(max_retries=self._retry)
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
-            self._local.session = session
+            self._local.session = open_session(self._retry)
         return self._local.session

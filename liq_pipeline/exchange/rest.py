@@ -17,8 +17,6 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import pyarrow as pa
-import requests
-from requests.adapters import HTTPAdapter
 from requests_ratelimiter import LimiterSession
 from urllib3.util import Retry
 
@@ -32,6 +30,7 @@ from liq_pipeline.exchange.rest_rows import (
     symbol_facts,
     windows,
 )
+from liq_pipeline.network import open_session, through_proxy
 
 OPEN_INTEREST_HISTORY = timedelta(days=28)  # "the latest 1 month"; older starts are refused with an error
 SNAPSHOT = timedelta(minutes=5)
@@ -101,14 +100,12 @@ class RestClient:
         self.weight_per_minute = 2400  # until `symbols` has been asked
         self._max_wait, self._call_seconds = max_wait_seconds, call_seconds
         self._timeout, self._pause = timeout_seconds, pause
-        self._session: requests.Session = LimiterSession(
+        limiter = LimiterSession(
             per_minute=per_minute,
             burst=per_minute,
             limit_statuses=(),  # it would wait a minute on its own at a 429, whatever `Retry-After` says
         )
-        adapter = HTTPAdapter(max_retries=retry.new(respect_retry_after_header=False))  # see RETRY
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._session = open_session(retry.new(respect_retry_after_header=False), limiter)  # see RETRY
 
     def open_interest(self, symbol: str, since: datetime, until: datetime) -> RestAnswer:
         """Return open interest every five minutes, by the stamps as they stand (`calibration` tells what they mean).
@@ -225,7 +222,7 @@ class RestClient:
             return web.get(self._session, url, most_bytes=most_bytes, seconds=left, params=query, timeout=self._timeout)
         except (web.NoAnswer, web.BrokenOff) as error:
             raise RestUnreachable(
-                f"{self._host} does not answer ({error})"[:300],
+                f"{self._host} does not answer{through_proxy(url)} ({error})"[:300],
                 remedy="check the network and try again; the archive alone goes on",
             ) from error
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from liq_pipeline.model.alignment import MarketData
 from liq_pipeline.model.baselines import prior_entry_bin, prior_liquidation_price
+from liq_pipeline.model.compiled import compiled
 from liq_pipeline.model.exposure import CLASS_EDGES, MARGINS, bar_exposure, leverage_class
 from liq_pipeline.model.margin import CLASSIC_LADDER, Side
 from liq_pipeline.model.walk import SIDES, WalkParameters, walk
@@ -120,7 +120,7 @@ def _seen(data: MarketData) -> Floats:
     return data.walk_input.open_interest[newest]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _prior_kernel(
     sign: float,
     extreme: Floats,

@@ -8,11 +8,12 @@ or below a price is found by bisection.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from liq_pipeline.model.compiled import compiled
 
-@njit(cache=True, nogil=True)
+
+@compiled(nogil=True)
 def first_touch(extreme: NDArray[np.float64], price: NDArray[np.float64]) -> NDArray[np.int32]:
     """Return, for each level, the first later bar whose extreme is at or below the level's price.
 

@@ -8,9 +8,9 @@ once it is known (`WalkInput.open_interest` holds that spreading; it must not be
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from liq_pipeline.model.compiled import compiled
 from liq_pipeline.model.margin import Side
 from liq_pipeline.model.walk import SIDES, Walk
 
@@ -59,7 +59,7 @@ def bar_exposure(walked: Walk, known: NDArray[np.bool_]) -> dict[Side, Floats]:
     return result
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _exposure(
     sign: float,
     extreme: Floats,

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from liq_pipeline.model.compiled import compiled
 from liq_pipeline.model.levels import TIMEFRAMES, bin_edge, bin_index, bin_width
 from liq_pipeline.model.margin import Side
 
@@ -153,7 +153,7 @@ def heatmap(
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _states(
     opened: Integers,
     ended: Integers,

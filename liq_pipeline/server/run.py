@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable
 from datetime import datetime
 
@@ -12,8 +13,8 @@ from liq_pipeline.server.app import create_app
 from liq_pipeline.settings import Settings
 
 
-def serve(settings: Settings, now: Callable[[], datetime]) -> None:
-    """Serve the published folder until interrupted."""
+def serve(settings: Settings, now: Callable[[], datetime], listeners: list[socket.socket]) -> None:
+    """Serve the published folder on these sockets until interrupted."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     app = create_app(
         settings.published_dir.absolute(),
@@ -23,14 +24,13 @@ def serve(settings: Settings, now: Callable[[], datetime]) -> None:
         rate=settings.serve_rate_limit,
         refreshed=settings.refreshed,
     )
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host=settings.serve_host,
-        port=settings.serve_port,
         access_log=False,
         server_header=False,
-        log_level="info",
+        log_level="warning",
         proxy_headers=False,  # a client must not choose the address that it is counted under
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
     )
+    uvicorn.Server(config).run(sockets=listeners)

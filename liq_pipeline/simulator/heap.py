@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from liq_pipeline.model.compiled import compiled
 
-@njit(cache=True)
+
+@compiled()
 def push(keys: NDArray[np.float64], ids: NDArray[np.int64], size: int, key: float, name: int) -> int:
     """Add (key, name) and return the new length."""
     at = size
@@ -21,7 +22,7 @@ def push(keys: NDArray[np.float64], ids: NDArray[np.int64], size: int, key: floa
     return size + 1
 
 
-@njit(cache=True)
+@compiled()
 def pop(keys: NDArray[np.float64], ids: NDArray[np.int64], size: int) -> int:
     """Drop the smallest entry, which stands at index 0, and return the new length."""
     size -= 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from liq_pipeline.model.compiled import compiled
 from liq_pipeline.simulator.heap import push
 
 LONG, SHORT = 0, 1
@@ -75,7 +75,7 @@ def longer_book(book: Book) -> Book:
     return longer._replace(size=book.size)
 
 
-@njit(cache=True)
+@compiled()
 def add(rows: Rows, bar: int, side: int, leverage: float, entry: float, price: float, lots: int) -> int:
     """Append a living position and return its row."""
     row = rows.used[0]
@@ -86,7 +86,7 @@ def add(rows: Rows, bar: int, side: int, leverage: float, entry: float, price: f
     return row
 
 
-@njit(cache=True)
+@compiled()
 def enter(rows: Rows, book: Book, row: int, closing: int) -> None:
     """Put a row among the living, into the touch heap and, where closing has an order, into the queue."""
     sign = -1.0 if rows.side[row] == LONG else 1.0
@@ -101,7 +101,7 @@ def enter(rows: Rows, book: Book, row: int, closing: int) -> None:
         book.size[2] = push(book.queue_key, book.queue_id, book.size[2], -sign * rows.entry[row], row)
 
 
-@njit(cache=True)
+@compiled()
 def split(rows: Rows, book: Book, row: int, bar: int, lots: int) -> None:
     """Close a part of a row: the part becomes a row of its own, so that the rest keeps its places in the heaps."""
     twin = add(rows, rows.opened[row], rows.side[row], rows.leverage[row], rows.entry[row], rows.price[row], lots)
@@ -110,7 +110,7 @@ def split(rows: Rows, book: Book, row: int, bar: int, lots: int) -> None:
     book.size[3] -= lots
 
 
-@njit(cache=True)
+@compiled()
 def leave(rows: Rows, book: Book, row: int, bar: int) -> None:
     """Take a row from among the living; the heaps forget it when they meet it."""
     last = book.alive[book.size[0] - 1]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from liq_pipeline.model.compiled import compiled
 from liq_pipeline.simulator.heap import pop
 from liq_pipeline.simulator.ledger import (
     BY_LEVERAGE,
@@ -68,7 +68,7 @@ class Tape(NamedTuple):
     liquidated_usd: Array  # (side, bar), lots × liquidation price
 
 
-@njit(cache=True)
+@compiled()
 def liquidation_price(side: int, entry: float, leverage: float, notional: float, rules: Rules) -> float:
     """Return the isolated-margin price, with the bracket of the notional at that price."""
     price = 0.0
@@ -84,7 +84,7 @@ def liquidation_price(side: int, entry: float, leverage: float, notional: float,
     return price
 
 
-@njit(cache=True)
+@compiled()
 def _liquidate(rows: Rows, book: Book, side: int, bar: int, tape: Tape) -> None:
     limit = -tape.low[bar] if side == LONG else tape.high[bar]
     while book.size[1] > 0 and book.touch_key[0] <= limit:
@@ -97,7 +97,7 @@ def _liquidate(rows: Rows, book: Book, side: int, bar: int, tape: Tape) -> None:
             tape.liquidated_usd[side, bar] += rows.lots[row] * rows.price[row]
 
 
-@njit(cache=True)
+@compiled()
 def _pick(rng: np.random.Generator, rows: Rows, book: Book, closing: int) -> int:
     if closing in (OLDEST_FIRST, WINNERS_FIRST):
         while rows.closed[book.queue_id[0]] >= 0:
@@ -112,7 +112,7 @@ def _pick(rng: np.random.Generator, rows: Rows, book: Book, closing: int) -> int
     return row
 
 
-@njit(cache=True)
+@compiled()
 def _close(rng: np.random.Generator, rows: Rows, book: Book, bar: int, lots: int, closing: int) -> None:
     while lots > 0 and book.size[0] > 0:
         row = _pick(rng, rows, book, closing)
@@ -124,7 +124,7 @@ def _close(rng: np.random.Generator, rows: Rows, book: Book, bar: int, lots: int
         lots -= part
 
 
-@njit(cache=True)
+@compiled()
 def _draw(rng: np.random.Generator, side: int, entry: float, rules: Rules) -> tuple[float, float]:
     leverage = rules.ladder[np.searchsorted(rules.cumulative[:-1], rng.random())]
     notional = 0.0
@@ -135,7 +135,7 @@ def _draw(rng: np.random.Generator, side: int, entry: float, rules: Rules) -> tu
     return leverage, liquidation_price(side, entry, leverage, notional, rules)
 
 
-@njit(cache=True)
+@compiled()
 def _open(
     rng: np.random.Generator,
     rows: Rows,
@@ -180,7 +180,7 @@ def _open(
         enter(rows, book, add(rows, bar, side, leverage, at, price, part), rules.closing)
 
 
-@njit(cache=True)
+@compiled()
 def begin(rng: np.random.Generator, rows: Rows, longs: Book, shorts: Book, start_price: float, rules: Rules) -> None:
     """Fill both sides to the mean open interest with positions opened before the first bar, around `start_price`."""
     total = int(rules.level)
@@ -201,7 +201,7 @@ def begin(rng: np.random.Generator, rows: Rows, longs: Book, shorts: Book, start
                 enter(rows, book, add(rows, -1, side, leverage, entry, price, part), rules.closing)
 
 
-@njit(cache=True)
+@compiled()
 def run(
     rng: np.random.Generator, first: int, state: Array, tape: Tape, rows: Rows, longs: Book, shorts: Book, rules: Rules
 ) -> int:

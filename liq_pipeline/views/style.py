@@ -112,14 +112,18 @@ def dress(axes: Axes, theme: Theme) -> None:
 def write_headings(
     figure: Figure, theme: Theme, title: str, subtitle: str, footer: str, stale: bool, note: str = ""
 ) -> None:
-    """Write title, subtitle and footer, and a note at the right end of the title's line. A long title is smaller."""
+    """Write title, subtitle and footer, and a note at the right end of the title's line. A long title is smaller.
+
+    All of it as it is: `$` is a letter here, not the begin of a formula.
+    """
     shown, style = text_style(title, "bold")
-    heading = figure.text(0.015, 0.968, shown, color=theme.text, fontsize=17, va="center", **style)
-    aside = figure.text(0.985, 0.968, note, color=theme.warning, fontsize=12, va="center", ha="right")
+    plain: dict[str, Any] = {"va": "center", "parse_math": False}
+    heading = figure.text(0.015, 0.968, shown, color=theme.text, fontsize=17, **plain | style)
+    aside = figure.text(0.985, 0.968, note, color=theme.warning, fontsize=12, ha="right", **plain)
     room = aside.get_window_extent().x0 - 0.03 * figure.bbox.width
     heading.set_fontsize(17 * min(1, room / heading.get_window_extent().width))
-    figure.text(0.015, 0.932, subtitle, color=theme.warning if stale else theme.faint, fontsize=12, va="center")
-    figure.text(0.015, 0.016, footer, color=theme.faint, fontsize=10, va="center")
+    figure.text(0.015, 0.932, subtitle, color=theme.warning if stale else theme.faint, fontsize=12, **plain)
+    figure.text(0.015, 0.016, footer, color=theme.faint, fontsize=10, **plain)
 
 
 def png(figure: Figure) -> bytes:

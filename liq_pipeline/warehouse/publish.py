@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
+from liq_pipeline.storage import writing
 from liq_pipeline.warehouse.layout import SCHEMA_VERSION, dataset_path, published_folders, shared_path, view_folder
 
 
@@ -140,9 +141,10 @@ class Publisher(dg.ConfigurableResource):
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        Path(self.folder).mkdir(parents=True, exist_ok=True)
-        with FileLock(Path(self.folder) / ".lock"):
-            yield
+        with writing(self.folder):
+            Path(self.folder).mkdir(parents=True, exist_ok=True)
+            with FileLock(Path(self.folder) / ".lock"):
+                yield
 
 
 def _parquet_bytes(rows: pa.Table) -> bytes:

@@ -23,7 +23,8 @@ import pyarrow as pa
 from dagster_duckdb import DuckDBResource
 from filelock import FileLock, Timeout
 
-from liq_pipeline.errors import NoData, WarehouseLocked, WarehouseUnusable
+from liq_pipeline.errors import LiqError, NoData, OutOfMemory, StorageFailed, WarehouseLocked, WarehouseUnusable
+from liq_pipeline.storage import writing
 
 SQL_DIR = Path(__file__).with_name("sql")
 TIMEFRAMES = ("1d", "7d", "30d", "90d")
@@ -98,11 +99,44 @@ def _connect(path: Path, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(str(path), config=config)
     except duckdb.Error as error:
-        raise WarehouseUnusable(
+        raise _typed(error, path) or WarehouseUnusable(
             f"{path} cannot be opened: {error}",
             expected="a DuckDB file of this or an older version",
             remedy=f"if the file is damaged, delete {path.parent} and run again: all of it is made from data/raw",
         ) from error
+
+
+def _typed(error: duckdb.Error, path: Path) -> LiqError | None:
+    """Return what an error of DuckDB means that is not about the query; None if it is."""
+    said = str(error).partition("\n")[0]
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return OutOfMemory(
+            f"DuckDB needs more memory ({said})", remedy="raise LIQ_MEMORY_LIMIT, or load less (--since)"
+        )
+    refusals = {
+        "no space left": ("the disk is full", "make room there, then run again: what was written before stays"),
+        "file too large": ("the file would be larger than is allowed", "raise the limit (ulimit -f), then run again"),
+        "read-only": ("the file system is read-only", "make it writable, or choose another folder (--data)"),
+        "permission denied": ("no permission", "make it writable for this user, or choose another folder (--data)"),
+    }
+    for sign, (why, remedy) in refusals.items():
+        if sign in str(error).lower():
+            return StorageFailed(f"{path} cannot be written: {why} ({said})", remedy=remedy)
+    return None
+
+
+@contextmanager
+def _typed_errors(path: Path) -> Iterator[None]:
+    try:
+        with writing(path):
+            yield
+    except (duckdb.Error, RuntimeError) as error:
+        # Ctrl-C while DuckDB is at work: else it would be a failed query, and the next step would begin.
+        if isinstance(error, duckdb.InterruptException) or "interrupted" in str(error).lower():
+            raise KeyboardInterrupt from error
+        if isinstance(error, duckdb.Error) and (found := _typed(error, path)):
+            raise found from error
+        raise
 
 
 def arrow_rows(connection: duckdb.DuckDBPyConnection, text: str, parameters: dict[str, Any]) -> pa.Table:
@@ -241,10 +275,10 @@ class Warehouse(DuckDBResource):
 
         Raises:
             WarehouseLocked: another process did not let go in time; the message names it.
+            StorageFailed, OutOfMemory: the disk or the memory limit is used up, now or inside the `with`.
         """
         path = Path(self.database)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock(path):
+        with _typed_errors(path), self._lock(path):
             connection = _connect(
                 path,
                 config={
@@ -264,6 +298,7 @@ class Warehouse(DuckDBResource):
 
     @contextmanager
     def _lock(self, path: Path) -> Iterator[None]:
+        path.parent.mkdir(parents=True, exist_ok=True)
         holder = path.with_suffix(".holder.json")
         lock = FileLock(path.with_suffix(".lock"))
         try:

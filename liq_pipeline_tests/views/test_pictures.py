@@ -188,3 +188,14 @@ def test_pictures_of_any_symbol_are_drawn_without_a_warning_and_fit(symbol: str,
         title, note = (next(t for t in figure.texts if part in t.get_text()) for part in ("estimated", "brackets"))
         assert title.get_window_extent().x1 < note.get_window_extent().x0
     assert draw_heatmap(replace(frames("7d")[0], symbol=symbol))
+
+
+@pytest.mark.parametrize("label", [r"a $\frac$ b", "$", "$$", r"\alpha $x_$", "_^{", "50 $ off $"])
+def test_a_label_is_drawn_as_text_whatever_it_holds(label: str, frames) -> None:
+    frame, levels = frames("1d", source_label=label)
+
+    for figure in (heatmap_figure(frame), map_figure(levels)):
+        figure.canvas.draw()
+        title = next(text for text in figure.texts if "estimated" in text.get_text())
+        assert label.upper() in title.get_text()
+        assert not title.get_parse_math()

@@ -1,0 +1,158 @@
+"""The forms that settings may have: text in, a value out. Each raises `ValueError` with what was expected."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, date, datetime, time
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+LONGEST_SYMBOL = 40  # it becomes a folder's name; the exchange's longest has about 20
+LONGEST_LABEL = 60  # it stands in titles
+LEAST_MEMORY, MOST_MEMORY = 100e6, 1e15  # bytes; below it the chain does not get through
+_INSTANT_FORMS = "2026-03-19, 20260319 or 2026-03-19T09:30:00Z"
+_MEMORY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([KMGT])(i?)B", re.IGNORECASE)
+_RATE = re.compile(r"[1-9][0-9]{0,8} ?(/|per) ?([1-9][0-9]{0,5})? ?(second|minute|hour|day)s?")
+
+
+def refuse_unreadable(text: str) -> None:
+    """Refuse control characters, and bytes that are not UTF-8: they belong in no setting."""
+    if bad := next((sign for sign in text if unicodedata.category(sign) in ("Cc", "Cs")), None):
+        raise ValueError(f"holds {bad!r}; expected readable text in UTF-8")
+
+
+def instant_of(text: str) -> datetime:
+    """Return the instant that an ISO text names, in UTC; in UTC, too, if it names no zone."""
+    text = text.strip()
+    if not text.isascii() or (text.isdigit() and len(text) != 8):
+        raise ValueError(f"is not an instant; expected {_INSTANT_FORMS}")
+    try:
+        found = datetime.fromisoformat(text.upper())
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"is not an instant; expected {_INSTANT_FORMS}") from None
+    return within_calendar(found)
+
+
+def within_calendar(instant: datetime) -> datetime:
+    """Refuse an instant that no data can be of, and with which dates would run over."""
+    if not EARLIEST <= instant < LATEST:
+        raise ValueError(f"expected an instant from {EARLIEST:%Y} until before {LATEST:%Y}")
+    return instant
+
+
+def day_of(text: str) -> date:
+    """Return the day that an ISO text names."""
+    found = instant_of(text)
+    if found.time() != time():
+        raise ValueError("expected a day, such as 2026-03-19")
+    return found.date()
+
+
+def memory_of(text: str) -> str:
+    """Return an amount of memory as DuckDB reads it."""
+    text = text.strip()
+    match = _MEMORY.fullmatch(text)
+    expected = "expected a number and KB, MB, GB or TB (or KiB, MiB, GiB, TiB), such as 2GB or 1.5GiB"
+    if not match:
+        raise ValueError(f"is not an amount of memory; {expected}")
+    number, power, binary = match.groups()
+    size = float(number) * (1024 if binary else 1000) ** ("KMGT".index(power.upper()) + 1)
+    if not LEAST_MEMORY <= size <= MOST_MEMORY:
+        raise ValueError(f"is not between 100MB and 1000TB; {expected}")
+    return text
+
+
+def url_parts(text: str, *schemes: str) -> SplitResult:
+    """Return the parts of a URL that has one of the schemes, and a host."""
+    expected = f"expected {schemes[-1]}://host…"
+    if any(sign.isspace() for sign in text):
+        raise ValueError(f"holds a blank; {expected}")
+    try:
+        parts = urlsplit(text)
+        port, host = parts.port, parts.hostname
+    except ValueError as error:
+        raise ValueError(f"is not a URL ({error}); {expected}") from None
+    if parts.scheme not in schemes or not host or port == 0:
+        raise ValueError(f"is not a URL of this kind; {expected}")
+    refuse_no_host(host)
+    return parts
+
+
+def refuse_no_host(host: str) -> None:
+    """Refuse what cannot be the name or address of a host."""
+    if ":" in host:
+        try:
+            ip_address(host.partition("%")[0])
+        except ValueError:
+            raise ValueError("is not an address; a port goes into --port") from None
+    elif (
+        not re.fullmatch(r"[\w.-]+", host)
+        or len(host) > 253
+        or any(not 0 < len(p) < 64 for p in host.rstrip(".").split("."))
+    ):
+        raise ValueError("is not the name of a host, such as 127.0.0.1, ::1 or localhost")
+
+
+def origin_of(text: str) -> str:
+    """Return a web origin as browsers send it: scheme, host and port, without a path."""
+    if text == "*":
+        return text
+    parts = url_parts(text, "http", "https")
+    if parts.path.rstrip("/") or parts.query or parts.fragment or parts.username is not None:
+        raise ValueError("an origin has no path; expected https://host or https://host:port")
+    return text.rstrip("/").lower()
+
+
+def rate_of(text: str) -> str:
+    """Return a number of requests and a span; empty for no limit."""
+    text = text.strip()
+    if text and not _RATE.fullmatch(text):
+        raise ValueError(
+            "expected a number of requests and a span, such as 600/minute or 100 per 5 seconds; empty: none"
+        )
+    return text
+
+
+def symbol_of(text: str) -> str:
+    """Return a symbol. It may be a non-ASCII word, but it becomes the name of a folder and a partition key."""
+    symbol = text.strip().upper()
+    if not symbol.replace("_", "").isalnum() or len(symbol) > LONGEST_SYMBOL:
+        shown = symbol if len(symbol) <= LONGEST_SYMBOL else f"{symbol[:LONGEST_SYMBOL]}…"
+        raise ValueError(f"{shown!r} is not a symbol; expected letters, digits and '_', at most {LONGEST_SYMBOL}")
+    return symbol
+
+
+def label_of(text: str) -> str:
+    """Return a note that fits into a title."""
+    if len(text) > LONGEST_LABEL:
+        raise ValueError(f"has {len(text)} characters; expected at most {LONGEST_LABEL}")
+    return text
+
+
+def path_of(value: str | Path) -> Path:
+    """Return a path with `~` expanded."""
+    path = Path(value)
+    if not str(path).startswith("~"):
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"'~' cannot be expanded ({error}); expected a path without it") from None
+
+
+def folder_of(value: str | Path) -> Path:
+    """Return the path of a folder, or of a place for one."""
+    if not str(value).strip():
+        raise ValueError("is empty; expected a folder, or a place for one")
+    path = path_of(value)
+    try:
+        is_file = path.exists() and not path.is_dir()
+    except OSError as error:
+        raise ValueError(f"cannot be used: {error.strerror}; expected a folder, or a place for one") from None
+    if is_file:
+        raise ValueError("is a file; expected a folder, or a place for one")
+    return path

@@ -1,0 +1,111 @@
+"""Ctrl-C: one line, exit code 130, no traceback, wherever it strikes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from liq_pipeline.errors import INTERRUPTED_LINE
+from liq_pipeline.interrupts import hear_interrupts
+from liq_pipeline.simulator.server import ArchiveServer, Fault
+from liq_pipeline.warehouse.warehouse import Warehouse
+
+
+def _interrupt_soon(seconds: float) -> None:
+    threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+
+@pytest.fixture
+def start(child_env):
+    """Start `liq` so that it hears SIGINT, whatever its parent ignores."""
+
+    def run(*arguments: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "liq_pipeline", *map(str, arguments)], env=child_env(), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+
+    return run
+
+
+def test_while_the_command_is_loaded(child_env) -> None:
+    """The signal strikes inside an import of the command line."""
+    code = (
+        "import os, signal, sys\n"
+        "class Strike:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'typer': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Strike()); sys.argv = ['liq', 'status']\n"
+        "from liq_pipeline.__main__ import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=child_env(), capture_output=True, text=True, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (130, f"{INTERRUPTED_LINE}\n")
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.5, 2.5])
+@pytest.mark.parametrize("command", ["run", "demo", "recent", "ui"])
+def test_whatever_it_does(
+    command: str, seconds: float, start, exchange, run_options, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("LIQ_REST", "http://127.0.0.1:1")
+    options = run_options(exchange, tmp_path / "data") if command == "run" else ["--data", tmp_path / "data"]
+    options += ["--port", "3999"] if command == "ui" else []
+    process = start(command, *options)
+    time.sleep(seconds)
+    if process.poll() is not None:
+        pytest.fail(f"it was done already: {process.communicate()}")
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "Traceback" not in out + err
+    assert err.splitlines() == [INTERRUPTED_LINE]
+
+
+def test_while_files_are_fetched(start, exchange, run_options, tmp_path: Path) -> None:
+    slow = lambda path: Fault(delay_seconds=0.5) if ".zip" in path else None  # noqa: E731
+    with ArchiveServer(exchange.folder, faults=slow) as server:
+        process = start("run", *run_options(exchange, tmp_path / "data", archive=server.url))
+        while not any(".zip" in path for path in server.requests):
+            assert process.poll() is None
+            time.sleep(0.02)
+
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "Traceback" not in out + err
+    assert err.splitlines() == [INTERRUPTED_LINE]
+
+
+def test_inside_duckdb_it_is_an_interrupt_not_a_failed_query(warehouse: Warehouse) -> None:
+    _interrupt_soon(0.5)
+
+    with pytest.raises(KeyboardInterrupt):
+        warehouse.sql("SELECT count(*) AS n FROM range(100000000000) a, range(1000)")
+
+    assert warehouse.sql("SELECT 1 AS one")["one"].to_pylist() == [1]  # and the database is free again
+
+
+def test_it_is_heard_though_its_exception_was_lost() -> None:
+    with hear_interrupts() as interrupted:
+        assert not interrupted()
+        _interrupt_soon(0.1)
+        try:
+            time.sleep(5)
+        except KeyboardInterrupt:
+            pass
+        assert interrupted()

@@ -1,0 +1,165 @@
+"""Every setting has a form; what does not have it is refused at the start, named, with what was expected."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from liq_pipeline.errors import SettingsError
+from liq_pipeline.settings import load_settings
+
+LONG = "a" * 300
+DIGITS = "9" * 5000
+REFUSED = {
+    "LIQ_MEMORY_LIMIT": [
+        "1Gi", "2048", "80%", "1KB", "-1", "", "1e9GB", "inf", "٣GB", "99999999TB", "99MB",
+        f"{DIGITS}GB",
+    ],
+    "LIQ_NOW": [
+        "12", "1773878400", "2026031", "1.5e9", "-5", "inf", "nan", "٢٠٢٦٠٣١٩", "2026-03-19T25:00", "yesterday", DIGITS,
+        "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "9999-12-31", "1970-01-01",
+    ],
+    "LIQ_SINCE": ["1773878400", "2026-02-30", "2026-03-19T01:00", "0001-01-01", "9999-12-31", "12"],
+    "LIQ_REPLAY_STARTED": ["5", "9999-12-31T23:59:59-23:59"],
+    "LIQ_REPLAY_SPEED": ["inf", "nan", "1e300", "-1", "fast"],
+    "LIQ_ALERT_STALE_HOURS": ["inf", "nan", "-inf", "1e300", "0"],
+    "LIQ_ALERT_COOLDOWN_HOURS": ["inf", "nan", "1e308", "-1"],
+    "LIQ_ALERT_ZONE_PCT": ["inf", "nan", "1e9", "0"],
+    "LIQ_ALERT_ZONE_USD": ["inf", "nan", "0"],
+    "LIQ_ALERT_DAILY_CAP": ["0", "٣", DIGITS],
+    "LIQ_ALERT_URLS": ["nonsense://x", "hidden"],
+    "LIQ_LOCK_TIMEOUT_SECONDS": ["inf", "nan", "1e308", "0"],
+    "LIQ_WORKERS": ["many", "0", "100", "٣"],
+    "LIQ_SERVE_RATE_LIMIT": [
+        "٣/minute", "0/minute", "600/0minute", f"{DIGITS}/minute", "600", "5/fortnight", "-1/minute",
+    ],
+    "LIQ_SERVE_PORT": ["99999", "-1", "http"],
+    "LIQ_SERVE_HOST": ["", "a b", "x:80", "http://x", LONG, "::z"],
+    "LIQ_SERVE_TOKEN": ["a b", "a\tb"],
+    "LIQ_SERVE_ORIGINS": ["x.org", "https://x.org/path", "http://[", "ftp://x.org"],
+    "LIQ_STREAM": [
+        "wss://[/market", "wss://h:99999/market", "http://h/market", "wss://a b/market", f"wss://{LONG}/market",
+        "wss:///market",
+    ],
+    "LIQ_ARCHIVE": [" ", "http://[", "ftp://x", "http://x:0", "http://h:port", f"http://{LONG}"],
+    "LIQ_LISTING": ["http://[", "a folder"],
+    "LIQ_REST": ["http://[", "on", "https://"],
+    "LIQ_SYMBOLS": [" , ", "../etc", "BTC USDT", LONG, "BTCUSDT,$\\frac$"],
+    "LIQ_SOURCE_LABEL": [LONG, "two\nlines", "\x1b[31mred"],
+    "LIQ_DATA_DIR": [LONG, "", "~nobody_of_this_name/x", "/etc/passwd", "a\udcffb"],
+    "DAGSTER_HOME": [LONG, "/etc/passwd"],
+    "LIQ_BAR": ["7m", "5"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [(name, value) for name, values in REFUSED.items() for value in values], ids=lambda v: v[:30]
+)
+def test_a_value_that_cannot_be_used_is_refused_by_name(variable: str, value: str, monkeypatch) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+
+    said = str(refused.value)
+    assert variable in said
+    assert len(said) < 500
+    assert said.isprintable()
+
+
+@pytest.mark.parametrize("variable", ["LIQ_SERVE_TOKEN", "LIQ_ALERT_URLS"])
+def test_a_secret_that_cannot_be_used_is_not_shown(variable: str, monkeypatch) -> None:
+    monkeypatch.setenv(variable, "very secret")
+
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["20260319", "2026-03-19", "2026-03-19T00:00:00Z", "2026-03-19T02:00+02:00", "20260319T00z"]
+)
+def test_an_iso_instant_is_taken_whatever_its_form(text: str) -> None:
+    assert load_settings(now=text).now == datetime(2026, 3, 19, tzinfo=UTC)
+
+
+def test_eight_digits_are_a_day_for_since_too() -> None:
+    assert load_settings(since="20260319").since == date(2026, 3, 19)
+
+
+@pytest.mark.parametrize("text", ["2GB", "2 GB", "1.5GiB", "500mb", "100MB", "1TiB"])
+def test_an_amount_of_memory_is_taken_as_duckdb_reads_it(text: str) -> None:
+    import duckdb
+
+    with duckdb.connect(config={"memory_limit": load_settings(memory_limit=text).memory_limit}) as connection:
+        (limit,) = connection.execute("SELECT current_setting('memory_limit')").fetchone()
+    assert limit.endswith("iB")
+
+
+@pytest.mark.parametrize("text", ["600/minute", "600 per 2 minutes", "5/second", " 100/hour "])
+def test_a_rate_is_taken_as_the_limiter_reads_it(text: str) -> None:
+    from limits import parse
+
+    assert parse(load_settings(serve_rate_limit=text).serve_rate_limit).amount in (600, 5, 100)
+
+
+def test_a_tilde_is_the_home_in_every_path(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    found = load_settings(data_dir="~/d", archive="~/a", dagster_home="~/h", truth="BTCUSDT=~/t.csv,~/ETHUSDT.csv")
+
+    assert (found.data_dir, found.archive, found.home) == (tmp_path / "d", str(tmp_path / "a"), tmp_path / "h")
+    assert found.truth_of("BTCUSDT") == [tmp_path / "t.csv"]
+    assert found.truth_of("ETHUSDT") == [tmp_path / "ETHUSDT.csv"]
+
+
+@pytest.mark.parametrize("text", ["::1", "[::1]"])
+def test_an_ipv6_host_is_taken_with_and_without_brackets(text: str) -> None:
+    assert load_settings(serve_host=text).serve_host == "::1"
+
+
+def test_an_empty_variable_is_unset_where_there_is_nothing_to_be_empty(monkeypatch) -> None:
+    for name in ("LIQ_NOW", "LIQ_SINCE", "LIQ_LISTING", "LIQ_REST", "LIQ_REPLAY_STARTED", "DAGSTER_HOME"):
+        monkeypatch.setenv(name, "")
+
+    assert load_settings().now is None
+
+
+def test_another_process_reads_the_same_settings(monkeypatch, tmp_path: Path) -> None:
+    settings = load_settings(
+        data_dir=tmp_path / "data",
+        now="2026-03-19",
+        symbols="BTCUSDT,ETHUSDT",
+        truth="BTCUSDT=/t",
+        source_label="a $b$",
+    )
+    for name, value in settings.as_environment().items():
+        if name.startswith("LIQ_") or name == "DAGSTER_HOME":
+            monkeypatch.setenv(name, value)
+
+    assert load_settings() == settings.model_copy(update={"dagster_home": tmp_path / "data" / "dagster_home"})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run"], ["recent"], ["demo"], ["ui"], ["status"], ["serve"], ["record"], ["coin-m"], ["alerts", "test"],
+        ["validate", "--klines", "k", "--open-interest", "o", "--liquidations", "l"],
+    ],
+    ids=lambda arguments: arguments[0],
+)  # fmt: skip
+def test_every_command_refuses_a_bad_setting_at_the_start(
+    arguments: list[str], liq, monkeypatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIQ_MEMORY_LIMIT", "80%")
+
+    done = liq(*arguments)
+
+    assert done.code == 2
+    assert "LIQ_MEMORY_LIMIT='80%'" in done.err
+    assert "such as 2GB" in done.err
+    assert not list(tmp_path.iterdir())
