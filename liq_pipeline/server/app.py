@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Query, Request
+from pydantic import StringConstraints
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse, Response
@@ -26,7 +27,9 @@ from liq_pipeline.staleness import AGEING
 from liq_pipeline.views.page import page_part, plotly_name, plotly_script, service_html
 
 SymbolName = Annotated[
-    str, Query(min_length=1, max_length=40, description="perpetual, see /symbols", examples=["BTCUSDT"])
+    str,
+    StringConstraints(to_upper=True),
+    Query(min_length=1, max_length=40, description="perpetual, see /symbols", examples=["BTCUSDT"]),
 ]
 Timeframe = Annotated[
     Literal["1d", "7d", "30d", "90d", "1", "7", "30", "90"], Query(description="days, with or without the d")

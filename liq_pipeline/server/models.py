@@ -57,7 +57,7 @@ class Levels(Aged):
             "example": {
                 "symbol": "BTCUSDT", "timeframe": "7d", "source_label": "", **_AGE,
                 "note": "Estimated from open interest and prices; exposure, not a forecast.", "current_price": 71_598.7,
-                "bin_width": 50.0, "long_liquidations": [_LEVEL], "short_liquidations": [],
+                "bin_width": 50.0, "short_history": "", "long_liquidations": [_LEVEL], "short_liquidations": [],
             }
         }
     )  # fmt: skip
@@ -67,6 +67,7 @@ class Levels(Aged):
     note: str
     current_price: float
     bin_width: float
+    short_history: str = Field(description="in words, that the data does not fill the timeframe; empty where it does")
     long_liquidations: list[Level] = Field(description="below the price, nearest first")
     short_liquidations: list[Level] = Field(description="above the price, nearest first")
 
@@ -89,6 +90,7 @@ class Heatmap(Aged):
     source_label: str
     note: str
     current_price: float
+    short_history: str = Field(description="in words, that the data does not fill the timeframe; empty where it does")
     burn_in_days: float | None = Field(description="history before the first column; 20 days are wanted")
     column_seconds: float
     columns: list[int] = Field(description="closing instants, epoch seconds")
@@ -240,3 +242,4 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+    similar: list[str] | None = Field(None, description="published symbols that may have been meant")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,9 +19,9 @@ log = logging.getLogger("liq.serve")
 MEDIA_TYPE = "application/problem+json"
 
 
-def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """Return an error answer."""
-    content = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+def problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
+    """Return an error answer; `more` are members of its own."""
+    content = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
     return Response(
         json.dumps(content, ensure_ascii=False), status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE
     )
@@ -40,7 +41,7 @@ def answer_problems(app: FastAPI) -> None:
 
     @app.exception_handler(NotPublished)
     async def unknown(_: Request, error: NotPublished) -> Response:
-        return problem(404, str(error))
+        return problem(404, str(error), **({"similar": error.similar} if error.similar else {}))
 
     @app.exception_handler(Torn)
     async def torn(_: Request, error: Torn) -> Response:

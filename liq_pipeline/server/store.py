@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ _KEPT_BYTES = 96_000_000
 
 
 class NotPublished(LiqError):
-    """There is no such file."""
+    """There is no such file. `similar`: published symbols that may have been meant."""
+
+    similar: tuple[str, ...] = ()
 
 
 class Torn(LiqError):
@@ -122,8 +125,9 @@ class Store:
             NotPublished: no such symbol, timeframe or file.
             Torn: the file and its manifest have not matched since the service started.
         """
-        if timeframe not in TIMEFRAMES or symbol not in self.symbols():
-            raise NotPublished(f"{symbol[:40]} is not published", remedy="see /symbols")
+        names = self.symbols()
+        if timeframe not in TIMEFRAMES or symbol not in names:
+            raise _unknown(symbol[:40], names)
         key = (dataset, symbol, timeframe)
         path = dataset_path(self.folder, dataset, symbol, timeframe)
         for _ in range(_ATTEMPTS):
@@ -167,6 +171,15 @@ class Store:
             while self._bytes > _KEPT_BYTES and len(self._bodies) > 1:
                 self._bytes -= self._bodies.popitem(last=False)[1].size
         return made
+
+
+def _unknown(symbol: str, names: list[str]) -> NotPublished:
+    similar = get_close_matches(symbol, names, n=3)
+    error = NotPublished(
+        f"{symbol} is not published", remedy=f"see /symbols{'; similar: ' if similar else ''}{', '.join(similar)}"
+    )
+    error.similar = tuple(similar)
+    return error
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from liq_pipeline.model.heatmap import LEVERAGE_CLASSES
-from liq_pipeline.staleness import notice
+from liq_pipeline.staleness import notice, short_history
 
 CLASS_NAMES = {"10x": "≤ 10x", "25x": "11–25x", "50x": "26–50x", "100x": "> 50x"}
 """How people read the leverage classes, lowest first."""
@@ -33,6 +33,7 @@ class Frame:
         as_of, now: newest bar, and when the picture is drawn.
         current_price: close at `as_of`, USD.
         burn_in_days: history before the first column; None where unknown.
+        short_history: in words, that the data does not fill the timeframe; empty where it does.
         ts: closing instants of the columns, datetime64[us].
         column_width: seconds.
         row_edges: USD, ascending, one more than rows.
@@ -47,6 +48,7 @@ class Frame:
     now: datetime
     current_price: float
     burn_in_days: float | None
+    short_history: str
     ts: NDArray[np.datetime64]
     column_width: float
     row_edges: NDArray[np.float64]
@@ -88,7 +90,7 @@ def frame_of(
 
     Args:
         cells, candles: rows of `liquidation_heatmap` and `candles`, one symbol and timeframe.
-        facts: their manifest: as_of, current_price, source_label, burn_in_days.
+        facts: their manifest: as_of, first_ts, current_price, source_label, burn_in_days.
         now: the current instant.
         max_rows: rows of cells are added together until there are no more than this.
     """
@@ -119,20 +121,29 @@ def frame_of(
         sums = np.bincount(slot, cells[f"notional_usd_{name}"].to_numpy()[inside], 2 * ts.size * rows)
         usd[:, number] = sums.reshape(2, ts.size, rows)
     step = merged * width
+    timeframe = cells["timeframe"][0].as_py() if cells.num_rows else ""
     return Frame(
         symbol=cells["symbol"][0].as_py() if cells.num_rows else "",
-        timeframe=cells["timeframe"][0].as_py() if cells.num_rows else "",
+        timeframe=timeframe,
         source_label=str(facts.get("source_label") or ""),
         as_of=_datetime(facts["as_of"]),
         now=now,
         current_price=price,
         burn_in_days=facts.get("burn_in_days"),
+        short_history=history_notice(timeframe, facts),
         ts=ts,
         column_width=float(np.diff(ts).min() / np.timedelta64(1, "s")) if ts.size > 1 else 3600.0,
         row_edges=np.round((first + np.arange(rows + 1)) * step, 10),
         usd=usd,
         candles=shown,
     )
+
+
+def history_notice(timeframe: str, facts: Mapping[str, Any]) -> str:
+    """Return words for a manifest whose data does not fill its timeframe; empty where it does, or is unknown."""
+    if not timeframe or not facts.get("first_ts"):
+        return ""
+    return short_history(timeframe, _datetime(facts["first_ts"]), _datetime(facts["as_of"]))
 
 
 def _window(candles: Mapping[str, NDArray[np.float64]], price: float) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from liq_pipeline.model.heatmap import LEVERAGE_CLASSES
 from liq_pipeline.model.levels import bin_width
 from liq_pipeline.staleness import notice
+from liq_pipeline.views.frame import history_notice
 
 MAX_BARS = 240
 _SHOWN_SHARE = 0.8
@@ -29,6 +30,7 @@ class LevelsFrame:
         as_of, now: newest bar, and when the picture is drawn.
         current_price: close at `as_of`, USD.
         burn_in_days: None: a map has no left edge.
+        short_history: in words, that the data does not fill the timeframe; empty where it does.
         edges: price edges of the bars, USD, ascending, one more than bars; the current price lies inside one.
         usd: notional, shape (sides: long, short; classes; bars).
         beyond: notional outside the picture, per side.
@@ -41,6 +43,7 @@ class LevelsFrame:
     now: datetime
     current_price: float
     burn_in_days: float | None
+    short_history: str
     edges: NDArray[np.float64]
     usd: NDArray[np.float64]
     beyond: tuple[float, float]
@@ -107,6 +110,7 @@ def levels_frame_of(
         now=now,
         current_price=price,
         burn_in_days=None,
+        short_history=history_notice(timeframe, facts),
         edges=np.round((first + np.arange(last - first + 1)) * step, 10),
         usd=usd,
         beyond=(float(notional[~inside & ~is_short].sum()), float(notional[~inside & is_short].sum())),

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from liq_pipeline.model.heatmap import LEVERAGE_CLASSES
 from liq_pipeline.model.levels import bin_width
 from liq_pipeline.staleness import AGEING, STALE, notice
-from liq_pipeline.views.frame import CLASS_NAMES, QUANTILE, Frame
+from liq_pipeline.views.frame import CLASS_NAMES, QUANTILE, Frame, history_notice
 
 ESTIMATED = "Estimated from open interest and prices; exposure, not a forecast."
 
@@ -52,6 +52,7 @@ def heatmap_payload(frame: Frame) -> dict[str, Any]:
         "note": ESTIMATED + " Every position alive at each time, whatever its age.",
         "current_price": frame.current_price,
         "burn_in_days": frame.burn_in_days,
+        "short_history": frame.short_history,
         "column_seconds": frame.column_width,
         "columns": (frame.ts - np.datetime64(0, "s")).astype("timedelta64[s]").astype(int).tolist(),
         "price_low": float(frame.row_edges[0]),
@@ -82,6 +83,7 @@ def levels_payload(
         "note": f"{ESTIMATED} Positions younger than {timeframe}.",
         "current_price": price,
         "bin_width": bin_width(price),
+        "short_history": history_notice(timeframe, facts),
         "long_liquidations": _side(levels, "long", "descending"),
         "short_liquidations": _side(levels, "short", "ascending"),
     }

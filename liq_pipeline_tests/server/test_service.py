@@ -46,6 +46,19 @@ def test_bare_days_mean_the_same(service, days) -> None:
     assert service.get(f"{LEVELS}&timeframe={days}").content == service.get(f"{LEVELS}&timeframe={days}d").content
 
 
+@pytest.mark.parametrize(("asked", "offered"), [("btcusd", ["BTCUSDT"]), ("BTCUDST", ["BTCUSDT"]), ("QQQ", None)])
+def test_an_unknown_symbol_is_refused_with_similar_ones(service, asked, offered) -> None:
+    answer = service.get(f"/liquidations/levels?symbol={asked}")
+
+    assert answer.status_code == 404
+    assert answer.json().get("similar") == offered
+    assert f"{asked.upper()} is not published" in answer.json()["detail"]
+
+
+def test_a_symbol_may_be_written_in_any_case(service) -> None:
+    assert service.get("/liquidations/levels?symbol=btcUsdt").content == service.get(LEVELS).content
+
+
 def test_side_and_min_usd_filter(service, good_run) -> None:
     found = service.get(f"{LEVELS}&side=short&min_usd=250000").json()
     wanted = [
