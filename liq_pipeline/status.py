@@ -6,30 +6,50 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from liq_pipeline.errors import PublishedDamaged
 from liq_pipeline.model.levels import TIMEFRAMES
 from liq_pipeline.staleness import STALE, notice
-from liq_pipeline.warehouse.layout import dataset_path, read_manifest
+from liq_pipeline.warehouse.layout import dataset_path
+from liq_pipeline.warehouse.manifests import sound_manifest
+
+_SHOWN = ("current_price", "open_interest_contracts", "row_count", "long_notional_usd", "short_notional_usd",
+          "long_contracts", "short_contracts", "coverage_pct")  # fmt: skip
 
 
 def read_status(published: Path, now: datetime) -> dict[str, dict[str, Any]]:
-    """Return, per published symbol: as_of, age_hours, is_stale, a notice in words, and each timeframe's manifest."""
+    """Return, per published symbol: as_of, age_hours, is_stale, a notice in words, and each timeframe's manifest.
+
+    What is damaged is said in `damaged` and in the notice, and counts as stale; as_of and age_hours are None where no
+    sound manifest is left.
+    """
     found: dict[str, dict[str, Any]] = {}
     for folder in sorted((published / "liquidation_levels").glob("symbol=*")):
         symbol = folder.name.removeprefix("symbol=")
-        manifests = {
-            timeframe: manifest
-            for timeframe in TIMEFRAMES
-            if (manifest := read_manifest(dataset_path(published, "liquidation_levels", symbol, timeframe)))
-        }
-        if not manifests:
-            continue
-        as_of = datetime.fromisoformat(next(iter(manifests.values()))["as_of"])
-        age = now - as_of
-        found[symbol] = {
-            "as_of": as_of.isoformat().replace("+00:00", "Z"),
-            "age_hours": age / timedelta(hours=1),
-            "is_stale": not timedelta(0) <= age < STALE,
-            "notice": notice(as_of, now),
-            "timeframes": manifests,
-        }
+        manifests, damaged = {}, []
+        for timeframe in TIMEFRAMES:
+            path = dataset_path(published, "liquidation_levels", symbol, timeframe)
+            try:
+                manifest = sound_manifest(path, _SHOWN)
+                if manifest and path.exists():
+                    manifests[timeframe] = manifest
+            except PublishedDamaged as error:
+                damaged.append(str(error))
+        if manifests or damaged:
+            found[symbol] = _entry(manifests, damaged, now)
     return found
+
+
+def _entry(manifests: dict[str, dict[str, Any]], damaged: list[str], now: datetime) -> dict[str, Any]:
+    if not manifests:
+        gone: dict[str, Any] = {"as_of": None, "age_hours": None, "is_stale": True, "timeframes": {}}
+        return {**gone, "notice": " ".join(damaged), "damaged": damaged}
+    as_of = datetime.fromisoformat(next(iter(manifests.values()))["as_of"])
+    age = now - as_of
+    return {
+        "as_of": as_of.isoformat().replace("+00:00", "Z"),
+        "age_hours": age / timedelta(hours=1),
+        "is_stale": bool(damaged) or not timedelta(0) <= age < STALE,
+        "notice": "; ".join([notice(as_of, now), *damaged]),
+        "timeframes": manifests,
+        "damaged": damaged,
+    }

@@ -196,10 +196,21 @@ class Symbol(Aged):
     source_label: str
 
 
+class Damaged(BaseModel):
+    """A published file that cannot be read."""
+
+    symbol: str
+    timeframe: str
+    detail: str = Field(description="what is wrong, and what to do")
+
+
 class Symbols(BaseModel):
     """What is published."""
 
     symbols: list[Symbol]
+    damaged: list[Damaged] | None = Field(
+        None, description="what is published and cannot be read; absent if all is well"
+    )
 
 
 class SymbolHealth(BaseModel):
@@ -229,9 +240,10 @@ class Health(BaseModel):
     """How the service and its data are doing."""
 
     status: Literal["ok", "degraded", "down"] = Field(
-        description="degraded: a symbol is 48 h old or older; down: nothing is published"
+        description="degraded: a symbol is 48 h old or older, or damaged; down: nothing is published"
     )
     symbols: list[SymbolHealth]
+    damaged: list[Damaged] | None = Field(None, description="as in /symbols")
     requests: list[Endpoint]
 
 

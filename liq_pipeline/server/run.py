@@ -5,11 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import uvicorn
 
 from liq_pipeline.server.app import create_app
+from liq_pipeline.server.connection import Connection
 from liq_pipeline.settings import Settings
+
+OPTIONS: dict[str, Any] = {
+    "http": Connection,
+    "ws": "none",
+    "lifespan": "off",
+    "access_log": False,
+    "server_header": False,
+    "log_level": "info",
+    "proxy_headers": False,  # a client must not choose the address that it is counted under
+    "timeout_keep_alive": 30,
+    "timeout_graceful_shutdown": 5,
+}
+"""How uvicorn runs the service, wherever it does: `liq serve`, tests, benchmarks."""
 
 
 def serve(settings: Settings, now: Callable[[], datetime]) -> None:
@@ -22,14 +37,4 @@ def serve(settings: Settings, now: Callable[[], datetime]) -> None:
         origins=settings.serve_origins,
         rate=settings.serve_rate_limit,
     )
-    uvicorn.run(
-        app,
-        host=settings.serve_host,
-        port=settings.serve_port,
-        access_log=False,
-        server_header=False,
-        log_level="info",
-        proxy_headers=False,  # a client must not choose the address that it is counted under
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=5,
-    )
+    uvicorn.run(app, host=settings.serve_host, port=settings.serve_port, **OPTIONS)

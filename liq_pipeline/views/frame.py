@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from liq_pipeline.model.heatmap import LEVERAGE_CLASSES
+from liq_pipeline.model.levels import LEVERAGE_CLASSES
 from liq_pipeline.staleness import notice, short_history
 
 CLASS_NAMES = {"10x": "≤ 10x", "25x": "11–25x", "50x": "26–50x", "100x": "> 50x"}
@@ -114,7 +115,8 @@ def frame_of(
     rows = last - first
     inside = (row >= 0) & (row < rows)
     column, row = column[inside], row[inside]
-    side = np.asarray(cells["side"].to_numpy(zero_copy_only=False) == "short")[inside].astype(np.int64)
+    is_short = pc.equal(cells["side"], "short").to_numpy()  # no Python string for each of half a million cells
+    side = is_short[inside].astype(np.int64)
     slot = (side * ts.size + column) * rows + row
     usd = np.zeros((2, len(LEVERAGE_CLASSES), ts.size, rows))
     for number, name in enumerate(LEVERAGE_CLASSES):

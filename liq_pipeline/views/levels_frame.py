@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from liq_pipeline.model.heatmap import LEVERAGE_CLASSES
-from liq_pipeline.model.levels import bin_width
+from liq_pipeline.model.levels import LEVERAGE_CLASSES, bin_width
 from liq_pipeline.staleness import notice
 from liq_pipeline.views.frame import history_notice
 

@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from liq_pipeline.model.heatmap import LEVERAGE_CLASSES
-from liq_pipeline.model.levels import bin_width
+from liq_pipeline.model.levels import LEVERAGE_CLASSES, bin_width
 from liq_pipeline.staleness import AGEING, STALE, notice
 from liq_pipeline.views.frame import CLASS_NAMES, QUANTILE, Frame, history_notice
 

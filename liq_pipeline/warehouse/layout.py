@@ -6,11 +6,13 @@ Writers and readers share it; it loads neither Dagster nor DuckDB.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
+from liq_pipeline.errors import PublishedDamaged
+from liq_pipeline.warehouse.manifests import sound_manifest
 
 SCHEMA_VERSION = 1
 
@@ -98,10 +100,9 @@ def shared_path(folder: Path, name: str) -> Path:
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
     """Return the manifest beside a published file, or None where the file or a readable manifest is missing."""
-    manifest = path.with_name("manifest.json")
     try:
-        content: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        content = sound_manifest(path)
+    except PublishedDamaged:
         return None
     return content if path.exists() else None
 

@@ -1,0 +1,30 @@
+"""Slow work of the service: in few threads, and once for all who ask for the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_THREADS = 2  # more would not be faster, and each making of a heatmap takes 100 MB for a moment
+
+
+class Once:
+    """Runs functions in threads; who asks for what is already on its way waits for the same result."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="liq-serve")
+        self._running: dict[Hashable, asyncio.Future[Any]] = {}
+
+    async def run(self, key: Hashable, work: Callable[[], T]) -> T:
+        """Return what `work` returns, or raise what it raises. The key names the work."""
+        running = self._running.get(key)
+        if running is None:
+            running = asyncio.get_running_loop().run_in_executor(self._pool, work)
+            self._running[key] = running
+            running.add_done_callback(lambda _: self._running.pop(key, None))
+        result: T = await asyncio.shield(running)  # a client that hangs up takes it from nobody
+        return result
