@@ -29,6 +29,11 @@ class Asked:
     kind: str
     more: tuple[str, ...] = ()
 
+    @property
+    def is_heavy(self) -> bool:
+        """Whether it takes long to make, and much memory."""
+        return "liquidation_heatmap" in self.datasets
+
     def key(self, edition: Edition) -> tuple[str, ...]:
         """Return all that the body depends on."""
         step = f"{self.moment.timestamp():.0f}" if self.kind == "json" else ""

@@ -35,14 +35,14 @@ class Desk:
         for attempt in range(1, _ATTEMPTS + 1):
             edition = self._store.kept(*place)
             if edition is None:
-                edition = await self._once.run(place, partial(self._store.read, *place))
+                edition = await self._once.run(place, partial(self._store.read, *place), heavy=asked.is_heavy)
             request.state.empty = not edition[0].manifest["row_count"]
             key = asked.key(edition)
             etag = hashlib.sha256("\n".join(key).encode()).hexdigest()[:32]
             if has(request, etag):
                 return unchanged(etag)
             try:
-                body = await self.body(key, partial(make, edition, asked))
+                body = await self.body(key, partial(make, edition, asked), edition, asked.is_heavy)
             except Torn:  # replaced since it was looked up
                 if attempt == _ATTEMPTS:
                     raise
@@ -50,10 +50,12 @@ class Desk:
                 return answer(request, body, etag, TYPES[asked.kind])
         raise AssertionError("not reached")
 
-    async def body(self, key: tuple[str, ...], make: Callable[[], bytes]) -> Body:
+    async def body(
+        self, key: tuple[str, ...], make: Callable[[], bytes], made_of: Edition = (), heavy: bool = False
+    ) -> Body:
         """Return what `make` gives, made once. The key must name the content."""
         kept = self._store.kept_body(key)
-        return kept if kept else await self._once.run(key, partial(self._store.body, key, make))
+        return kept if kept else await self._once.run(key, partial(self._store.body, key, make, made_of), heavy=heavy)
 
     async def state(self, now: datetime) -> answers.State:
         """Return what is published."""

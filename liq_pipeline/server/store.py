@@ -19,13 +19,14 @@ import pyarrow as pa
 
 from liq_pipeline.errors import LiqError, PublishedDamaged
 from liq_pipeline.model.levels import TIMEFRAMES
-from liq_pipeline.server.sound import sound_rows
+from liq_pipeline.server.sound import give_back_memory, sound_rows
 from liq_pipeline.warehouse.layout import dataset_path
 from liq_pipeline.warehouse.manifests import sound_manifest
 
 _ATTEMPTS = 40
 _PAUSE_SECONDS = 0.005  # a publisher renames data and manifest within microseconds of each other
-_KEPT_BYTES = 32_000_000  # each of manifests, of files and of bodies
+_KEPT_BYTES = 16_000_000  # of files; of bodies twice that
+_MANY_ROWS = 50_000
 _MANIFEST_BYTES = 100_000  # in memory, about
 _EDITION = ("as_of", "first_ts", "current_price", "open_interest_contracts", "source_label", "code_version",
             "first_column", "columns", "bin_width", "edition")  # fmt: skip
@@ -116,7 +117,7 @@ class Shelf(Generic[T]):
         with self._lock:
             self._bytes += size - self._kept.pop(key, (0, None))[0]
             self._kept[key] = (size, value)
-            while self._bytes > self._most and len(self._kept) > 1:
+            while self._bytes > self._most:
                 self._bytes -= self._kept.popitem(last=False)[1][0]
 
 
@@ -132,7 +133,7 @@ class Store:
         self._editions: Shelf[tuple[tuple[int, ...], Edition]] = Shelf(_KEPT_BYTES)
         self._refused: Shelf[tuple[tuple[int, ...], LiqError]] = Shelf(_KEPT_BYTES // 100)
         self._contents: Shelf[bytes] = Shelf(_KEPT_BYTES)
-        self._bodies: Shelf[Body] = Shelf(_KEPT_BYTES)
+        self._bodies: Shelf[Body] = Shelf(2 * _KEPT_BYTES)
 
     def symbols(self) -> list[str]:
         """Return what is published, by name. Only names found here are ever looked for on disk."""
@@ -202,13 +203,14 @@ class Store:
         """Return a body that was made before."""
         return self._bodies.get(key)
 
-    def body(self, key: tuple[str, ...], make: Callable[[], bytes]) -> Body:
+    def body(self, key: tuple[str, ...], make: Callable[[], bytes], made_of: Edition = ()) -> Body:
         """Return what `make` gives, and keep it. The key must name the content."""
         made = self._bodies.get(key)
         if made is None:
             made = Body.of(make())
             self._bodies.put(key, made, made.size)
-            pa.default_memory_pool().release_unused()
+            if any(part.manifest["row_count"] > _MANY_ROWS for part in made_of):
+                give_back_memory()
         return made
 
     def _read(self, path: Path, dataset: str) -> Published:
@@ -218,6 +220,8 @@ class Store:
             raise Torn(f"{path.name} has no manifest", remedy="publish again: liq run")
         found = Published(dataset, manifest, partial(self._content, path, manifest["sha256"]))
         _ = found.rows
+        if manifest["row_count"] > _MANY_ROWS:
+            give_back_memory()
         return found
 
     def _content(self, path: Path, sha256: str) -> bytes:
