@@ -13,7 +13,7 @@ T = TypeVar("T")
 class Once:
     """Runs functions in threads; who asks for what is already on its way waits for the same result.
 
-    Heavy work (a heatmap takes 100 MB and half a second) has a thread to itself: the rest never waits for it, and no two
+    Heavy work (a heatmap takes 100 MB and half a second) has a thread to itself: the rest never waits for it, no two
     take their memory at once.
     """
 

@@ -51,7 +51,7 @@ def sound_rows(content: bytes, dataset: str, manifest: dict[str, Any]) -> pa.Tab
             # Threads of Arrow's own would each keep memory; this runs in a thread already.
             rows = file.read(columns=_COLUMNS.get(dataset), use_threads=False)
         rows.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, MemoryError) as error:
         raise _damaged(dataset, f"it is not Parquet that can be read ({str(error)[:200]})") from None
     if wrong := _wrong_rows(rows, dataset):
         raise _damaged(dataset, wrong)

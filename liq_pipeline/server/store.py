@@ -23,7 +23,6 @@ from liq_pipeline.server.sound import give_back_memory, sound_rows
 from liq_pipeline.warehouse.layout import dataset_path
 from liq_pipeline.warehouse.manifests import sound_manifest
 
-_ATTEMPTS = 40
 _PAUSE_SECONDS = 0.005  # a publisher renames data and manifest within microseconds of each other
 _KEPT_BYTES = 16_000_000  # of files; of bodies twice that
 _MANY_ROWS = 50_000
@@ -128,6 +127,8 @@ class Store:
         folder: `data/published`.
     """
 
+    attempts = 40
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._editions: Shelf[tuple[tuple[int, ...], Edition]] = Shelf(_KEPT_BYTES)
@@ -175,7 +176,7 @@ class Store:
         key, paths = (datasets, symbol, timeframe), self._paths(datasets, symbol, timeframe)
         kept, refused = self._editions.get(key), self._refused.get(key)
         failure: LiqError = Torn(f"{symbol} {timeframe} does not match its manifests", remedy="publish again: liq run")
-        for _ in range(_ATTEMPTS):
+        for _ in range(self.attempts):
             stamp = _stamp(paths)
             if kept and kept[0] == stamp:
                 return kept[1]
@@ -187,7 +188,10 @@ class Store:
             try:
                 edition = tuple(self._read(path, dataset) for path, dataset in zip(paths, datasets, strict=True))
                 _check_one_edition(edition, symbol, timeframe)
-            except (PublishedDamaged, Torn) as error:
+            except PublishedDamaged as error:  # whole, and yet not what it should be: waiting does not help
+                failure = error
+                break
+            except Torn as error:
                 failure = error
             else:
                 if _stamp(paths) == stamp:
