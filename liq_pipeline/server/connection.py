@@ -11,7 +11,7 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 
 class Connection(HttpToolsProtocol):
@@ -38,6 +38,7 @@ class Connection(HttpToolsProtocol):
         self._unread = 0  # bytes since the last whole headers
         self._since: float | None = self.loop.time()  # when the headers that are awaited began; None: nothing began
         self._left, self._left_at = 0, self._since  # bytes of the answer that the client has not taken, and when
+        self._running: RequestResponseCycle | None = None
         self._timer = self.loop.call_later(self.look_seconds, self._look)
         if len(self.connections) > self.most_connections:
             self._make_room()
@@ -45,6 +46,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client."""
         self._timer.cancel()
+        self._mark_gone()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -77,10 +79,13 @@ class Connection(HttpToolsProtocol):
         else:
             self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: who asks for another protocol is answered in this one."""
+
     @property
     def is_busy(self) -> bool:
         """Whether a request is being answered."""
-        return self.cycle is not None and not self.cycle.response_complete
+        return self._running is not None and not self._running.response_complete
 
     def _look(self) -> None:
         """Let a client go that sends too slowly, or takes too slowly."""
@@ -89,7 +94,7 @@ class Connection(HttpToolsProtocol):
         if not left or not self._left or left <= self._left - self.least_bytes:
             self._left, self._left_at = left, now
         elif now - self._left_at > self.stall_seconds:
-            self.transport.abort()
+            self._abort()
             return
         waited = self._since is not None and now - self._since > self.head_seconds
         if waited and not self.is_busy and not self.transport.is_closing():
@@ -103,12 +108,25 @@ class Connection(HttpToolsProtocol):
         idle = [other for other in self.connections if other is not self and not getattr(other, "is_busy", True)]
         longest: Any = min(idle, key=_patience, default=self)
         self.connections.discard(longest)  # at once: more may come in before it is gone
-        longest.transport.abort()
+        longest._abort()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _abort(self) -> None:
+        self._mark_gone()
+        self.transport.abort()
+
+    def _mark_gone(self) -> None:
+        """Tell the answer that is being written that nobody reads it: uvicorn tells only the newest of several."""
+        if self._running is not None:
+            self._running.disconnected = True
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """Say why, and close. In the middle of an answer there is no way to say it."""
         if self.is_busy:
-            self.transport.abort()
+            self._abort()
             return
         content = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
         body = json.dumps(content).encode()

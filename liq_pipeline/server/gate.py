@@ -57,7 +57,7 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began, status = time.perf_counter(), 0
         if scope["method"] == "HEAD":  # the same headers as GET; the server leaves out the body
             scope = {**scope, "method": "GET"}
         scope.setdefault("state", {})
@@ -74,6 +74,9 @@ class Gate:
             await (refusal or self.app)(scope, receive, sent)
         except Exception:
             log.exception("unexpected error")
+            if status:
+                raise  # an answer has begun: the server ends the connection
+            status = 500
             await problem(500, "The service made a mistake; it is in its log.")(scope, receive, sent)
         finally:
             route = getattr(scope.get("route"), "path", "other")

@@ -30,7 +30,7 @@ _MANIFEST_BYTES = 100_000  # in memory, about
 _EDITION = ("as_of", "first_ts", "current_price", "open_interest_contracts", "source_label", "code_version",
             "first_column", "columns", "bin_width", "edition")  # fmt: skip
 """What files of one edition say alike, where both say it."""
-_NEEDED = ("current_price", "row_count")
+_NEEDED = ("current_price", "row_count", "symbol", "timeframe")
 
 T = TypeVar("T")
 

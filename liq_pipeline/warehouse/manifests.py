@@ -36,11 +36,13 @@ class _Manifest(BaseModel):
 
     as_of: _Instant
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    symbol: _Label | None = None
+    timeframe: _Label | None = None
     row_count: Annotated[int, Field(ge=0, lt=10**9)] | None = None
     first_ts: _Instant | None = None
     source_label: _Label = ""
     code_version: _Label = ""
-    current_price: Annotated[float, Field(gt=0, lt=1e12, allow_inf_nan=False)] | None = None
+    current_price: Annotated[float, Field(gt=1e-12, lt=1e12, allow_inf_nan=False)] | None = None
     open_interest_contracts: _Amount | None = None
     burn_in_days: Annotated[float, Field(gt=-1e6, lt=1e6, allow_inf_nan=False)] | None = None
     bar_minutes: Annotated[int, Field(ge=1, le=1440)] | None = None
@@ -91,7 +93,7 @@ def _parsed(path: Path) -> dict[str, Any] | None:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise _damaged(path, f"it is larger than {MAX_BYTES // 1000} kB")
-        content: dict[str, Any] = json.loads(data.decode(), parse_constant=_no_number)
+        content = json.loads(data.decode(), parse_constant=_no_number)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -100,6 +102,8 @@ def _parsed(path: Path) -> dict[str, Any] | None:
         raise _damaged(path, "it is nested too deeply") from None
     except ValueError as error:
         raise _damaged(path, f"it is not JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise _damaged(path, f"it is not an object but {type(content).__name__}")
     return content
 
 

@@ -316,7 +316,7 @@ def _odd_rows(random: Random, rows: pa.Table) -> pa.Table:
             pa.types.is_timestamp: (None, datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC), AS_OF),
         }
         choice = random.random()
-        if choice < 0.6 and values:
+        if choice < 0.6 and values and not pa.types.is_dictionary(field.type):
             values[at] = random.choice(next((some for kind, some in odd.items() if kind(field.type)), (None,)))
             rows = rows.set_column(place, field, pa.array(values, field.type))
         elif choice < 0.7:
