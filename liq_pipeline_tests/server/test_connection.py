@@ -200,3 +200,18 @@ def test_a_refused_body_ends_the_connection(service) -> None:
 
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"connection: close" in answer.lower()
+
+
+@pytest.mark.slow
+def test_clients_that_stand_still_starve_nobody_while_a_writer_publishes(good_run) -> None:
+    """A minute of it is `python -m benchmarks.abuse`; here it is short, and the bar for a busy machine."""
+    from benchmarks.abuse import HALF_OPEN, NEVER_READING, main
+
+    found = main(str(good_run.data_dir), "BTCUSDT", "9")
+
+    assert found["alone"]["errors"] == found["beside"]["errors"] == 0
+    assert found["alone"]["requests"] > 50
+    assert min(found["opened_in_last_round"].values()) >= min(HALF_OPEN, NEVER_READING)
+    assert found["ratio_p99"][1] <= 3
+    assert found["rss_growth_pct"] <= 5
+    assert max(found["rss_mb"]) <= 300

@@ -106,20 +106,18 @@ def test_writers_begin_anew_where_a_manifest_is_damaged(small) -> None:
         assert read_manifest(path) is None
 
 
-def test_status_says_what_is_damaged(small, capsys) -> None:
-    from liq_pipeline.cli import main
-
-    data = small.parent
+def test_status_says_what_is_damaged(liq, small) -> None:
     for timeframe in ("1d", "7d", "30d", "90d"):
         manifest_of(small, timeframe=timeframe).write_bytes(b"[1]")
-    with pytest.raises(SystemExit) as left:
-        main(["status", "--data", str(data), "--now", NOW.isoformat()])
-    said = capsys.readouterr().out.replace("\n", " ")
+    done = liq("status", "--data", small.parent, "--now", NOW.isoformat())
+    said = " ".join(done.out.split())
 
-    assert left.value.code == 3
+    assert done.code == 3
     assert f"symbol={HURT}" in said
     assert "is damaged" in said
     assert f"{GOOD}: data up to 2026-06-28" in said
+    told = json.loads(liq("status", "--data", small.parent, "--now", NOW.isoformat(), "--json").out)["symbols"]
+    assert (len(told[HURT]["damaged"]), told[HURT]["as_of"], told[GOOD]["damaged"]) == (4, None, [])
 
 
 def vouched(path: Path, content: bytes, rows: int | None = None) -> None:
@@ -144,7 +142,7 @@ def with_value(table: pa.Table, column: str, value) -> pa.Table:
 
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize(
-    "fault", ["cut off", "not Parquet", "empty", "a bit", "another table", "a column less", "other rows"]
+    "fault", ["cut off", "not Parquet", "empty", "a byte", "another table", "a column less", "other rows"]
 )
 def test_broken_parquet_with_a_true_digest_is_said_and_everything_else_is_served(
     own_service, small, dataset, fault
