@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -131,7 +132,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._editions: Shelf[tuple[tuple[int, ...], Edition]] = Shelf(_KEPT_BYTES)
+        self._editions: Shelf[tuple[tuple[int, ...], Edition, list[str]]] = Shelf(_KEPT_BYTES)
         self._refused: Shelf[tuple[tuple[int, ...], LiqError]] = Shelf(_KEPT_BYTES // 100)
         self._contents: Shelf[bytes] = Shelf(_KEPT_BYTES)
         self._bodies: Shelf[Body] = Shelf(2 * _KEPT_BYTES)
@@ -160,7 +161,7 @@ class Store:
     def kept(self, datasets: tuple[str, ...], symbol: str, timeframe: str) -> Edition | None:
         """Return files that were read before and have not changed since; None otherwise. Does not wait."""
         kept = self._editions.get((datasets, symbol, timeframe))
-        return kept[1] if kept and kept[0] == _stamp(self._paths(datasets, symbol, timeframe)) else None
+        return kept[1] if kept and kept[0] == _stamp(kept[2]) else None
 
     def read(self, datasets: tuple[str, ...], symbol: str, timeframe: str) -> Edition:
         """Return files of one edition, as their manifests describe them; the last good ones where they are not.
@@ -173,11 +174,13 @@ class Store:
         names = self.symbols()
         if timeframe not in TIMEFRAMES or symbol not in names:
             raise _unknown(symbol[:40], names)
-        key, paths = (datasets, symbol, timeframe), self._paths(datasets, symbol, timeframe)
+        key = (datasets, symbol, timeframe)
+        paths = [dataset_path(self.folder, dataset, symbol, timeframe) for dataset in datasets]
+        places = [str(place) for path in paths for place in (path, path.with_name("manifest.json"))]
         kept, refused = self._editions.get(key), self._refused.get(key)
         failure: LiqError = Torn(f"{symbol} {timeframe} does not match its manifests", remedy="publish again: liq run")
         for _ in range(self.attempts):
-            stamp = _stamp(paths)
+            stamp = _stamp(places)
             if kept and kept[0] == stamp:
                 return kept[1]
             if not kept and not stamp:
@@ -194,8 +197,8 @@ class Store:
             except Torn as error:
                 failure = error
             else:
-                if _stamp(paths) == stamp:
-                    self._editions.put(key, (stamp, edition), _MANIFEST_BYTES * len(edition))
+                if _stamp(places) == stamp:
+                    self._editions.put(key, (stamp, edition, places), _MANIFEST_BYTES * len(edition))
                     return edition
             time.sleep(_PAUSE_SECONDS)
         self._refused.put(key, (stamp, failure), 1000)
@@ -241,9 +244,6 @@ class Store:
         self._contents.put((sha256,), content, len(content))
         return content
 
-    def _paths(self, datasets: tuple[str, ...], symbol: str, timeframe: str) -> list[Path]:
-        return [dataset_path(self.folder, dataset, symbol, timeframe) for dataset in datasets]
-
 
 def _unknown(symbol: str, names: list[str]) -> NotPublished:
     similar = get_close_matches(symbol, names, n=3)
@@ -254,10 +254,10 @@ def _unknown(symbol: str, names: list[str]) -> NotPublished:
     return error
 
 
-def _stamp(paths: list[Path]) -> tuple[int, ...]:
-    """Return what changes whenever one of the files or manifests is replaced; empty where one is missing."""
+def _stamp(places: list[str]) -> tuple[int, ...]:
+    """Return what changes whenever one of the files is replaced; empty where one is missing."""
     try:
-        stats = [place.stat() for path in paths for place in (path, path.with_name("manifest.json"))]
+        stats = [os.stat(place) for place in places]  # noqa: PTH116 # at every request: a Path costs as much as the stat
     except OSError:
         return ()
     return tuple(value for stat in stats for value in (stat.st_ino, stat.st_size, stat.st_mtime_ns))
