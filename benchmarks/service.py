@@ -36,6 +36,7 @@ def serve(folder: str, port: int, static: str) -> None:
     from starlette.responses import FileResponse
 
     from liq_pipeline.server.app import create_app
+    from liq_pipeline.server.run import OPTIONS
 
     app = create_app(Path(folder), lambda: datetime.now(UTC))
 
@@ -45,7 +46,7 @@ def serve(folder: str, port: int, static: str) -> None:
         else:
             await app(scope, receive, send)
 
-    uvicorn.run(both, port=port, access_log=False, log_level="warning")
+    uvicorn.run(both, port=port, **OPTIONS | {"log_level": "warning"})
 
 
 def hammer(host: str, port: int, path: str, connections: int, seconds: float) -> dict[str, float]:

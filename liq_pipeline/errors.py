@@ -66,6 +66,10 @@ class WarehouseLocked(LiqError):
     """Another process holds the warehouse for longer than the lock time-out."""
 
 
+class PublishedDamaged(LiqError):
+    """A published file, or its manifest, is not what was published: cut off, overwritten, of wrong types."""
+
+
 class CheckFailed(LiqError):
     """A blocking check failed: nothing was changed and nothing is published."""
 

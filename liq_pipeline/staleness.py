@@ -9,6 +9,16 @@ AGEING = timedelta(hours=24)
 STALE = timedelta(hours=48)
 
 
+def short_history(timeframe: str, first_ts: datetime, as_of: datetime) -> str:
+    """Return words for a timeframe that reaches back further than the data; empty where the data fills it."""
+    shown = as_of - first_ts
+    if shown >= timedelta(days=int(timeframe.removesuffix("d"))) - timedelta(hours=1):
+        return ""
+    amount = f"{shown / timedelta(days=1):.0f} days" if shown >= timedelta(days=2) else age_in_words(shown)
+    since = f"{first_ts.day} {first_ts:%b}" + ("" if first_ts.year == as_of.year else f" {first_ts.year}")
+    return f"{timeframe} asked, {amount} shown, data since {since}"
+
+
 def age_in_words(age: timedelta) -> str:
     """Return an age in hours, and in days where hours are hard to read."""
     hours = f"{age / timedelta(hours=1):.1f} h"

@@ -7,13 +7,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from liq_pipeline.errors import PublishedDamaged
 from liq_pipeline.model.levels import TIMEFRAMES
 from liq_pipeline.staleness import STALE, notice, retired, retired_notice
-from liq_pipeline.warehouse.layout import dataset_path, published_symbols, read_manifest
+from liq_pipeline.warehouse.layout import dataset_path, published_symbols
+from liq_pipeline.warehouse.manifests import sound_manifest
+
+_SHOWN = ("current_price", "open_interest_contracts", "row_count", "long_notional_usd", "short_notional_usd",
+          "long_contracts", "short_contracts", "coverage_pct")  # fmt: skip
 
 
 def read_status(published: Path, now: datetime, refreshed: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
     """Return, per published symbol: as_of, age_hours, is_stale, a notice in words, and each timeframe's manifest.
+
+    What is damaged is said in `damaged` and in the notice, and counts as stale; as_of and age_hours are None where no
+    sound manifest is left.
 
     Args:
         published: folder.
@@ -24,23 +32,36 @@ def read_status(published: Path, now: datetime, refreshed: Iterable[str] | None 
     symbols = published_symbols(published)
     left = retired(symbols, refreshed)
     for symbol in symbols:
-        manifests = {
-            timeframe: manifest
-            for timeframe in TIMEFRAMES
-            if (manifest := read_manifest(dataset_path(published, "liquidation_levels", symbol, timeframe)))
-        }
-        if not manifests:
-            continue
-        newest = next(iter(manifests.values()))
-        as_of = datetime.fromisoformat(newest["as_of"])
-        age = now - as_of
-        found[symbol] = {
-            "as_of": as_of.isoformat().replace("+00:00", "Z"),
-            "age_hours": age / timedelta(hours=1),
-            "is_stale": not timedelta(0) <= age < STALE,
-            "is_refreshed": symbol not in left,
-            "notice": "; ".join([notice(as_of, now), *([retired_notice(symbol)] if symbol in left else [])]),
-            "margin_brackets": newest.get("margin_brackets"),
-            "timeframes": manifests,
-        }
+        manifests, damaged = {}, []
+        for timeframe in TIMEFRAMES:
+            path = dataset_path(published, "liquidation_levels", symbol, timeframe)
+            try:
+                manifest = sound_manifest(path, _SHOWN)
+                if manifest and path.exists():
+                    manifests[timeframe] = manifest
+            except PublishedDamaged as error:
+                damaged.append(str(error))
+        if manifests or damaged:
+            entry = _entry(manifests, damaged, now)
+            if symbol in left:
+                entry["notice"] += f"; {retired_notice(symbol)}"
+            found[symbol] = {**entry, "is_refreshed": symbol not in left}
     return found
+
+
+def _entry(manifests: dict[str, dict[str, Any]], damaged: list[str], now: datetime) -> dict[str, Any]:
+    if not manifests:
+        gone: dict[str, Any] = {"as_of": None, "age_hours": None, "is_stale": True, "timeframes": {}}
+        return {**gone, "notice": " ".join(damaged), "damaged": damaged}
+    newest = next(iter(manifests.values()))
+    as_of = datetime.fromisoformat(newest["as_of"])
+    age = now - as_of
+    return {
+        "as_of": as_of.isoformat().replace("+00:00", "Z"),
+        "age_hours": age / timedelta(hours=1),
+        "is_stale": bool(damaged) or not timedelta(0) <= age < STALE,
+        "notice": "; ".join([notice(as_of, now), *damaged]),
+        "margin_brackets": newest.get("margin_brackets"),
+        "timeframes": manifests,
+        "damaged": damaged,
+    }

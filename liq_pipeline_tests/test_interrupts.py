@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -104,8 +105,6 @@ def test_it_is_heard_though_its_exception_was_lost() -> None:
     with hear_interrupts() as interrupted:
         assert not interrupted()
         _interrupt_soon(0.1)
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             time.sleep(5)
-        except KeyboardInterrupt:
-            pass
         assert interrupted()

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liq_pipeline.model.compiled import compiled
-from liq_pipeline.model.levels import TIMEFRAMES, bin_edge, bin_index, bin_width
+from liq_pipeline.model.levels import LEVERAGE_CLASSES, TIMEFRAMES, bin_edge, bin_index, bin_width
 from liq_pipeline.model.margin import Side
 
 Floats = NDArray[np.float64]
@@ -25,9 +25,6 @@ Integers = NDArray[np.int64]
 COLUMN_WIDTHS = {"1d": np.timedelta64(5, "m"), "7d": np.timedelta64(30, "m"),
                  "30d": np.timedelta64(2, "h"), "90d": np.timedelta64(6, "h")}  # fmt: skip
 """Width of a column per timeframe; one bar where bars are wider."""
-
-LEVERAGE_CLASSES = {"10x": 10.0, "25x": 25.0, "50x": 50.0, "100x": np.inf}
-"""Highest leverage of each class, lowest class first; the last one holds all above 50x."""
 
 BURN_IN = np.timedelta64(20, "D")
 MAX_ROWS = 1500

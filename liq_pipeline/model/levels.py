@@ -14,6 +14,9 @@ TIMEFRAMES = {"1d": np.timedelta64(1, "D"), "7d": np.timedelta64(7, "D"),
               "30d": np.timedelta64(30, "D"), "90d": np.timedelta64(90, "D")}  # fmt: skip
 """Timeframes, shortest first: each contains the ones before it."""
 
+LEVERAGE_CLASSES = {"10x": 10.0, "25x": 25.0, "50x": 50.0, "100x": np.inf}
+"""Highest leverage of each class, lowest class first; the last one holds all above 50x."""
+
 _BIN_SHARE_OF_PRICE = 0.001
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from liq_pipeline.model.levels import bin_width
-from liq_pipeline.server.store import Published, Store
+from liq_pipeline.server.asked import Asked
+from liq_pipeline.server.store import Edition, Store
 from liq_pipeline.views.exports import heatmap_json, levels_csv
 from liq_pipeline.views.frame import frame_of
 from liq_pipeline.views.payload import ESTIMATED, age_facts, heatmap_payload, levels_payload
@@ -33,20 +35,19 @@ def as_json(content: dict[str, Any]) -> bytes:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-def levels(
-    found: Published, symbol: str, timeframe: str, now: datetime, kind: str, *, side: str, min_usd: float
-) -> bytes:
+def levels(edition: Edition, asked: Asked, *, side: str, min_usd: float) -> bytes:
     """Return levels as JSON, CSV or Parquet."""
-    if kind == "parquet" and not side and not min_usd:
-        return found.content
+    (found,) = edition
+    if asked.kind == "parquet" and not side and not min_usd:
+        return found.load()
     rows = _some(found.rows, side, min_usd)
-    if kind == "csv":
+    if asked.kind == "csv":
         return levels_csv(rows)
-    if kind == "parquet":
+    if asked.kind == "parquet":
         sink = io.BytesIO()
         pq.write_table(rows, sink, compression="zstd")
         return sink.getvalue()
-    return as_json(levels_payload(rows, found.manifest, symbol, timeframe, now))
+    return as_json(levels_payload(rows, found.manifest, asked.symbol, asked.timeframe, asked.moment))
 
 
 def _some(rows: pa.Table, side: str, min_usd: float) -> pa.Table:
@@ -55,23 +56,27 @@ def _some(rows: pa.Table, side: str, min_usd: float) -> pa.Table:
     return rows.filter(pc.greater_equal(rows["notional_usd"], min_usd)) if min_usd else rows
 
 
-def heatmap(cells: Published, candles_: Published, now: datetime, kind: str) -> bytes:
+def heatmap(edition: Edition, asked: Asked) -> bytes:
     """Return a heatmap at display size, in our shape or in the one that bots parse."""
-    frame = frame_of(cells.rows, candles_.rows, cells.manifest, now)
-    return heatmap_json(frame) if kind == "coinglass" else as_json(heatmap_payload(frame))
+    cells, beside = edition
+    frame = frame_of(cells.rows, beside.rows, cells.manifest, asked.moment)
+    return heatmap_json(frame) if asked.kind == "coinglass" else as_json(heatmap_payload(frame))
 
 
-def candles(found: Published, symbol: str, timeframe: str, now: datetime) -> bytes:
+def candles(edition: Edition, asked: Asked) -> bytes:
     """Return candles, oldest first."""
+    (found,) = edition
     rows = found.rows.drop_columns(["symbol", "timeframe"]).to_pylist()
     for row in rows:
         row |= {name: row[name].isoformat().replace("+00:00", "Z") for name in ("ts", "open_time")}
     as_of = datetime.fromisoformat(found.manifest["as_of"])
-    return as_json({"symbol": symbol, "timeframe": timeframe, **age_facts(as_of, now), "candles": rows})
+    about = {"symbol": asked.symbol, "timeframe": asked.timeframe, **age_facts(as_of, asked.moment)}
+    return as_json({**about, "candles": rows})
 
 
-def summary(found: Published, symbol: str, timeframe: str, now: datetime) -> bytes:
+def summary(edition: Edition, asked: Asked) -> bytes:
     """Return totals per side, imbalance, the nearest clusters, and the max-pain price."""
+    (found,) = edition
     price = float(found.manifest["current_price"])
     by_bin = found.rows.group_by(["side", "price_low", "price_high"]).aggregate([("notional_usd", "sum")])
     sides = {side: _bins(by_bin.filter(pc.equal(by_bin["side"], side)), price) for side in ("long", "short")}
@@ -82,11 +87,11 @@ def summary(found: Published, symbol: str, timeframe: str, now: datetime) -> byt
     as_of = datetime.fromisoformat(found.manifest["as_of"])
     return as_json(
         {
-            "symbol": symbol,
-            "timeframe": timeframe,
+            "symbol": asked.symbol,
+            "timeframe": asked.timeframe,
             "source_label": found.manifest.get("source_label", ""),
-            **age_facts(as_of, now),
-            "note": f"{ESTIMATED} Positions younger than {timeframe}.",
+            **age_facts(as_of, asked.moment),
+            "note": f"{ESTIMATED} Positions younger than {asked.timeframe}.",
             "current_price": price,
             "margin_note": margin_note(found.manifest),
             "bin_width": bin_width(price),
@@ -127,15 +132,36 @@ def _clusters(bins: list[dict[str, float]]) -> list[dict[str, float]]:
     return [item for item in bins if item["notional_usd"] >= least][:_CLUSTERS]
 
 
-def symbols(store: Store, now: datetime) -> list[dict[str, Any]]:
-    """Return every published symbol with its age and price."""
-    found = []
+@dataclass(frozen=True)
+class State:
+    """What is published.
+
+    Attributes:
+        symbols: every symbol with a sound manifest, with its age and price.
+        damaged: symbol, timeframe and what is wrong, for every manifest that is not sound.
+    """
+
+    symbols: list[dict[str, Any]]
+    damaged: list[dict[str, str]]
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What an answer says of damage: nothing, if there is none."""
+        return {"damaged": self.damaged} if self.damaged else {}
+
+
+def state(store: Store, now: datetime) -> State:
+    """Return what is published. One that is damaged hides no other."""
+    found = State([], [])
     for symbol in store.symbols():
-        manifests = store.manifests(symbol)
+        manifests, damaged = store.manifests(symbol)
+        found.damaged.extend(
+            {"symbol": symbol, "timeframe": timeframe, "detail": str(error)} for timeframe, error in damaged.items()
+        )
         if not manifests:
             continue
         newest = next(iter(manifests.values()))
-        found.append(
+        found.symbols.append(
             {
                 "symbol": symbol,
                 "timeframes": list(manifests),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import re
 import time
 from urllib.parse import parse_qs
 
@@ -21,6 +22,8 @@ log = logging.getLogger("liq.serve")
 MAX_QUERY_BYTES = 2_000
 MAX_BODY_BYTES = 10_000
 OPEN_PATHS = ("/", "/health", "/openapi.json")
+_CLOSE = {"Connection": "close"}
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(:\d{0,5})?")
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -45,6 +48,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, watch: Watch, token: str = "", rate: str = "") -> None:
         self.app, self.watch, self.token = app, watch, token
+        self.bearer = f"Bearer {token}".encode(errors="surrogateescape")  # a variable may hold any bytes
         self.rate = parse(rate) if rate else None
         self.limiter = FixedWindowRateLimiter(MemoryStorage())
 
@@ -53,7 +57,9 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began, status = time.perf_counter(), 0
+        if scope["method"] == "HEAD":  # the same headers as GET; the server leaves out the body
+            scope = {**scope, "method": "GET"}
         scope.setdefault("state", {})
 
         async def sent(message: Message) -> None:
@@ -68,6 +74,9 @@ class Gate:
             await (refusal or self.app)(scope, receive, sent)
         except Exception:
             log.exception("unexpected error")
+            if status:
+                raise  # an answer has begun: the server ends the connection
+            status = 500
             await problem(500, "The service made a mistake; it is in its log.")(scope, receive, sent)
         finally:
             route = getattr(scope.get("route"), "path", "other")
@@ -77,11 +86,15 @@ class Gate:
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = dict(scope["headers"])
+        if not _names_one_host(scope, headers):
+            return problem(400, "A request names the host that it asks, once.", _CLOSE)
         if len(scope["query_string"]) > MAX_QUERY_BYTES:
             return problem(414, f"The query is longer than {MAX_QUERY_BYTES} bytes.")
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > MAX_BODY_BYTES or b"transfer-encoding" in headers:
-            return problem(413, "This service takes no request bodies.")
+        length = headers.get(b"content-length", b"0").lstrip(b"0")
+        if len(length) > len(str(MAX_BODY_BYTES)) or b"transfer-encoding" in headers:
+            return problem(413, "This service takes no request bodies.", _CLOSE)
+        if length and not (length.isdigit() and int(length) <= MAX_BODY_BYTES):
+            return problem(413, "This service takes no request bodies.", _CLOSE)
         client = scope["client"][0] if scope.get("client") else ""
         if self.rate and not self.limiter.hit(self.rate, client):
             wait = max(1, round(self.limiter.get_window_stats(self.rate, client).reset_time - time.time()))
@@ -89,9 +102,17 @@ class Gate:
         open_ = scope["path"] in OPEN_PATHS or scope["path"].startswith(("/static/", "/frontend/"))
         if self.token and not open_ and scope["method"] != "OPTIONS":
             given = headers.get(b"authorization", b"")
-            if not hmac.compare_digest(given, f"Bearer {self.token}".encode()):
+            if not hmac.compare_digest(given, self.bearer):
                 return problem(401, "A bearer token is needed.", {"WWW-Authenticate": "Bearer"})
         return None
+
+
+def _names_one_host(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    """Return whether there is one Host header and it can name a host (RFC 9112, 3.2); HTTP/1.0 may do without."""
+    host = headers.get(b"host")
+    if host is None:
+        return bool(scope["http_version"] == "1.0")
+    return _HOST.fullmatch(host) is not None and sum(name == b"host" for name, _ in scope["headers"]) == 1
 
 
 def _timeframe(scope: Scope) -> str:

@@ -58,7 +58,8 @@ class Levels(Aged):
             "example": {
                 "symbol": "BTCUSDT", "timeframe": "7d", "source_label": "", **_AGE,
                 "note": "Estimated from open interest and prices; exposure, not a forecast.", "current_price": 71_598.7,
-                "margin_note": "", "bin_width": 50.0, "long_liquidations": [_LEVEL], "short_liquidations": [],
+                "margin_note": "", "bin_width": 50.0, "short_history": "", "long_liquidations": [_LEVEL],
+                "short_liquidations": [],
             }
         }
     )  # fmt: skip
@@ -69,6 +70,7 @@ class Levels(Aged):
     current_price: float
     margin_note: str = _MARGIN
     bin_width: float
+    short_history: str = Field(description="in words, that the data does not fill the timeframe; empty where it does")
     long_liquidations: list[Level] = Field(description="below the price, nearest first")
     short_liquidations: list[Level] = Field(description="above the price, nearest first")
 
@@ -91,6 +93,7 @@ class Heatmap(Aged):
     source_label: str
     note: str
     current_price: float
+    short_history: str = Field(description="in words, that the data does not fill the timeframe; empty where it does")
     burn_in_days: float | None = Field(description="history before the first column; 20 days are wanted")
     margin_note: str = _MARGIN
     column_seconds: float
@@ -200,10 +203,21 @@ class Symbol(Aged):
     margin_note: str = _MARGIN
 
 
+class Damaged(BaseModel):
+    """A published file that cannot be read."""
+
+    symbol: str
+    timeframe: str
+    detail: str = Field(description="what is wrong, and what to do")
+
+
 class Symbols(BaseModel):
     """What is published."""
 
     symbols: list[Symbol]
+    damaged: list[Damaged] | None = Field(
+        None, description="what is published and cannot be read; absent if all is well"
+    )
 
 
 class SymbolHealth(BaseModel):
@@ -234,9 +248,11 @@ class Health(BaseModel):
     """How the service and its data are doing."""
 
     status: Literal["ok", "degraded", "down"] = Field(
-        description="degraded: a symbol that is refreshed is 48 h old or older; down: nothing is published"
+        description="degraded: a symbol that is refreshed is 48 h old or older, or one is damaged; down: nothing is "
+        "published"
     )
     symbols: list[SymbolHealth]
+    damaged: list[Damaged] | None = Field(None, description="as in /symbols")
     requests: list[Endpoint]
 
 
@@ -247,3 +263,4 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+    similar: list[str] | None = Field(None, description="published symbols that may have been meant")

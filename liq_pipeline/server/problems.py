@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 
+from liq_pipeline.errors import PublishedDamaged
 from liq_pipeline.server.store import NotPublished, Torn
 
 log = logging.getLogger("liq.serve")
@@ -18,9 +20,16 @@ log = logging.getLogger("liq.serve")
 MEDIA_TYPE = "application/problem+json"
 
 
-def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """Return an error answer."""
-    content = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+def problem(status: int, detail: str, headers: dict[str, str] | None = None, similar: tuple[str, ...] = ()) -> Response:
+    """Return an error answer; `similar` are symbols that may have been meant."""
+    content: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if similar:
+        content["similar"] = list(similar)
     return Response(
         json.dumps(content, ensure_ascii=False), status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE
     )
@@ -31,7 +40,8 @@ def answer_problems(app: FastAPI) -> None:
 
     @app.exception_handler(StarletteHTTPException)
     async def refused(_: Request, error: HTTPException) -> Response:
-        return problem(error.status_code, str(error.detail), dict(error.headers or {}))
+        headers = {"Allow": "GET, HEAD"} if error.status_code == 405 else dict(error.headers or {})
+        return problem(error.status_code, str(error.detail), headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
@@ -40,9 +50,14 @@ def answer_problems(app: FastAPI) -> None:
 
     @app.exception_handler(NotPublished)
     async def unknown(_: Request, error: NotPublished) -> Response:
-        return problem(404, str(error))
+        return problem(404, str(error), similar=error.similar)
 
     @app.exception_handler(Torn)
     async def torn(_: Request, error: Torn) -> Response:
         log.warning("%s", error)
         return problem(503, str(error), {"Retry-After": "1"})
+
+    @app.exception_handler(PublishedDamaged)
+    async def damaged(_: Request, error: PublishedDamaged) -> Response:
+        log.warning("%s", error)
+        return problem(503, str(error), {"Retry-After": "60"})

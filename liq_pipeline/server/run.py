@@ -6,11 +6,26 @@ import logging
 import socket
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import uvicorn
 
 from liq_pipeline.server.app import create_app
+from liq_pipeline.server.connection import Connection
 from liq_pipeline.settings import Settings
+
+OPTIONS: dict[str, Any] = {
+    "http": Connection,
+    "ws": "none",
+    "lifespan": "off",
+    "access_log": False,
+    "server_header": False,
+    "log_level": "info",
+    "proxy_headers": False,  # a client must not choose the address that it is counted under
+    "timeout_keep_alive": 30,
+    "timeout_graceful_shutdown": 5,
+}
+"""How uvicorn runs the service, wherever it does: `liq serve`, tests, benchmarks."""
 
 
 def serve(settings: Settings, now: Callable[[], datetime], listeners: list[socket.socket]) -> None:
@@ -24,13 +39,4 @@ def serve(settings: Settings, now: Callable[[], datetime], listeners: list[socke
         rate=settings.serve_rate_limit,
         refreshed=settings.refreshed,
     )
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        server_header=False,
-        log_level="warning",
-        proxy_headers=False,  # a client must not choose the address that it is counted under
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=5,
-    )
-    uvicorn.Server(config).run(sockets=listeners)
+    uvicorn.Server(uvicorn.Config(app, **OPTIONS)).run(sockets=listeners)

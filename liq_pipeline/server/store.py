@@ -1,38 +1,49 @@
-"""Published files, as the service reads them: whole, checked against their manifest, kept while they do not change."""
+"""Published files, as the service reads them: whole, checked, of one edition, kept while they do not change."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import io
+import json
+import os
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from liq_pipeline.errors import LiqError
+from liq_pipeline.errors import LiqError, PublishedDamaged
 from liq_pipeline.model.levels import TIMEFRAMES
-from liq_pipeline.warehouse.layout import dataset_path, published_symbols, read_manifest
+from liq_pipeline.server.sound import give_back_memory, sound_rows
+from liq_pipeline.warehouse.layout import dataset_path, published_symbols
+from liq_pipeline.warehouse.manifests import sound_manifest
 
-_ATTEMPTS = 40
 _PAUSE_SECONDS = 0.005  # a publisher renames data and manifest within microseconds of each other
-_KEPT_FILES = 64
-_KEPT_BYTES = 96_000_000
+_KEPT_BYTES = 16_000_000  # of files; of bodies twice that
+_MANY_ROWS = 50_000
+_MANIFEST_BYTES = 100_000  # in memory, about
+_EDITION = ("as_of", "first_ts", "current_price", "open_interest_contracts", "source_label", "code_version",
+            "first_column", "columns", "bin_width", "edition")  # fmt: skip
+"""What files of one edition say alike, where both say it."""
+_NEEDED = ("current_price", "row_count", "symbol", "timeframe")
+
+T = TypeVar("T")
 
 
 class NotPublished(LiqError):
-    """There is no such file."""
+    """There is no such file. `similar`: published symbols that may have been meant."""
+
+    similar: tuple[str, ...] = ()
 
 
 class Torn(LiqError):
-    """A file and its manifest did not match for a while: a publisher died between two renames."""
+    """Files and manifests did not match for a while: a publisher died between two renames."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +51,28 @@ class Published:
     """One file as it was published.
 
     Attributes:
-        content: its bytes.
+        dataset: its name.
         manifest: what its manifest says.
+        load: gives its bytes; raises Torn where they were replaced since and are no longer kept.
     """
 
-    content: bytes
+    dataset: str
     manifest: dict[str, Any]
-
-    @property
-    def sha256(self) -> str:
-        """Digest of the bytes."""
-        return str(self.manifest["sha256"])
+    load: Callable[[], bytes] = field(repr=False)
 
     @cached_property
+    def digest(self) -> str:
+        """Changes with the file and with anything its manifest says: price, label, the file's own sha256."""
+        return hashlib.sha256(json.dumps(self.manifest, sort_keys=True).encode()).hexdigest()
+
+    @property
     def rows(self) -> pa.Table:
-        """Its rows."""
-        return pq.read_table(io.BytesIO(self.content))
+        """Its rows; read anew each time, for a heatmap's take 50 MB and are needed once per answer."""
+        return sound_rows(self.load(), self.dataset, self.manifest)
+
+
+Edition = tuple[Published, ...]
+"""Files that were published together."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +81,44 @@ class Body:
 
     content: bytes
     compressed: bytes | None
+    digest: str
 
     @classmethod
     def of(cls, content: bytes) -> Body:
         """Return a body; large ones are compressed once, not for every request."""
-        return cls(content, gzip.compress(content, 5, mtime=0) if len(content) > 1000 else None)
+        compressed = gzip.compress(content, 5, mtime=0) if len(content) > 1000 else None
+        return cls(content, compressed, hashlib.sha256(content).hexdigest()[:32])
 
     @property
     def size(self) -> int:
         """Bytes kept in memory."""
         return len(self.content) + len(self.compressed or b"")
+
+
+class Shelf(Generic[T]):
+    """Keeps what was used last, up to a number of bytes."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._bytes = most, 0
+        self._kept: OrderedDict[tuple[Any, ...], tuple[int, T]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[Any, ...]) -> T | None:
+        """Return what is kept under a key."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is None:
+                return None
+            self._kept.move_to_end(key)
+            return found[1]
+
+    def put(self, key: tuple[Any, ...], value: T, size: int) -> None:
+        """Keep this instead; let go of what was not used for longest."""
+        with self._lock:
+            self._bytes += size - self._kept.pop(key, (0, None))[0]
+            self._kept[key] = (size, value)
+            while self._bytes > self._most:
+                self._bytes -= self._kept.popitem(last=False)[1][0]
 
 
 class Store:
@@ -83,104 +128,145 @@ class Store:
         folder: `data/published`.
     """
 
+    attempts = 40
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._files: OrderedDict[tuple[str, str, str], tuple[tuple[int, ...], Published]] = OrderedDict()
-        self._bodies: OrderedDict[tuple[str, ...], Body] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
+        self._editions: Shelf[tuple[tuple[int, ...], Edition, list[str]]] = Shelf(_KEPT_BYTES)
+        self._refused: Shelf[tuple[tuple[int, ...], LiqError]] = Shelf(_KEPT_BYTES // 100)
+        self._contents: Shelf[bytes] = Shelf(_KEPT_BYTES)
+        self._bodies: Shelf[Body] = Shelf(2 * _KEPT_BYTES)
 
     def symbols(self) -> list[str]:
         """Return what is published, by name. Only names found here are ever looked for on disk."""
         return published_symbols(self.folder)
 
-    def manifests(self, symbol: str) -> dict[str, dict[str, Any]]:
-        """Return the manifest of each published level table of a symbol."""
-        found = {}
+    def manifests(self, symbol: str) -> tuple[dict[str, dict[str, Any]], dict[str, PublishedDamaged]]:
+        """Return the manifest of each published level table of a symbol, and what is wrong with the others."""
+        found, damaged = {}, {}
         for timeframe in TIMEFRAMES:
-            manifest = read_manifest(dataset_path(self.folder, "liquidation_levels", symbol, timeframe))
-            if manifest:
-                found[timeframe] = manifest
-        return found
+            path = dataset_path(self.folder, "liquidation_levels", symbol, timeframe)
+            try:
+                manifest = sound_manifest(path, _NEEDED)
+                if manifest and path.exists():
+                    found[timeframe] = manifest
+            except PublishedDamaged as error:
+                damaged[timeframe] = error
+        return found, damaged
 
-    def kept(self, dataset: str, symbol: str, timeframe: str) -> Published | None:
-        """Return a file that was read before and has not changed since; None otherwise. Does not wait."""
-        with self._lock:
-            kept = self._files.get((dataset, symbol, timeframe))
-        if kept and kept[0] == _stamp(dataset_path(self.folder, dataset, symbol, timeframe)):
-            return kept[1]
-        return None
+    def kept(self, datasets: tuple[str, ...], symbol: str, timeframe: str) -> Edition | None:
+        """Return files that were read before and have not changed since; None otherwise. Does not wait."""
+        kept = self._editions.get((datasets, symbol, timeframe))
+        return kept[1] if kept and kept[0] == _stamp(kept[2]) else None
 
-    def read(self, dataset: str, symbol: str, timeframe: str) -> Published:
-        """Return a file, whole and as its manifest describes it; the last good one while it is being replaced.
+    def read(self, datasets: tuple[str, ...], symbol: str, timeframe: str) -> Edition:
+        """Return files of one edition, as their manifests describe them; the last good ones where they are not.
 
         Raises:
             NotPublished: no such symbol, timeframe or file.
-            Torn: the file and its manifest have not matched since the service started.
+            Torn: files and manifests do not match, and have not since the service started.
+            PublishedDamaged: a file or manifest is not what was published, and has not been since the service started.
         """
-        if timeframe not in TIMEFRAMES or symbol not in self.symbols():
-            raise NotPublished(f"{symbol[:40]} is not published", remedy="see /symbols")
-        key = (dataset, symbol, timeframe)
-        path = dataset_path(self.folder, dataset, symbol, timeframe)
-        for _ in range(_ATTEMPTS):
-            stamp = _stamp(path)
-            with self._lock:
-                kept = self._files.get(key)
+        names = self.symbols()
+        if timeframe not in TIMEFRAMES or symbol not in names:
+            raise _unknown(symbol[:40], names)
+        key = (datasets, symbol, timeframe)
+        paths = [dataset_path(self.folder, dataset, symbol, timeframe) for dataset in datasets]
+        places = [str(place) for path in paths for place in (path, path.with_name("manifest.json"))]
+        kept, refused = self._editions.get(key), self._refused.get(key)
+        failure: LiqError = Torn(f"{symbol} {timeframe} does not match its manifests", remedy="publish again: liq run")
+        for _ in range(self.attempts):
+            stamp = _stamp(places)
             if kept and kept[0] == stamp:
                 return kept[1]
-            found = _read(path)
-            if found and _stamp(path) == stamp:
-                with self._lock:
-                    self._files[key] = (stamp, found)
-                    self._files.move_to_end(key)
-                    while len(self._files) > _KEPT_FILES:
-                        self._files.popitem(last=False)
-                return found
             if not kept and not stamp:
-                raise NotPublished(f"{dataset} of {symbol} {timeframe} is not published", remedy="see /symbols")
+                raise NotPublished(f"{datasets[0]} of {symbol} {timeframe} is not published", remedy="see /symbols")
+            if refused and refused[0] == stamp:  # looked at before: nobody waits for it again
+                failure = refused[1]
+                break
+            try:
+                edition = tuple(self._read(path, dataset) for path, dataset in zip(paths, datasets, strict=True))
+                _check_one_edition(edition, symbol, timeframe)
+            except PublishedDamaged as error:  # whole, and yet not what it should be: waiting does not help
+                failure = error
+                break
+            except Torn as error:
+                failure = error
+            else:
+                if _stamp(places) == stamp:
+                    self._editions.put(key, (stamp, edition, places), _MANIFEST_BYTES * len(edition))
+                    return edition
             time.sleep(_PAUSE_SECONDS)
+        self._refused.put(key, (stamp, failure), 1000)
         if kept:
             return kept[1]
-        raise Torn(f"{path.name} of {symbol} {timeframe} does not match its manifest", remedy="publish again")
+        raise failure.with_traceback(None)  # it may be raised again: what it carries must not grow
 
     def kept_body(self, key: tuple[str, ...]) -> Body | None:
         """Return a body that was made before."""
-        with self._lock:
-            return self._bodies.get(key)
+        return self._bodies.get(key)
 
-    def body(self, key: tuple[str, ...], make: Callable[[], bytes]) -> Body:
-        """Return what `make` gives; made once per key while it is in use. The key must name the content."""
-        with self._lock:
-            kept = self._bodies.get(key)
-            if kept:
-                self._bodies.move_to_end(key)
-                return kept
-        made = Body.of(make())
-        with self._lock:
-            if key not in self._bodies:
-                self._bodies[key] = made
-                self._bytes += made.size
-            while self._bytes > _KEPT_BYTES and len(self._bodies) > 1:
-                self._bytes -= self._bodies.popitem(last=False)[1].size
+    def body(self, key: tuple[str, ...], make: Callable[[], bytes], made_of: Edition = ()) -> Body:
+        """Return what `make` gives, and keep it. The key must name the content."""
+        made = self._bodies.get(key)
+        if made is None:
+            made = Body.of(make())
+            self._bodies.put(key, made, made.size)
+            if any(part.manifest["row_count"] > _MANY_ROWS for part in made_of):
+                give_back_memory()
         return made
 
+    def _read(self, path: Path, dataset: str) -> Published:
+        """Return the file if its bytes are those that its manifest names, and its rows what its name promises."""
+        manifest = sound_manifest(path, _NEEDED)
+        if manifest is None:
+            raise Torn(f"{path.name} has no manifest", remedy="publish again: liq run")
+        found = Published(dataset, manifest, partial(self._content, path, manifest["sha256"]))
+        _ = found.rows
+        if manifest["row_count"] > _MANY_ROWS:
+            give_back_memory()
+        return found
 
-def _stamp(path: Path) -> tuple[int, ...]:
-    """Return what changes whenever the file or its manifest is replaced; empty where one is missing."""
+    def _content(self, path: Path, sha256: str) -> bytes:
+        kept = self._contents.get((sha256,))
+        if kept is not None:
+            return kept
+        try:
+            content = path.read_bytes()  # opened once: a replaced file stays whole for who has it open
+        except OSError as error:
+            raise Torn(f"{path.name} cannot be read ({error.strerror})", remedy="publish again: liq run") from None
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise Torn(f"{path.name} does not match its manifest", remedy="publish again: liq run")
+        self._contents.put((sha256,), content, len(content))
+        return content
+
+
+def _unknown(symbol: str, names: list[str]) -> NotPublished:
+    similar = get_close_matches(symbol, names, n=3)
+    error = NotPublished(
+        f"{symbol} is not published", remedy=f"see /symbols{'; similar: ' if similar else ''}{', '.join(similar)}"
+    )
+    error.similar = tuple(similar)
+    return error
+
+
+def _stamp(places: list[str]) -> tuple[int, ...]:
+    """Return what changes whenever one of the files is replaced; empty where one is missing."""
     try:
-        stats = [path.stat(), path.with_name("manifest.json").stat()]
+        stats = [os.stat(place) for place in places]  # noqa: PTH116 # at every request: a Path costs as much as the stat
     except OSError:
         return ()
     return tuple(value for stat in stats for value in (stat.st_ino, stat.st_size, stat.st_mtime_ns))
 
 
-def _read(path: Path) -> Published | None:
-    """Return the file if its bytes are those that its manifest names."""
-    try:
-        content = path.read_bytes()  # opened once: a replaced file stays whole for who has it open
-        manifest = read_manifest(path)
-    except (OSError, ValueError):
-        return None
-    if manifest is None or hashlib.sha256(content).hexdigest() != manifest["sha256"]:
-        return None
-    return Published(content, manifest)
+def _check_one_edition(edition: Edition, symbol: str, timeframe: str) -> None:
+    first = edition[0].manifest
+    for part in edition[1:]:
+        other = part.manifest
+        if differ := [name for name in _EDITION if name in first and name in other and first[name] != other[name]]:
+            raise Torn(
+                f"{edition[0].dataset} and {part.dataset} of {symbol} {timeframe} are of two editions "
+                f"({differ[0]}: {first[differ[0]]}, {other[differ[0]]})",
+                expected="files that were published together",
+                remedy="publish again: liq run",
+            )

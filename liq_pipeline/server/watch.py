@@ -40,6 +40,7 @@ class Watch:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5),
         )  # fmt: skip
         self._empty = Counter("liq_empty_results", "Answers without a single row.", labels, registry=self.registry)
+        self._damaged = Gauge("liq_damaged_files", "Published files that cannot be read.", registry=self.registry)
         self._age = Gauge("liq_data_age_hours", "Age of the newest bar.", ("symbol",), registry=self.registry)
 
     def count(self, endpoint: str, timeframe: str, status: int, seconds: float, empty: bool) -> None:
@@ -84,9 +85,10 @@ class Watch:
             )
         return found
 
-    def exposition(self, ages: dict[str, float]) -> bytes:
+    def exposition(self, ages: dict[str, float], damaged: int) -> bytes:
         """Return everything in Prometheus's text format."""
         self._age.clear()  # a symbol that is not published any more has no age
+        self._damaged.set(damaged)
         for symbol, hours in ages.items():
             self._age.labels(symbol).set(hours)
         return generate_latest(self.registry)

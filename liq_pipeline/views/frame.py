@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from liq_pipeline.model.heatmap import LEVERAGE_CLASSES
-from liq_pipeline.staleness import notice
+from liq_pipeline.model.levels import LEVERAGE_CLASSES
+from liq_pipeline.staleness import notice, short_history
 from liq_pipeline.warehouse.layout import margin_note
 
 CLASS_NAMES = {"10x": "≤ 10x", "25x": "11–25x", "50x": "26–50x", "100x": "> 50x"}
@@ -35,6 +36,7 @@ class Frame:
         current_price: close at `as_of`, USD.
         burn_in_days: history before the first column; None where unknown.
         margin_note: that default margin brackets stand in, in words; empty where they do not.
+        short_history: in words, that the data does not fill the timeframe; empty where it does.
         ts: closing instants of the columns, datetime64[us].
         column_width: seconds.
         row_edges: USD, ascending, one more than rows.
@@ -50,6 +52,7 @@ class Frame:
     current_price: float
     burn_in_days: float | None
     margin_note: str
+    short_history: str
     ts: NDArray[np.datetime64]
     column_width: float
     row_edges: NDArray[np.float64]
@@ -91,7 +94,7 @@ def frame_of(
 
     Args:
         cells, candles: rows of `liquidation_heatmap` and `candles`, one symbol and timeframe.
-        facts: their manifest: as_of, current_price, source_label, burn_in_days.
+        facts: their manifest: as_of, first_ts, current_price, source_label, burn_in_days.
         now: the current instant.
         max_rows: rows of cells are added together until there are no more than this.
     """
@@ -115,28 +118,38 @@ def frame_of(
     rows = last - first
     inside = (row >= 0) & (row < rows)
     column, row = column[inside], row[inside]
-    side = np.asarray(cells["side"].to_numpy(zero_copy_only=False) == "short")[inside].astype(np.int64)
+    is_short = pc.equal(cells["side"], "short").to_numpy()  # no Python string for each of half a million cells
+    side = is_short[inside].astype(np.int64)
     slot = (side * ts.size + column) * rows + row
     usd = np.zeros((2, len(LEVERAGE_CLASSES), ts.size, rows))
     for number, name in enumerate(LEVERAGE_CLASSES):
         sums = np.bincount(slot, cells[f"notional_usd_{name}"].to_numpy()[inside], 2 * ts.size * rows)
         usd[:, number] = sums.reshape(2, ts.size, rows)
     step = merged * width
+    timeframe = cells["timeframe"][0].as_py() if cells.num_rows else ""
     return Frame(
         symbol=cells["symbol"][0].as_py() if cells.num_rows else "",
-        timeframe=cells["timeframe"][0].as_py() if cells.num_rows else "",
+        timeframe=timeframe,
         source_label=str(facts.get("source_label") or ""),
         as_of=_datetime(facts["as_of"]),
         now=now,
         current_price=price,
         burn_in_days=facts.get("burn_in_days"),
         margin_note=margin_note(facts),
+        short_history=history_notice(timeframe, facts),
         ts=ts,
         column_width=float(np.diff(ts).min() / np.timedelta64(1, "s")) if ts.size > 1 else 3600.0,
         row_edges=np.round((first + np.arange(rows + 1)) * step, 10),
         usd=usd,
         candles=shown,
     )
+
+
+def history_notice(timeframe: str, facts: Mapping[str, Any]) -> str:
+    """Return words for a manifest whose data does not fill its timeframe; empty where it does, or is unknown."""
+    if not timeframe or not facts.get("first_ts"):
+        return ""
+    return short_history(timeframe, _datetime(facts["first_ts"]), _datetime(facts["as_of"]))
 
 
 def _window(candles: Mapping[str, NDArray[np.float64]], price: float) -> tuple[float, float]:

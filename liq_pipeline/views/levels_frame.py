@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from liq_pipeline.model.heatmap import LEVERAGE_CLASSES
-from liq_pipeline.model.levels import bin_width
+from liq_pipeline.model.levels import LEVERAGE_CLASSES, bin_width
 from liq_pipeline.staleness import notice
+from liq_pipeline.views.frame import history_notice
 from liq_pipeline.warehouse.layout import margin_note
 
 MAX_BARS = 240
@@ -31,6 +31,7 @@ class LevelsFrame:
         current_price: close at `as_of`, USD.
         burn_in_days: None: a map has no left edge.
         margin_note: that default margin brackets stand in, in words; empty where they do not.
+        short_history: in words, that the data does not fill the timeframe; empty where it does.
         edges: price edges of the bars, USD, ascending, one more than bars; the current price lies inside one.
         usd: notional, shape (sides: long, short; classes; bars).
         beyond: notional outside the picture, per side.
@@ -44,6 +45,7 @@ class LevelsFrame:
     current_price: float
     burn_in_days: float | None
     margin_note: str
+    short_history: str
     edges: NDArray[np.float64]
     usd: NDArray[np.float64]
     beyond: tuple[float, float]
@@ -111,6 +113,7 @@ def levels_frame_of(
         current_price=price,
         burn_in_days=None,
         margin_note=margin_note(facts),
+        short_history=history_notice(timeframe, facts),
         edges=np.round((first + np.arange(last - first + 1)) * step, 10),
         usd=usd,
         beyond=(float(notional[~inside & ~is_short].sum()), float(notional[~inside & is_short].sum())),

@@ -10,10 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from liq_pipeline.model.heatmap import LEVERAGE_CLASSES
-from liq_pipeline.model.levels import bin_width
+from liq_pipeline.model.levels import LEVERAGE_CLASSES, bin_width
 from liq_pipeline.staleness import AGEING, STALE, notice
-from liq_pipeline.views.frame import CLASS_NAMES, QUANTILE, Frame
+from liq_pipeline.views.frame import CLASS_NAMES, QUANTILE, Frame, history_notice
 from liq_pipeline.warehouse.layout import margin_note
 
 ESTIMATED = "Estimated from open interest and prices; exposure, not a forecast."
@@ -54,6 +53,7 @@ def heatmap_payload(frame: Frame) -> dict[str, Any]:
         "current_price": frame.current_price,
         "burn_in_days": frame.burn_in_days,
         "margin_note": frame.margin_note,
+        "short_history": frame.short_history,
         "column_seconds": frame.column_width,
         "columns": (frame.ts - np.datetime64(0, "s")).astype("timedelta64[s]").astype(int).tolist(),
         "price_low": float(frame.row_edges[0]),
@@ -85,6 +85,7 @@ def levels_payload(
         "current_price": price,
         "margin_note": margin_note(facts),
         "bin_width": bin_width(price),
+        "short_history": history_notice(timeframe, facts),
         "long_liquidations": _side(levels, "long", "descending"),
         "short_liquidations": _side(levels, "short", "ascending"),
     }

@@ -85,6 +85,8 @@ def headings(frame: Frame | LevelsFrame, what: str) -> tuple[str, str]:
     """Return title and subtitle: estimated, symbol, timeframe, as_of, staleness, and the label of invented data."""
     label = f"  ·  {frame.source_label.upper()} DATA" if frame.source_label else ""
     title = f"{frame.symbol}  {frame.timeframe}  ·  estimated {what}{label}"
+    if frame.short_history:
+        title += f"  ·  {frame.short_history}"
     parts = [f"{frame.notice} (when drawn)", f"price {price_text(frame.current_price)}"]
     if frame.burn_in_days is not None and frame.burn_in_days < 20:
         parts.append(f"only {frame.burn_in_days:.0f} of 20 days of history before the left edge")

@@ -6,12 +6,14 @@ Writers and readers share it; it loads neither Dagster nor DuckDB.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
+from liq_pipeline.errors import PublishedDamaged
+from liq_pipeline.warehouse.manifests import sound_manifest
 
 SCHEMA_VERSION = 1
 
@@ -112,19 +114,19 @@ def published_folders(folder: Path, symbol: str) -> list[Path]:
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
     """Return the manifest beside a published file, or None where the file or a readable manifest is missing."""
-    manifest = path.with_name("manifest.json")
     try:
-        content: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        content = sound_manifest(path)
+    except PublishedDamaged:
         return None
     return content if path.exists() else None
 
 
 def margin_note(manifest: Mapping[str, Any]) -> str:
     """Return, in words, that the symbol has no margin brackets of its own; empty where it has, or nobody wrote down."""
-    if manifest.get("margin_brackets") != "default":
+    margin, most = manifest.get("maintenance_margin_pct"), manifest.get("max_leverage")
+    if manifest.get("margin_brackets") != "default" or margin is None or most is None:
         return ""
-    return f"default margin brackets: {manifest['maintenance_margin_pct']:g} %, at most {manifest['max_leverage']:g}x"
+    return f"default margin brackets: {margin:g} %, at most {most:g}x"
 
 
 def read_intact_manifest(path: Path) -> dict[str, Any] | None:

@@ -15,18 +15,20 @@ import requests
 import uvicorn
 
 from liq_pipeline.server.app import create_app
+from liq_pipeline.server.connection import Connection
+from liq_pipeline.server.run import OPTIONS
 from liq_pipeline.settings import Settings
 
 
 class Service:
     """A running service. `hours` moves its clock."""
 
-    def __init__(self, folder: Path, now: datetime, **options: Any) -> None:
+    def __init__(self, folder: Path, now: datetime, http: type[Connection] = Connection, **options: Any) -> None:
         self.hours = 0.0
         app = create_app(folder, lambda: now + timedelta(hours=self.hours), **options)
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="warning", proxy_headers=False))
+        self._server = uvicorn.Server(uvicorn.Config(app, **OPTIONS | {"log_level": "warning", "http": http}))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
         self._thread.start()
         while not self._server.started:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import parse_qs, urlparse
 
 import pytest
+
+from liq_pipeline.warehouse.layout import dataset_path
 
 pytestmark = pytest.mark.browser
 
@@ -36,6 +39,7 @@ def visit(browser, service):
         page.wait_for_selector("#plot[data-drawn]")
         return page
 
+    open_.complaints = complaints
     yield open_
     assert complaints == []
     for context in contexts:
@@ -44,7 +48,7 @@ def visit(browser, service):
 
 def drawn(page, *wanted: str) -> None:
     page.wait_for_function(
-        "wanted => wanted.every(w => document.getElementById('plot').dataset.drawn.includes(w))", arg=list(wanted)
+        "wanted => wanted.every(w => document.getElementById('plot').dataset.drawn?.includes(w))", arg=list(wanted)
     )
 
 
@@ -77,6 +81,22 @@ def test_every_control_works_and_the_address_follows(visit, tmp_path) -> None:
 
     again = visit(page.url.removeprefix(page.url.split("/?")[0]))
     assert again.get_attribute("#plot", "data-drawn") == page.get_attribute("#plot", "data-drawn")
+
+
+def test_the_saved_picture_says_all_that_the_title_line_says(visit, own_service, published) -> None:
+    manifest = dataset_path(published, "liquidation_heatmap", "BTCUSDT", "30d").with_name("manifest.json")
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"source_label": "simulated"}))
+    page = visit("/?timeframe=30d", base=own_service(folder=published).url)
+    page.evaluate(
+        "const real = Plotly.toImage;"
+        "Plotly.toImage = (...a) => { window.titled = a[0].layout.title.text; return real(...a); }; null"
+    )
+    with page.expect_download():
+        page.click("#png")
+
+    assert page.evaluate("window.titled").split("<br>")[0] == (
+        "BTCUSDT 30d · estimated liquidation heatmap  ·  SIMULATED DATA  ·  30d asked, 10 days shown, data since 18 Jun"
+    )
 
 
 def test_the_old_address_shows_the_map(visit) -> None:
@@ -128,3 +148,73 @@ def test_a_token_after_the_hash_opens_the_data(visit, own_service) -> None:
     page = visit("/#token=secret", base=own_service(token="secret").url)
 
     assert "#token=secret" in page.url
+
+
+@pytest.mark.parametrize("asked", ["btcusdt", "BtcUsdt", "BTCUSDT"])
+def test_a_symbol_may_be_written_in_any_case(visit, asked) -> None:
+    page = visit(f"/?symbol={asked}")
+
+    assert query(page)["symbol"] == ["BTCUSDT"]
+    assert page.input_value("#symbol") == "BTCUSDT"
+    assert "BTCUSDT" in page.inner_text("#title")
+
+
+def test_an_unknown_symbol_shows_nothing_and_offers_similar_ones(visit, service) -> None:
+    page = visit()
+    page.goto(f"{service.url}/?symbol=btcusd")
+    page.wait_for_selector("#banner button")
+
+    assert "BTCUSD is not published" in page.inner_text("#banner")
+    assert not page.is_visible("#plot")
+    page.click("#banner button >> text=BTCUSDT")
+    drawn(page, "BTCUSDT 7d")
+    assert page.is_visible("#plot")
+    assert not page.is_visible("#banner")
+    assert query(page)["symbol"] == ["BTCUSDT"]
+    visit.complaints.clear()  # the browser writes each 404 to the console
+
+
+@pytest.mark.parametrize("fault", ["500", "html", "no answer", "slow"])
+def test_a_request_that_fails_leaves_no_chart_of_something_else(visit, fault) -> None:
+    page = visit("/?timeframe=7d")
+    answer = {
+        "500": lambda route: route.fulfill(status=500, json={"detail": "out of order"}),
+        "html": lambda route: route.fulfill(status=502, body="<html>bad gateway"),
+        "no answer": lambda route: route.abort(),
+        "slow": lambda route: None,
+    }[fault]
+    page.route("**/liquidations/**", answer)
+    page.select_option("#timeframe", "1d")
+    said = "Loading" if fault == "slow" else "Nothing to show."
+    page.wait_for_function("said => document.getElementById('subtitle').textContent.startsWith(said)", arg=said)
+
+    for touch in (lambda: page.locator("#min").fill("10"), lambda: page.click("#theme"), lambda: page.click("#reset")):
+        touch()
+        assert not page.is_visible("#plot")
+    assert "1d" in page.inner_text("#title")
+    assert "7d" not in page.inner_text("#title")
+
+    page.unroute("**/liquidations/**")
+    page.select_option("#timeframe", "30d")
+    drawn(page, "BTCUSDT 30d")
+    assert page.is_visible("#plot")
+    assert not page.is_visible("#banner")
+    visit.complaints.clear()
+
+
+def test_a_refresh_that_fails_keeps_the_chart_and_says_so(visit) -> None:
+    page = visit()
+    page.route("**/liquidations/**", lambda route: route.fulfill(status=500, json={"detail": "out of order"}))
+    page.clock.install()
+    page.reload()
+    page.unroute("**/liquidations/**")
+    page.select_option("#timeframe", "1d")
+    drawn(page, "1d")
+    page.route("**/liquidations/**", lambda route: route.fulfill(status=500, json={"detail": "out of order"}))
+    page.clock.run_for(61_000)
+    page.wait_for_selector("#banner:not([hidden])")
+
+    assert "Not refreshed: out of order" in page.inner_text("#banner")
+    assert "data up to 2026-06-28 00:00 UTC" in page.inner_text("#banner")
+    assert page.is_visible("#plot")
+    visit.complaints.clear()

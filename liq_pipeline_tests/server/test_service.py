@@ -47,6 +47,19 @@ def test_bare_days_mean_the_same(service, days) -> None:
     assert service.get(f"{LEVELS}&timeframe={days}").content == service.get(f"{LEVELS}&timeframe={days}d").content
 
 
+@pytest.mark.parametrize(("asked", "offered"), [("btcusd", ["BTCUSDT"]), ("BTCUDST", ["BTCUSDT"]), ("QQQ", None)])
+def test_an_unknown_symbol_is_refused_with_similar_ones(service, asked, offered) -> None:
+    answer = service.get(f"/liquidations/levels?symbol={asked}")
+
+    assert answer.status_code == 404
+    assert answer.json().get("similar") == offered
+    assert f"{asked.upper()} is not published" in answer.json()["detail"]
+
+
+def test_a_symbol_may_be_written_in_any_case(service) -> None:
+    assert service.get("/liquidations/levels?symbol=btcUsdt").content == service.get(LEVELS).content
+
+
 def test_side_and_min_usd_filter(service, good_run) -> None:
     found = service.get(f"{LEVELS}&side=short&min_usd=250000").json()
     wanted = [
@@ -327,3 +340,119 @@ class TestSymbolsThatAreNotRefreshed:
         assert 'symbol="BTCUSDT"' in before[1].text
         assert 'symbol="BTCUSDT"' not in after[1].text
         assert after[2].json() == {"symbols": []}
+
+
+def raw(service, request: bytes) -> bytes:
+    """Return all that is answered to bytes on a connection of their own."""
+    import socket
+
+    got = b""
+    with socket.create_connection(("127.0.0.1", int(service.url.rsplit(":", 1)[1])), 5) as connection:
+        connection.sendall(request)
+        while piece := connection.recv(1 << 20):
+            got += piece
+    return got
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (["GET /symbols HTTP/1.1"], 400),
+        (["GET /symbols HTTP/1.1", "Host: a", "Host: b"], 400),
+        (["GET /symbols HTTP/1.1", "Host: a b"], 400),
+        (["GET /symbols HTTP/1.1", "Host: http://a/"], 400),
+        (["GET /symbols HTTP/1.1", "Host: user@a"], 400),
+        (["GET /symbols HTTP/1.0"], 200),
+        (["GET /symbols HTTP/1.1", "Host: [::1]:8000"], 200),
+        (["GET /symbols HTTP/1.1", "Host: x", "Content-Length: " + "0" * 5000], 200),
+        (["GET /symbols HTTP/1.1", "Host: x", "Content-Length: 20000"], 413),
+        (["GET /symbols HTTP/1.1", "Host: x", "Content-Length: " + "9" * 18], 413),
+        (["GET /symbols HTTP/1.1", "Host: x", "Content-Length: " + "9" * 5000], 400),
+        (["GET /symbols HTTP/1.1", "Host: x", "Content-Length: -1"], 400),
+        (["GET /symbols HTTP/1.1", "Host: x", "Content-Length: 1", "Content-Length: 2"], 400),
+        (["GET /symbols HTTP/1.1", "Host: x", "Upgrade: websocket"], 200),
+        (["TRACE /symbols HTTP/1.1", "Host: x"], 405),
+        (["FOO /symbols HTTP/1.1", "Host: x"], 400),
+        (["GET /symbols HTTP/9.9", "Host: x"], 400),
+    ],
+)
+def test_requests_are_read_as_http_has_it(service, lines, status) -> None:
+    answer = raw(service, "\r\n".join([*lines, "Connection: upgrade, close", "", ""]).encode())
+    head = answer.partition(b"\r\n\r\n")[0]
+
+    assert int(head[9:12]) == status
+    if status >= 400:
+        assert b"application/problem+json" in head
+
+
+@pytest.mark.parametrize("path", ["/symbols/", "/health/", "/liquidations/levels/?symbol=BTCUSDT", "//other.example/"])
+def test_no_answer_sends_anybody_elsewhere(service, path) -> None:
+    answer = service.get(path, headers={"Host": "other.example"})
+
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
+    moved = service.get("/frontend/liquidation_map.html", headers={"Host": "other.example"})
+    assert moved.headers["location"].startswith("/?")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/symbols", "/health", "/metrics", LEVELS, "/static/page.js", "/nothing", LEVELS + "&side=x"]
+)
+def test_head_answers_like_get_without_the_body(service, path) -> None:
+    import requests
+
+    whole = service.get(path)
+    head = requests.head(service.url + path, timeout=5)
+
+    assert head.status_code == whole.status_code
+    assert head.content == b""
+    for name in ("content-type", "etag", "cache-control"):
+        assert head.headers.get(name) == whole.headers.get(name)
+    if path not in ("/health", "/metrics"):  # they count requests
+        assert head.headers["content-length"] == whole.headers["content-length"]
+
+
+def test_a_method_that_is_not_there_names_those_that_are(service) -> None:
+    import requests
+
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "POST"):
+        answer = requests.request(method, service.url + LEVELS, timeout=5)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize(
+    ("accepts", "is_packed"),
+    [
+        ("gzip", True), ("GZIP", True), ("gzip;q=0.5", True), ("deflate, gzip;q=1.0, *;q=0.5", True), ("*", True),
+        ("x-gzip", True), ("br, *;q=0.1", True), ("identity;q=0.5, gzip;q=0.8", True), ("identity;q=0, gzip", True),
+        ("gzip;q=0", False), ("gzip; q=0.000", False), ("*;q=0", False), ("gzip;q=0, *", False), ("gzip;q=x", False),
+        ("", False), ("br", False), ("gzipped", False), ("identity, gzip;q=0.5", False), ("gzip;q=-1", False),
+    ],
+)  # fmt: skip
+def test_answers_are_compressed_only_for_who_wants_it(service, accepts, is_packed) -> None:
+    answer = service.get(LEVELS, headers={"Accept-Encoding": accepts})
+
+    assert ("content-encoding" in answer.headers) is is_packed
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert answer.json()["symbol"] == "BTCUSDT"
+
+
+@pytest.mark.parametrize("token", ["secret", "gehe\u00efm", b"raw\xff\xfe".decode(errors="surrogateescape")])
+def test_a_token_may_hold_any_bytes(own_service, token) -> None:
+    service = own_service(token=token)
+    bearer = b"Authorization: Bearer " + token.encode(errors="surrogateescape")
+    ask = b"GET /symbols HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+
+    assert raw(service, ask + bearer + b"\r\n\r\n").startswith(b"HTTP/1.1 200")
+    for wrong in (b"", b"Authorization: Bearer \xff\r\n", bearer + b"x\r\n", b"Authorization: \xfe\r\n"):
+        assert raw(service, ask + wrong + b"\r\n").startswith(b"HTTP/1.1 401")
+
+
+def test_a_page_that_changed_has_another_tag_even_if_it_is_as_long(own_service, monkeypatch) -> None:
+    from liq_pipeline.server import app
+
+    before = own_service().get("/").headers["etag"]
+    plain = app.service_html()
+    monkeypatch.setattr(app, "service_html", lambda: plain.replace(b"Loading", b"Leading"))
+
+    assert own_service().get("/").headers["etag"] != before

@@ -29,7 +29,7 @@ def opened(browser, pages):
 
 def drawn(page, *wanted: str) -> None:
     page.wait_for_function(
-        "wanted => wanted.every(w => document.getElementById('plot').dataset.drawn.includes(w))", arg=list(wanted)
+        "wanted => wanted.every(w => document.getElementById('plot').dataset.drawn?.includes(w))", arg=list(wanted)
     )
 
 
@@ -90,21 +90,102 @@ def test_the_switch_shows_the_map_and_back(opened) -> None:
     drawn(page, " heatmap ")
 
 
-def test_zoom_and_back(opened) -> None:
-    page = opened()
+def ranges(page) -> str:
+    return page.evaluate(
+        "(({xaxis, yaxis, yaxis2}) => JSON.stringify([xaxis, yaxis, yaxis2 || {}].map(a => a.range)))"
+        "(document.getElementById('plot').layout)"
+    )
+
+
+def picture(page) -> bytes:
+    page.mouse.move(0, 0)
+    return page.locator("#plot").screenshot(animations="disabled")
+
+
+def zoom(page, how: str) -> None:
     box = page.locator("#plot .nsewdrag").first.bounding_box()
-    whole = page.evaluate("document.getElementById('plot').layout.yaxis.range")
-    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.3)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.6, steps=4)
-    page.mouse.up()
-    page.wait_for_function("whole => document.getElementById('plot').layout.yaxis.range[1] < whole[1]", arg=whole)
-    page.locator("#min").fill("20")
-    drawn(page, "20")
-    assert page.evaluate("document.getElementById('plot').layout.yaxis.range")[1] < whole[1]  # a control keeps the zoom
+    at = lambda part: (box["x"] + box["width"] * part, box["y"] + box["height"] * part)  # noqa: E731
+    before = ranges(page)
+    page.mouse.move(*at(0.3))
+    if how == "wheel":
+        page.mouse.wheel(0, -400)
+    else:
+        if how == "pan":
+            page.keyboard.down("Shift")
+        page.mouse.down()
+        page.mouse.move(*at(0.6), steps=4)
+        page.mouse.up()
+        page.keyboard.up("Shift")
+    wait_for_ranges(page, before, same=False)
+
+
+def wait_for_ranges(page, wanted: str, same: bool) -> None:
+    page.wait_for_function(
+        "([wanted, same]) => { const {xaxis, yaxis, yaxis2} = document.getElementById('plot').layout;"
+        "return (JSON.stringify([xaxis, yaxis, yaxis2 || {}].map(a => a.range)) === wanted) === same }",
+        arg=[wanted, same],
+    )
+    page.wait_for_timeout(400)  # a wheel's last redraw
+
+
+@pytest.mark.parametrize("back", ["button", "double click"])
+@pytest.mark.parametrize("how", ["box", "wheel", "pan"])
+@pytest.mark.parametrize("view", ["heatmap", "map"])
+def test_a_zoom_and_then_a_reset_give_the_first_picture_again(opened, view, how, back) -> None:
+    page = opened(f"?view={view}")
+    page.wait_for_timeout(400)
+    whole, first = ranges(page), picture(page)
+
+    zoom(page, how)
+    assert picture(page) != first
+    if back == "button":
+        page.click("#reset")
+    else:
+        box = page.locator("#plot .nsewdrag").first.bounding_box()
+        page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    wait_for_ranges(page, whole, same=True)
+    page.locator("h1").click()  # no button keeps its focus ring
+
+    assert picture(page) == first
+
+
+@pytest.mark.parametrize("control", ["slider", "theme", "leverage"])
+def test_a_control_keeps_the_zoom_until_it_is_reset(opened, control) -> None:
+    page = opened()
+    whole = ranges(page)
+    zoom(page, "box")
+    zoomed = ranges(page)
+    if control == "slider":
+        page.locator("#min").fill("20")
+        drawn(page, " 20 ")
+    elif control == "theme":
+        page.click("#theme")
+        drawn(page, " light ")
+    else:
+        page.locator("#classes input").first.uncheck()
+        drawn(page, "1,2,3")
+    assert ranges(page) == zoomed
 
     page.click("#reset")
-    page.wait_for_function("whole => document.getElementById('plot').layout.yaxis.range[1] === whole[1]", arg=whole)
+    wait_for_ranges(page, whole, same=True)
+
+
+@pytest.mark.parametrize("view", ["heatmap", "map"])
+def test_the_price_stands_on_the_axis_and_not_on_the_newest_candles(opened, view) -> None:
+    page = opened(f"?view={view}")
+    plot = page.locator("#plot .nsewdrag").first.bounding_box()
+    label = page.locator("#plot .annotation").bounding_box()
+
+    if view == "heatmap":
+        assert label["x"] + label["width"] <= plot["x"] + 1
+    else:
+        assert label["y"] >= plot["y"] + plot["height"] - 1
+
+
+def test_a_timeframe_longer_than_the_data_says_so_in_the_title(opened) -> None:
+    assert "30d asked, 10 days shown, data since 18 Jun" in opened(timeframe="30d").inner_text("#title")
+    assert "asked" not in opened(timeframe="7d").inner_text("#title")
+    assert "30d asked, 10 days shown" in opened("?view=map", timeframe="30d").inner_text("#title")
 
 
 def test_leverage_classes_add_up(opened) -> None:
@@ -120,6 +201,16 @@ def test_leverage_classes_add_up(opened) -> None:
         parts += page.evaluate(total)
 
     assert parts == pytest.approx(whole, rel=1e-9)
+
+
+def test_it_is_dark_unless_asked(browser, pages) -> None:
+    for wish in ("light", "dark", "no-preference"):
+        context = browser.new_context(color_scheme=wish, offline=True)
+        page = context.new_page()
+        page.goto((pages("7d") / "heatmap.html").as_uri())
+        page.wait_for_selector("#plot[data-drawn]")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        context.close()
 
 
 def test_dark_and_light(opened) -> None:

@@ -11,12 +11,12 @@ const state = {
   view: asked.get("view") === "map" ? "map" : "heatmap",
   min: Math.min(100, Math.max(0, Number(asked.get("min")) || 0)),
   classes: new Set(CLASSES.map((_, i) => i).filter((i) => !asked.has("leverage") || asked.get("leverage").split(".").includes(String(i)))),
-  theme: asked.get("theme") || (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark"),
+  theme: asked.get("theme") || "dark",
 };
 if (!served) Object.assign(state, { symbol: boot.heatmap.symbol, timeframe: boot.heatmap.timeframe });
 if (!TIMEFRAMES.includes(state.timeframe)) state.timeframe = TIMEFRAMES.includes(`${state.timeframe}d`) ? `${state.timeframe}d` : "7d";
 if (!themes[state.theme]) state.theme = "dark";
-let heatmap = boot.heatmap, levels = boot.levels, shown = null, generation = 0;
+let heatmap = boot.heatmap, levels = boot.levels, shown = null, generation = 0, zoom = {}, figure = null;
 
 const usd = (v) => { for (const [n, s] of [[1e9, "B"], [1e6, "M"], [1e3, "K"]]) if (Math.abs(v) >= n) return `${(v / n).toPrecision(3)} ${s}`; return `${Math.round(v)}`; };
 const price = (v) => v.toLocaleString("en-US", v >= 1000 ? { maximumFractionDigits: 1 } : { maximumSignificantDigits: 6 });
@@ -38,37 +38,56 @@ function remember() {
 async function get(path) {
   const token = new URLSearchParams(location.hash.slice(1)).get("token"); // after the #: it never leaves the browser in an address
   const answer = await fetch(path, { headers: { accept: "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) } });
-  const body = await answer.json();
-  if (!answer.ok) throw new Error(body.detail || body.title || `status ${answer.status}`);
+  const body = await answer.json().catch(() => null); // a proxy in between answers in HTML
+  if (!answer.ok || !body) throw Object.assign(new Error(body?.detail || `status ${answer.status}`), { similar: body?.similar });
   return body;
 }
 
+async function choose() { // nothing of the former choice stays on the screen while the new one is on its way, or fails
+  heatmap = levels = figure = null;
+  $("plot").hidden = $("tip").hidden = true;
+  delete $("plot").dataset.drawn;
+  $("title").textContent = document.title = `${state.symbol} ${state.timeframe} · estimated liquidation ${state.view}`;
+  $("subtitle").textContent = "Loading …";
+  $("note").textContent = "";
+  say("");
+  await load();
+}
+
 async function load() {
-  if (!served) return draw(true);
   const mine = ++generation;
   try {
     const query = new URLSearchParams({ symbol: state.symbol, timeframe: state.timeframe });
     const [field, list] = await Promise.all([get(`/liquidations/heatmap?${query}`), get(`/liquidations/levels?${query}`)]);
     if (mine !== generation) return;
-    const same = heatmap && field.symbol === heatmap.symbol && field.timeframe === heatmap.timeframe;
+    const fresh = !heatmap;
     [heatmap, levels] = [field, list];
-    draw(!same);
+    draw(fresh);
   } catch (error) {
-    if (mine === generation) say(`Nothing to show for ${state.symbol} ${state.timeframe}: ${error.message}`, true);
+    if (mine !== generation) return;
+    if (heatmap) return say(`Not refreshed: ${error.message} What is shown: ${heatmap.notice}.`, true);
+    $("subtitle").textContent = "Nothing to show.";
+    remember();
+    say(`Nothing to show for ${state.symbol} ${state.timeframe}: ${error.message}`, true, error.similar);
   }
 }
 
-function say(text, stale) {
+function say(text, stale, offers = []) {
   $("banner").hidden = !text;
-  $("banner").textContent = text;
+  $("banner").replaceChildren(text, ...offers.map((name) => {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: name });
+    button.addEventListener("click", () => { $("symbol").value = state.symbol = name; choose(); });
+    return button;
+  }));
   $("banner").classList.toggle("stale", Boolean(stale));
 }
 
 function describe() {
   const what = state.view === "heatmap" ? "heatmap" : "map", data = state.view === "heatmap" ? heatmap : levels;
   $("title").textContent = `${data.symbol} ${data.timeframe} · estimated liquidation ${what}`;
-  if (data.source_label) $("title").insertAdjacentHTML("beforeend", '<span class="label"></span>');
-  if (data.source_label) $("title").lastChild.textContent = `${data.source_label.toUpperCase()} DATA`;
+  for (const [name, text] of [["label", data.source_label && `${data.source_label.toUpperCase()} DATA`], ["short", data.short_history]]) {
+    if (text) $("title").append(" ", Object.assign(document.createElement("span"), { className: name, textContent: text }));
+  }
   document.title = $("title").textContent;
   const history = heatmap.burn_in_days !== null && heatmap.burn_in_days < 20 && state.view === "heatmap"
     ? ` · only ${heatmap.burn_in_days.toFixed(0)} of 20 days of history before the left edge` : "";
@@ -112,9 +131,14 @@ function drawHeatmap() {
     layout: layout({
       xaxis: { type: "date", range: [edges[0], edges.at(-1)], rangeslider: { visible: false } }, yaxis: { range: [low, low + rows * height] },
       shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: heatmap.current_price, y1: heatmap.current_price, line: { color: t.price, width: 1, dash: "dash" } }],
-      annotations: [{ xref: "paper", x: 1, xanchor: "right", y: heatmap.current_price, yanchor: "bottom", text: `<b>${price(heatmap.current_price)}</b>`, showarrow: false, font: { color: t.price, size: 13 }, bgcolor: t.background, opacity: 0.85 }],
+      annotations: [priceTag(heatmap.current_price, { xref: "paper", x: 0, xanchor: "right", y: heatmap.current_price, yanchor: "middle" })],
     }),
   };
+}
+
+function priceTag(value, place) { // on the axis, as on any chart: over the plot it would cover the newest candles
+  const t = themes[state.theme];
+  return { ...place, text: `<b>${price(value)}</b>`, showarrow: false, font: { color: t.background, size: narrow() ? 10 : 12 }, bgcolor: t.price, borderpad: 2 };
 }
 
 function levelBars() {
@@ -157,31 +181,35 @@ function drawMap() {
       showlegend: true, legend: { orientation: "h", traceorder: "normal", x: 0, y: 1.0, yanchor: "bottom", font: { size: narrow() ? 9 : 12, color: t.text }, itemclick: false, itemdoubleclick: false },
       margin: narrow() ? { l: 56, r: 10, t: 70, b: 32 } : { l: 84, r: 66, t: 46, b: 40 },
       shapes: [{ type: "line", yref: "paper", y0: 0, y1: 1, x0: now, x1: now, line: { color: t.price, width: 1, dash: "dash" } }],
-      annotations: [{ yref: "paper", y: 1, yanchor: "top", x: now, text: `<b>${price(now)}</b>`, showarrow: false, font: { color: t.price, size: 13 }, bgcolor: t.background, opacity: 0.85 }],
+      annotations: [priceTag(now, { yref: "paper", y: 0, yanchor: "top", x: now, xanchor: "center" })],
     }),
   };
 }
 
-let figure = null;
 async function draw(fresh) {
-  if (!heatmap || !levels || typeof Plotly === "undefined") return;
   document.documentElement.dataset.theme = state.theme;
   $("theme").textContent = state.theme === "dark" ? "Light" : "Dark";
+  remember();
+  if (!heatmap || !levels || typeof Plotly === "undefined") return;
+  if (fresh) zoom = {};
   $("min-text").textContent = `${usd(threshold())} USD`;
   describe();
   $("tip").hidden = true;
-  const before = $("plot").layout;
+  $("plot").hidden = false;
   figure = state.view === "heatmap" ? drawHeatmap() : drawMap();
-  figure.layout.uirevision = `${state.symbol} ${state.timeframe} ${state.view}`;
-  if (!fresh && before && before.uirevision === figure.layout.uirevision) for (const axis of ["xaxis", "yaxis"]) figure.layout[axis].range = before[axis].range;
-  await Plotly.react($("plot"), figure.data, figure.layout, { responsive: true, displaylogo: false, scrollZoom: true, displayModeBar: false });
+  // The zoom is ours to keep, not Plotly's: without a uirevision it draws what the layout says.
+  for (const [axis, range] of Object.entries(zoom)) Object.assign(figure.layout[axis], { range: [...range], autorange: false });
+  await Plotly.react($("plot"), figure.data, figure.layout, { responsive: true, displaylogo: false, scrollZoom: true, displayModeBar: false, doubleClick: false, showTips: false });
   if (!$("plot").dataset.wired) {
     $("plot").dataset.wired = "yes";
     $("plot").on("plotly_hover", hover);
     $("plot").on("plotly_unhover", () => { $("tip").hidden = true; });
+    $("plot").on("plotly_relayout", (change) => {
+      for (const axis of ["xaxis", "yaxis", "yaxis2"]) if (Object.keys(change).some((key) => key.startsWith(`${axis}.range`))) zoom[axis] = [...$("plot").layout[axis].range];
+    });
+    $("plot").on("plotly_doubleclick", () => draw(true));
   }
   $("plot").dataset.drawn = `${state.symbol} ${state.timeframe} ${state.view} ${state.theme} ${state.min} ${[...state.classes].sort()}`;
-  remember();
 }
 
 function hover({ points, event }) {
@@ -225,8 +253,9 @@ function barText(b) {
 }
 
 async function savePng() {
-  const t = themes[state.theme];
-  const url = await Plotly.toImage({ data: figure.data, layout: { ...$("plot").layout, autosize: false, margin: { l: 84, r: 70, t: 90, b: 44 }, title: { text: `${$("title").textContent}<br><sub>${$("subtitle").textContent}</sub>`, x: 0.02, font: { color: t.text } } } }, { format: "png", width: 1600, height: 900 });
+  if (!figure) return;
+  const t = themes[state.theme], title = [...$("title").childNodes].map((part) => part.textContent.trim()).filter(Boolean).join("  ·  ");
+  const url = await Plotly.toImage({ data: figure.data, layout: { ...$("plot").layout, autosize: false, margin: { l: 84, r: 70, t: 90, b: 44 }, title: { text: `${title}<br><sub>${$("subtitle").textContent}</sub>`, x: 0.02, font: { color: t.text } } } }, { format: "png", width: 1600, height: 900 });
   const link = Object.assign(document.createElement("a"), { href: url, download: `${state.symbol}-${state.timeframe}-${state.view}.png` });
   link.click();
 }
@@ -248,11 +277,11 @@ async function start() {
     return label;
   }));
   $("controls").addEventListener("submit", (event) => event.preventDefault());
-  $("symbol").addEventListener("change", () => { state.symbol = $("symbol").value; load(); });
+  $("symbol").addEventListener("change", () => { state.symbol = $("symbol").value; choose(); });
   $("timeframe").addEventListener("change", () => {
     if (!served) { location.href = `../timeframe=${$("timeframe").value}/heatmap.html${location.search}`; return; }
     state.timeframe = $("timeframe").value;
-    load();
+    choose();
   });
   document.querySelectorAll("input[name=view]").forEach((radio) => radio.addEventListener("change", () => { state.view = radio.value; draw(true); }));
   $("min").addEventListener("input", () => { state.min = Number($("min").value); draw(); });
@@ -264,9 +293,10 @@ async function start() {
   try {
     const { symbols } = await get("/symbols");
     if (!symbols.length) return say("Nothing is published yet. To do: liq run, or liq demo.", true);
-    if (!state.symbol) state.symbol = symbols[0].symbol;
-    fill($("symbol"), [...new Set([...symbols.map((s) => s.symbol), state.symbol])], state.symbol);
-    await load();
+    const names = symbols.map((s) => s.symbol), wanted = state.symbol.toUpperCase();
+    state.symbol = state.symbol ? names.find((name) => name.toUpperCase() === wanted) || state.symbol : names[0];
+    fill($("symbol"), [...new Set([...names, state.symbol])], state.symbol);
+    await choose();
     setInterval(load, 60_000);
   } catch (error) {
     say(`The service does not answer: ${error.message}`, true);

@@ -1,0 +1,107 @@
+"""How data is answered: the body of one edition, made once; its ETag; compressed where the client can read that."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache, partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from liq_pipeline.server import answers
+from liq_pipeline.server.asked import Asked
+from liq_pipeline.server.once import Once
+from liq_pipeline.server.store import Body, Edition, Store, Torn
+
+TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet",
+         "coinglass": "application/json"}  # fmt: skip
+FRESH = "public, max-age=0, must-revalidate"
+FOR_EVER = "public, max-age=31536000, immutable"
+_ATTEMPTS = 3
+
+
+class Desk:
+    """Answers with data of a store."""
+
+    def __init__(self, store: Store, once: Once) -> None:
+        self._store, self._once = store, once
+
+    async def answer(self, request: Request, asked: Asked, make: Callable[[Edition, Asked], bytes]) -> Response:
+        """Answer with what `make` makes of an edition: the same bytes for the same files, question and step of age."""
+        place = (asked.datasets, asked.symbol, asked.timeframe)
+        for attempt in range(1, _ATTEMPTS + 1):
+            edition = self._store.kept(*place)
+            if edition is None:
+                edition = await self._once.run(place, partial(self._store.read, *place), heavy=asked.is_heavy)
+            request.state.empty = not edition[0].manifest["row_count"]
+            key = asked.key(edition)
+            etag = hashlib.sha256("\n".join(key).encode()).hexdigest()[:32]
+            if has(request, etag):
+                return unchanged(etag)
+            try:
+                body = await self.body(key, partial(make, edition, asked), edition, asked.is_heavy)
+            except Torn:  # replaced since it was looked up
+                if attempt == _ATTEMPTS:
+                    raise
+            else:
+                return answer(request, body, etag, TYPES[asked.kind])
+        raise AssertionError("not reached")
+
+    async def body(
+        self, key: tuple[str, ...], make: Callable[[], bytes], made_of: Edition = (), heavy: bool = False
+    ) -> Body:
+        """Return what `make` gives, made once. The key must name the content."""
+        kept = self._store.kept_body(key)
+        return kept if kept else await self._once.run(key, partial(self._store.body, key, make, made_of), heavy=heavy)
+
+    async def state(self, now: datetime) -> answers.State:
+        """Return what is published."""
+        return await self._once.run("state", partial(answers.state, self._store, now))
+
+
+def answer(request: Request, body: Body, etag: str, media: str, caching: str = FRESH) -> Response:
+    """Answer with a body, or that the client has it."""
+    if has(request, etag):
+        return unchanged(etag, caching)
+    headers = _headers(etag, caching)
+    if body.compressed is not None and takes_gzip(request.headers.get("accept-encoding", "")):
+        return Response(body.compressed, media_type=media, headers={**headers, "Content-Encoding": "gzip"})
+    return Response(body.content, media_type=media, headers=headers)
+
+
+def unchanged(etag: str, caching: str = FRESH) -> Response:
+    """Answer that what the client has is still true."""
+    return Response(status_code=304, headers=_headers(etag, caching))
+
+
+def has(request: Request, etag: str) -> bool:
+    """Return whether the client has what the tag names."""
+    asked = request.headers.get("if-none-match", "")
+    return f'"{etag}"' in asked or asked.strip() == "*"
+
+
+def _headers(etag: str, caching: str) -> dict[str, Any]:
+    return {"ETag": f'W/"{etag}"', "Cache-Control": caching, "Vary": "Accept-Encoding"}
+
+
+@lru_cache(256)
+def takes_gzip(header: str) -> bool:
+    """Return whether an Accept-Encoding header accepts gzip, and does not prefer the plain bytes (RFC 9110, 12.5.3)."""
+    weights: dict[str, float] = {}
+    for item in header.lower()[:1000].split(","):
+        name, *parameters = (part.strip() for part in item.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if key.strip() == "q":
+                try:
+                    weight = float(value)
+                except ValueError:
+                    weight = 0.0
+        if name:
+            weights[name] = weight if 0 <= weight <= 1 else 0.0
+    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
+    return gzip > 0 and gzip >= weights.get("identity", 0.0)
