@@ -124,6 +124,7 @@ def test_without_coverage_it_says_that_nobody_knows(recording, files, tmp_path, 
     shutil.rmtree(folder / "coverage")
     found = inputs_of(files, folder)
     assert "WITHOUT COVERAGE" in " ".join(found.notes)
+    assert found.facts["coverage_is_unknown"]
     off = is_off(found.truth.end - np.timedelta64(15, "m"), begun)[1]
     assert off.sum() > 100
     # The first bar of the gap was heard in part: all that is known after it is zero.
