@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import io
 import sys
 from typing import Any
 
@@ -44,7 +43,7 @@ def sound_rows(content: bytes, dataset: str, manifest: dict[str, Any]) -> pa.Tab
     """
     try:
         repeated = _REPEATED.get(dataset)
-        with pq.ParquetFile(io.BytesIO(content), read_dictionary=repeated) as file:
+        with pq.ParquetFile(pa.BufferReader(content), read_dictionary=repeated) as file:
             if wrong := _wrong_file(file, dataset, manifest):
                 raise _damaged(dataset, wrong)
             # Threads of Arrow's own would each keep memory; this runs in a thread already.

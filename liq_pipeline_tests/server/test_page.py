@@ -84,8 +84,9 @@ def test_every_control_works_and_the_address_follows(visit, tmp_path) -> None:
 
 
 def test_the_saved_picture_says_all_that_the_title_line_says(visit, own_service, published) -> None:
-    manifest = dataset_path(published, "liquidation_heatmap", "BTCUSDT", "30d").with_name("manifest.json")
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"source_label": "simulated"}))
+    for dataset in ("liquidation_heatmap", "candles"):
+        manifest = dataset_path(published, dataset, "BTCUSDT", "30d").with_name("manifest.json")
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"source_label": "simulated"}))
     page = visit("/?timeframe=30d", base=own_service(folder=published).url)
     page.evaluate(
         "const real = Plotly.toImage;"
