@@ -22,7 +22,7 @@ Instants = NDArray[np.datetime64]
 
 HOUR = np.timedelta64(1, "h")
 DAY = np.timedelta64(24, "h")
-SILENT = HOUR  # both feeds: no bar that traded, no snapshot above zero. Real data of three years has no such hour.
+SILENT = HOUR  # both feeds: no bar that traded, no snapshot above zero. A new scale must follow, too.
 ZERO_HOURS = 6  # open interest of zero for so long is no misprint: nobody holds a position
 NEW_PRICE, PRICE_PER_DAY = np.log(1.8), 0.1  # a silence of n days allows log(1.8) + 0.1·√n, up or down
 NEW_CONTRACTS, CONTRACTS_PER_DAY = np.log(3), 0.2  # the same for open interest
