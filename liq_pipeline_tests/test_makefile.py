@@ -93,7 +93,8 @@ def test_clean_data_leaves_the_environment_and_what_nothing_can_bring_back(check
 @pytest.mark.parametrize(
     ("arguments", "runs"),
     [
-        (["serve", "PORT=8001"], "liq serve --port 8001"), (["serve-demo", "PORT=8001"], "liq serve --demo --port 8001"),
+        (["serve", "PORT=8001"], "liq serve --port 8001"),
+        (["serve-demo", "PORT=8001"], "liq serve --demo --port 8001"),
         (["ui", "PORT=3001"], "liq ui --port 3001"), (["serve"], "liq serve"), (["status-demo"], "liq status --demo"),
     ],
 )  # fmt: skip
