@@ -36,7 +36,7 @@ def hear_interrupts(patience: float = PATIENCE_SECONDS) -> Iterator[Callable[[],
     listener.start()
     before = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
     try:
-        yield heard.is_set
+        yield lambda: heard.wait(0.05)
     finally:
         signal.set_wakeup_fd(before)
         left.set()
