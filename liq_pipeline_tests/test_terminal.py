@@ -51,6 +51,8 @@ def data(good_run, tmp_path: Path) -> Path:
     """A data folder in which a Chinese symbol is published, and a folder lies whose name is no text."""
     levels = tmp_path / "data" / "published" / "liquidation_levels"
     shutil.copytree(good_run.published_dir / "liquidation_levels" / "symbol=BTCUSDT", levels / f"symbol={CHINESE}")
+    for manifest in levels.rglob("manifest.json"):
+        manifest.write_text(manifest.read_text().replace('"symbol": "BTCUSDT"', f'"symbol": "{CHINESE}"'))
     (levels / "symbol=\udcff").mkdir()
     return tmp_path / "data"
 
