@@ -14,6 +14,7 @@ from liq_pipeline.console import print_levels
 from liq_pipeline.model.margin import LADDER
 from liq_pipeline.resources import ArchiveSource
 from liq_pipeline.server import answers
+from liq_pipeline.server.asked import Asked
 from liq_pipeline.server.store import Store
 from liq_pipeline.settings import Settings
 from liq_pipeline.status import read_status
@@ -73,9 +74,10 @@ def test_the_terminal_and_status_say_it_of_the_symbol_that_has_none(folder: Path
 def test_the_service_says_it_in_levels_summary_and_symbols(folder: Path, good_run: Settings) -> None:
     store = Store(folder)
     said = {item["symbol"]: item["margin_note"] for item in answers.state(store, good_run.now).symbols}
-    found = store.read("liquidation_levels", "BTCUSDC", "7d")
-    levels = answers.levels(found, "BTCUSDC", "7d", good_run.now, "json", side="", min_usd=0)
-    summary = answers.summary(found, "BTCUSDC", "7d", good_run.now)
+    found = store.read(("liquidation_levels",), "BTCUSDC", "7d")
+    asked = Asked(("liquidation_levels",), "BTCUSDC", "7d", good_run.now, "json")
+    levels = answers.levels(found, asked, side="", min_usd=0)
+    summary = answers.summary(found, asked)
 
     assert said == {"BTCUSDC": NOTE, "BTCUSDT": ""}
     assert json.loads(levels)["margin_note"] == json.loads(summary)["margin_note"] == NOTE
