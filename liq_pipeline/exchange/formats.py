@@ -167,6 +167,9 @@ def read_open_interest(files: Sequence[Path], symbol: str) -> Parsed:
     shifts = np.array([label_shift(day) // _MICROSECOND for day in rows.days], dtype=np.int64)
     ts = snapped + rows.per_row(shifts)
     values = {name: quirks.blank_bad_prints(rows.column(name)) for name in numbers}
+    values["sum_open_interest_value"] = quirks.worth_of_nothing(
+        rows.column("sum_open_interest"), values["sum_open_interest_value"]
+    )
     keep, notes = quirks.keep_last_of_equal(ts, list(values.values()))
     kept = {name: column[keep] for name, column in values.items()}
     notes |= _counted(

@@ -110,7 +110,8 @@ def judge_open_interest(snapshots: Snapshots, bars: Bars) -> None:
     snapshots.contracts = np.where(np.isfinite(snapshots.contracts), snapshots.contracts, np.nan)
     snapshots.contracts = np.where(snapshots.contracts > 0, snapshots.contracts, np.nan)
     worthless = ~((snapshots.value > 0) & np.isfinite(snapshots.value))
-    snapshots.value = np.where(worthless, np.nan, snapshots.value)
+    nothing = (snapshots.value == 0) & np.isnan(snapshots.contracts)  # zero contracts are worth zero
+    snapshots.value = np.where(worthless & ~nothing, np.nan, snapshots.value)
     low, high = prices_around(bars, snapshots.ts)
     distance = _distance(snapshots.value / snapshots.contracts, low, high)
     off, fits = distance > A_QUARTER, distance <= A_QUARTER

@@ -100,6 +100,12 @@ def not_a_number(values: np.ndarray, nulls: int) -> np.ndarray | None:
     return None
 
 
+def worth_of_nothing(contracts: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Return the values, with 0 where the contracts are zero or less: that tells them from a print that cannot be."""
+    nothing = contracts <= 0
+    return np.where(nothing, 0.0, value) if nothing.any() else value
+
+
 def blank_bad_prints(values: np.ndarray) -> np.ndarray:
     """Return the values with those blanked (NaN) that open interest and ratios never have: zero, negative, absurd."""
     can_be = values >= SMALLEST
