@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from liq_pipeline.checks.rule import ERROR, LISTED, WARN, Outcome, Rule, Subject, listed
-from liq_pipeline.exchange.label_check import label_shift_disagreements
 from liq_pipeline.exchange.contract_changes import ZERO_HOURS
+from liq_pipeline.exchange.label_check import label_shift_disagreements
 from liq_pipeline.warehouse.layout import SCHEMA_VERSION, SCHEMAS, dataset_path, read_intact_manifest
 from liq_pipeline.warehouse.warehouse import HEATMAP_TABLES, LEVEL_TABLES, named_query
 

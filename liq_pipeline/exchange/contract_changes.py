@@ -69,7 +69,8 @@ class Series:
         old = self._median(slice(max(0, before + 1 - ROWS), before + 1))
         new = self._median(slice(after, after + ROWS))
         begin, end = min(self.at(since), before), max(int(np.searchsorted(self.ts, until, side="right")), after + 1)
-        later = self._median(slice(max(after, end - ROWS), end))
+        newest = min(ROWS, (end - after + 1) // 2)  # of few rows the last ones decide
+        later = self._median(slice(end - newest, end))
         earlier = self._median(slice(begin, min(begin + ROWS, before + 1)))
         return bool(abs(later - new) <= abs(later - old) and abs(earlier - old) <= abs(earlier - new))
 
