@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -58,6 +58,15 @@ def listed_settlements(path: Path = FILE) -> dict[str, tuple[Settlement, ...]]:
                 raise ValueError(f"{path.name}: {row}: settled before it resumed, and after what is listed before it")
             before.append(Settlement(settled, resumed, True, f"{row['kind']} ({row['source']})"))
     return {symbol: tuple(found) for symbol, found in known.items()}
+
+
+def is_between_contracts(symbol: str, day: date) -> bool:
+    """Tell whether a whole UTC day lies between two contracts of the dated file: nothing was traded then."""
+    begin = datetime.combine(day, time(), UTC)
+    return any(
+        known.settled_at <= begin and begin + timedelta(days=1) <= known.resumed_at
+        for known in listed_settlements().get(symbol, ())
+    )
 
 
 def find_settlements(symbol: str, open_interest: pa.Table, klines: pa.Table) -> list[Settlement]:
