@@ -197,7 +197,9 @@ def _evidence(feeds: Feeds, before: int, after: int, since: np.datetime64) -> st
     first = int(np.searchsorted(interest.ts, resumed, side="right" if resumed == settled else "left"))
     snapshots = int(np.searchsorted(interest.ts, settled, side="right")) - 1, first
     price, contracts = prices.step(*bars), interest.step(*snapshots)
-    is_inverse = abs(price + contracts) < INVERSE
+    if not (abs(price) > SPLIT / 2 or abs(contracts) > NEW_CONTRACTS):
+        return ""  # by far the most: nobody traded for an hour
+    is_inverse = abs(price + contracts) < min(INVERSE, abs(price) / 2)
     pause, is_mixed = resumed - settled, bars[1] - bars[0] > 1
     is_silent = pause >= SILENT and not is_mixed and _is_silent(feeds, settled, resumed)
     allowed = np.sqrt(pause / DAY)
