@@ -11,8 +11,8 @@ from liq_pipeline.alert_sensors import alert_desk
 from liq_pipeline.errors import SettingsError, SymbolBusy
 from liq_pipeline.exchange.archive import METRICS
 from liq_pipeline.exchange.tail import tail_path
+from liq_pipeline.history import dagster_instance
 from liq_pipeline.recent import busy_elsewhere
-from liq_pipeline.refresh import dagster_instance
 from liq_pipeline.settings import Settings
 from liq_pipeline.warehouse.layout import published_folders
 from liq_pipeline.warehouse.publish import Publisher

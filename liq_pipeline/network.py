@@ -114,6 +114,8 @@ def why_unreachable(url: str, seconds: float = PROBE_SECONDS) -> str:
         try:
             socket.create_connection(place, timeout=seconds).close()
             said.append("")
+        except TimeoutError:
+            pass
         except OSError as error:
             said.append(error.strerror or str(error))
         except UnicodeError:

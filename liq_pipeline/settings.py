@@ -333,9 +333,8 @@ def _truth_of(item: str) -> str:
 
 def _complaint(name: str, item: Any, overrides: dict[str, Any]) -> str:
     """Return what is wrong with a setting, by the name that the user gave it; what is secret is not shown."""
-    option = (
-        "data" if name == "data_dir" else name.removeprefix("serve_") if name in ("serve_host", "serve_port") else name
-    )
+    renamed = {"data_dir": "data", "serve_host": "host", "serve_port": "port"}
+    option = renamed.get(name, name.replace("_", "-"))
     variable = "DAGSTER_HOME" if name == "dagster_home" else f"LIQ_{name.upper()}"
     given = str(item["input"])
     shown = given if len(given) <= _MOST_SHOWN else f"{given[:_MOST_SHOWN]}…"

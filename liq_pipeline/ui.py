@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from liq_pipeline.errors import LiqError, SettingsError
 from liq_pipeline.ports import take_port, web_address
 from liq_pipeline.settings import Settings
+from liq_pipeline.storage import check_writable
 
 HOST = "127.0.0.1"
 PATIENCE_SECONDS = 20.0  # to end in good order, before it is ended
@@ -41,15 +42,18 @@ def run_ui(settings: Settings, port: int, report: Callable[[str], None]) -> int:
         StorageFailed, HistoryUnusable: DAGSTER_HOME cannot be used.
         LiqError: the webserver or the daemon ended by itself; the other one was stopped.
     """
-    from liq_pipeline.history import dagster_instance, queue_advice
-
-    with dagster_instance(settings.home) as instance:  # make it before several processes would at once
-        advice = queue_advice(instance)
-    if advice:
-        report(advice)
-    with _only_one(settings.home.absolute(), web_address(HOST, port)):
+    home = settings.home.absolute()
+    check_writable(home)
+    with _only_one(home, web_address(HOST, port)):
         for listener in take_port(HOST, port):
             listener.close()
+        # Loads Dagster: not before there is a place for it.
+        from liq_pipeline.history import dagster_instance, queue_advice
+
+        with dagster_instance(home) as instance:  # make it before several processes would at once
+            advice = queue_advice(instance)
+        if advice:
+            report(advice)
         report(f"{web_address(HOST, port)} in some seconds; Ctrl-C stops it")
         return _watch(command(port), settings.as_environment())
 

@@ -350,3 +350,42 @@ def test_a_file_that_was_damaged_on_our_own_disk_is_fetched_again(
     assert done.code == 0
     assert "11 files fetched" in done.out
     assert bytes_below(own_run.published_dir) == before
+
+
+def test_a_day_of_usd_in_the_contracts_column_is_lost_and_named_and_the_rest_is_published(
+    own_exchange, liq, run_options, tmp_path: Path
+) -> None:
+    def usd_as_contracts(lines: list[str]) -> list[str]:
+        cells = [line.split(",") for line in lines[1:]]
+        return [lines[0], *(",".join([*row[:2], row[3], *row[3:]]) for row in cells)]
+
+    rewrite_day(own_exchange.folder, metrics_key("BTCUSDT", own_exchange.day(5)), usd_as_contracts)
+
+    done = liq("run", *run_options(own_exchange, tmp_path / "data"))
+
+    assert done.code == 1
+    assert "BTCUSDT published" in done.out
+    found = _finding(done.out, "open_interest", "snapshots_are_plausible")
+    assert found.startswith("ERROR lost: 2026-06-23 (287 of 288 rows)")  # midnight stands in the next file, too
+    assert "value / contracts is not the price" in found
+    with pq.ParquetFile(dataset_path(tmp_path / "data" / "published", "oi_delta", "BTCUSDT")) as file:
+        rows = file.read(columns=["open_interest", "is_interpolated"])
+    assert max(rows["open_interest"].to_pylist()) < 1e6  # contracts, not USD
+    assert sum(rows["is_interpolated"].to_pylist()) == 288
+
+
+def test_one_absurd_snapshot_is_a_warning_with_its_instant(own_exchange, liq, run_options, tmp_path: Path) -> None:
+    def one_times_ten(lines: list[str]) -> list[str]:
+        cells = lines[100].split(",")
+        spoilt = [*cells[:2], str(10 * float(cells[2])), str(10 * float(cells[3])), *cells[4:]]
+        return [*lines[:100], ",".join(spoilt), *lines[101:]]
+
+    rewrite_day(own_exchange.folder, metrics_key("BTCUSDT", own_exchange.day(4)), one_times_ten)
+
+    done = liq("run", *run_options(own_exchange, tmp_path / "data"))
+
+    assert done.code == 0
+    found = _finding(done.out, "open_interest", "snapshots_are_plausible")
+    assert re.match(
+        r"WARN 1 bad prints: 2026-06-22 \d\d:\d\d changed by more than was traded: [\d,.]+ contracts", found
+    )

@@ -16,8 +16,8 @@ from liq_pipeline.alert_sensors import alert_desk
 from liq_pipeline.alerts import Alert
 from liq_pipeline.exchange.keys import METRICS
 from liq_pipeline.exchange.tail import tail_path
+from liq_pipeline.history import dagster_instance
 from liq_pipeline.recent import process_tags
-from liq_pipeline.refresh import dagster_instance
 from liq_pipeline.settings import Settings
 from liq_pipeline.status import read_status
 from liq_pipeline.warehouse.layout import published_folders

@@ -108,3 +108,19 @@ def test_it_is_heard_though_its_exception_was_lost() -> None:
         with contextlib.suppress(KeyboardInterrupt):
             time.sleep(5)
         assert interrupted()
+
+
+def test_who_does_not_end_after_it_is_ended(child_env) -> None:
+    code = (
+        "import os, signal, time\n"
+        "from liq_pipeline.interrupts import hear_interrupts\n"
+        "with hear_interrupts(patience=0.2):\n"
+        "    signal.signal(signal.SIGINT, lambda *_: None)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(60)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=child_env(), capture_output=True, text=True, check=False, timeout=30
+    )
+
+    assert (done.returncode, done.stderr) == (130, f"{INTERRUPTED_LINE}\n")

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from liq_pipeline.definitions import build_definitions
+from liq_pipeline.history import CONFIG, CONFIGS_WE_SHIPPED, dagster_instance, queue_advice
 from liq_pipeline.recent import UNFINISHED, process_tags
-from liq_pipeline.refresh import CONFIG, CONFIGS_WE_SHIPPED, dagster_instance, queue_advice
 from liq_pipeline.settings import Settings
 
 BEFORE_POOLS = """\

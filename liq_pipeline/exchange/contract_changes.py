@@ -20,7 +20,7 @@ Rows = NDArray[np.intp]
 
 HOUR = np.timedelta64(1, "h")
 DAY = np.timedelta64(24, "h")
-SILENT = HOUR  # both feeds: no bar that traded, no snapshot above zero. Real data of three years has no such hour.
+SILENT = HOUR  # both feeds: no bar that traded, no snapshot above zero. A new scale must follow, too.
 ZERO_HOURS = 3  # open interest of zero for so long is no misprint: nobody holds a position
 ZERO_BEFORE_NEW_SCALE = HOUR  # for so long, if open interest has a new scale afterwards
 FEWEST_ZEROS = 12  # snapshots; two that lie hours apart are no plateau

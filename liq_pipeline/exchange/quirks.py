@@ -102,7 +102,9 @@ def not_a_number(values: np.ndarray, nulls: int) -> np.ndarray | None:
 
 def blank_bad_prints(values: np.ndarray) -> np.ndarray:
     """Return the values with those blanked (NaN) that open interest and ratios never have: zero, negative, absurd."""
-    return np.where((values >= SMALLEST) & (values <= LARGEST), values, np.nan)
+    can_be = values >= SMALLEST
+    can_be &= values <= LARGEST
+    return values if can_be.all() else np.where(can_be, values, np.nan)
 
 
 def ohlc_nonsense(open_: np.ndarray, high: np.ndarray, low: np.ndarray, close: np.ndarray) -> np.ndarray:

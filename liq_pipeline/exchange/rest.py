@@ -1,6 +1,6 @@
 """The exchange's REST interface: open interest and klines of the newest hours (exchange.md 3).
 
-No call waits for ever: it takes at most 5 s to connect and 20 s between bytes, is tried again three times with growing
+No call waits for ever: it takes at most 5 s to connect and 20 s between bytes, is tried again twice with growing
 pauses of at least a second, waits at most `max_wait_seconds` when told to slow down, and ends after `call_seconds`
 whatever happens.
 """
@@ -52,7 +52,7 @@ class _Unhurried(Retry):
 
 # Connections and 5xx here; 429 is ours: a session that honours Retry-After by itself may sleep for hours.
 RETRY = _Unhurried(
-    total=3, backoff_factor=1.0, status_forcelist=(408, 500, 502, 503, 504), allowed_methods={"GET"},
+    total=2, backoff_factor=1.0, status_forcelist=(408, 500, 502, 503, 504), allowed_methods={"GET"},
     respect_retry_after_header=False, raise_on_status=False,
 )  # fmt: skip
 

@@ -20,7 +20,7 @@ OPTIONS: dict[str, Any] = {
     "lifespan": "off",
     "access_log": False,
     "server_header": False,
-    "log_level": "info",
+    "log_level": "warning",
     "proxy_headers": False,  # a client must not choose the address that it is counted under
     "timeout_keep_alive": 30,
     "timeout_graceful_shutdown": 5,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import lzma
 import tarfile
 import zipfile
@@ -15,7 +17,7 @@ import pyarrow as pa
 from liq_pipeline.errors import FormatError
 
 MOST_BYTES = 128 << 20  # of CSV: 1.3 million rows
-_STREAMS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+_STREAMS: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _TARS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 
 Open = Callable[[Path, ExitStack], IO[bytes] | Any]
@@ -64,10 +66,10 @@ def _opener(path: Path) -> Open | None:
         return _open_tar
     if name.endswith(".zip"):
         return _open_zip
-    if name.endswith(".xz"):
-        return lambda one, stack: stack.enter_context(lzma.open(one))
-    codec = next((codec for suffix, codec in _STREAMS.items() if name.endswith(suffix)), None)
-    return (lambda one, stack: stack.enter_context(pa.input_stream(str(one), compression=codec))) if codec else None
+    if name.endswith(".zst"):
+        return lambda one, stack: stack.enter_context(pa.input_stream(str(one), compression="zstd"))
+    stream = next((stream for suffix, stream in _STREAMS.items() if name.endswith(suffix)), None)
+    return (lambda one, stack: stack.enter_context(stream(one))) if stream else None
 
 
 def _open_zip(path: Path, stack: ExitStack) -> IO[bytes]:

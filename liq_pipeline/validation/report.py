@@ -145,7 +145,7 @@ def _models(found: Validation, axes: Axes) -> None:
     _bars(axes, shown)
     axes.set_xlabel("R² alone, out of sample, 95 % interval")
     title, style = text_style(f"{found.symbol}: estimated against reported liquidations")
-    axes.set_title(title, parse_math=False, **style)
+    axes.set_title(title, **style)
 
 
 def _gains(found: Validation, axes: Axes) -> None:

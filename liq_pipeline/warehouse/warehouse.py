@@ -295,6 +295,9 @@ class Warehouse(DuckDBResource):
                 connection.execute("SET TimeZone = 'UTC'")
                 _ensure_tables(connection)
                 yield connection
+            except BaseException:
+                connection.interrupt()  # after Ctrl-C its threads would go on, and closing wait for them
+                raise
             finally:
                 connection.close()
 
@@ -327,6 +330,7 @@ class Warehouse(DuckDBResource):
                 yield Tables(connection)
                 connection.commit()
             except BaseException:
+                connection.interrupt()  # as above; then closing undoes what was begun
                 with suppress(duckdb.Error):  # a full disk ends the transaction by itself; its error is the one to see
                     connection.rollback()
                 raise

@@ -12,7 +12,9 @@ from rich.console import Console
 from liq_pipeline.assets.published import level_datasets
 from liq_pipeline.console import print_levels
 from liq_pipeline.model.margin import LADDER
+from liq_pipeline.resources import ArchiveSource
 from liq_pipeline.server import answers
+from liq_pipeline.server.asked import Asked
 from liq_pipeline.server.store import Store
 from liq_pipeline.settings import Settings
 from liq_pipeline.status import read_status
@@ -23,14 +25,18 @@ NOTE = "default margin brackets: 1.5 %, at most 50x"
 
 
 @pytest.fixture
-def folder(warehouse: Warehouse, tmp_path: Path) -> Path:
+def folder(warehouse: Warehouse, good_run: Settings, tmp_path: Path) -> Path:
     """A published folder with the good run's BTCUSDT, and the same rows as BTCUSDC, which has no brackets."""
+    archive = ArchiveSource(
+        location=good_run.archive, listing_url=good_run.listing_url, raw_dir=str(good_run.raw_dir),
+        bar_minutes=good_run.bar_minutes, since=str(good_run.since),
+    )  # fmt: skip
     published = Publisher(folder=str(tmp_path / "published"))
     for symbol in ("BTCUSDT", "BTCUSDC"):
         with warehouse.transaction() as tables:
             for table in TABLES:
                 tables.connection.execute(f"UPDATE {table} SET symbol = $symbol", {"symbol": symbol})
-            datasets = level_datasets(tables, symbol, 5, [])
+            datasets = level_datasets(tables, symbol, archive, [])
         published.publish(datasets)
     return tmp_path / "published"
 
@@ -67,10 +73,11 @@ def test_the_terminal_and_status_say_it_of_the_symbol_that_has_none(folder: Path
 
 def test_the_service_says_it_in_levels_summary_and_symbols(folder: Path, good_run: Settings) -> None:
     store = Store(folder)
-    said = {item["symbol"]: item["margin_note"] for item in answers.symbols(store, good_run.now)}
-    found = store.read("liquidation_levels", "BTCUSDC", "7d")
-    levels = answers.levels(found, "BTCUSDC", "7d", good_run.now, "json", side="", min_usd=0)
-    summary = answers.summary(found, "BTCUSDC", "7d", good_run.now)
+    said = {item["symbol"]: item["margin_note"] for item in answers.state(store, good_run.now).symbols}
+    found = store.read(("liquidation_levels",), "BTCUSDC", "7d")
+    asked = Asked(("liquidation_levels",), "BTCUSDC", "7d", good_run.now, "json")
+    levels = answers.levels(found, asked, side="", min_usd=0)
+    summary = answers.summary(found, asked)
 
     assert said == {"BTCUSDC": NOTE, "BTCUSDT": ""}
     assert json.loads(levels)["margin_note"] == json.loads(summary)["margin_note"] == NOTE
@@ -82,4 +89,4 @@ def test_a_manifest_of_an_older_version_says_nothing(folder: Path, good_run: Set
         path.write_text(json.dumps(old))
 
     assert read_status(folder, good_run.now)["BTCUSDC"]["margin_brackets"] is None
-    assert [item["margin_note"] for item in answers.symbols(Store(folder), good_run.now)] == ["", ""]
+    assert [item["margin_note"] for item in answers.state(Store(folder), good_run.now).symbols] == ["", ""]

@@ -170,7 +170,7 @@ def test_the_largest_levels_are_price_bins_over_all_leverages_in_four_rounded_co
 
 
 def test_every_number_that_dagster_plots_compares_between_symbols(good_run: Settings) -> None:
-    from liq_pipeline.refresh import dagster_instance
+    from liq_pipeline.history import dagster_instance
 
     comparable = ("_pct", "_pct_of_open_interest", "_pct_of_price", "rows", "columns", "files", "bytes", "bars")
     with dagster_instance(good_run.home) as instance:
@@ -191,7 +191,7 @@ def test_every_number_that_dagster_plots_compares_between_symbols(good_run: Sett
 
 
 def test_pages_are_paths_since_a_browser_follows_no_link_to_a_file(good_run: Settings) -> None:
-    from liq_pipeline.refresh import dagster_instance
+    from liq_pipeline.history import dagster_instance
 
     with dagster_instance(good_run.home) as instance:
         for asset in ("published_views", "liquidation_heatmap_7d"):

@@ -50,7 +50,7 @@ class Feeds:
 
 
 @dataclass(frozen=True)
-class times:  # noqa: N801 # reads as a verb where it is used; its name is part of the tests' names
+class times:  # reads as a verb where it is used; its name is part of the tests' names
     factor: float
 
     def __call__(self, values: np.ndarray) -> np.ndarray:

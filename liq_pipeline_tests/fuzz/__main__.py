@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--until-enough", action="store_true", help="go on until every target has had its least inputs")
     parser.add_argument("--total", type=int, default=0, help="with --until-enough: inputs of all targets together")
     parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="draws the same inputs again")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON, after every round")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -47,14 +47,14 @@ def main() -> int:
                     continue
                 turn = min(SECONDS_A_TURN, max(0.0, end - time.perf_counter())) if not arguments.until_enough else 5.0
                 shoot(target, rng, tally, 5_000, time.perf_counter() + turn)
+            if arguments.json:
+                arguments.json.write_text(json.dumps([vars(t) for t in tallies.values()], indent=1), encoding="utf-8")
             enough = all(tallies[target.name].inputs >= target.least for target in targets) and total >= arguments.total
             if enough if arguments.until_enough else time.perf_counter() >= end:
                 break
     for tally in tallies.values():
         print(tally.line())
     print(f"{sum(tally.inputs for tally in tallies.values()):,} inputs in all, seed {arguments.seed}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps([vars(tally) for tally in tallies.values()], indent=1), encoding="utf-8")
     if broken := [name for name, tally in tallies.items() if tally.broken]:
         print(
             f"The promise was broken by inputs of {', '.join(broken)}; they are kept in liq_pipeline_tests/fuzz/cases"

@@ -31,10 +31,14 @@ class TestFilesThatCannotBeUsed:
             ("header.csv", b"ts,long_usd,short_usd\n", "0 usable rows"),
             ("noise.csv", bytes(range(128, 256)), "cannot be read"),
             ("noise.parquet", b"PAR1 and no more", "cannot be read"),
-            ("noise.zip", b"PK", "cannot be read"),
+            ("noise.zip", b"PK", "cannot be unpacked"),
             ("words.csv", b"ts,long_usd,short_usd\n" + b"2026-06-18T00:00:00Z,much,little\n" * 5, "0 usable rows"),
-            ("far.csv", b"ts,long_usd,short_usd\n" + b"9e30,1,2\n" * 5, "no instants"),
-            ("twice.csv", b"ts,TS,long_usd,short_usd\n" + b"2026-06-18T00:00:00Z,1,1,2\n" * 5, "columns twice: ts"),
+            ("far.csv", b"ts,long_usd,short_usd\n" + b"9e30,1,2\n" * 5, "0 usable rows"),
+            (
+                "twice.csv",
+                b"ts,TS,long_usd,short_usd\n" + b"2026-06-18T00:00:00Z,1,1,2\n" * 5,
+                "several columns named",
+            ),
             ("sideless.csv", b"ts,usd\n" + b"2026-06-18T00:00:00Z,1\n" * 5, "lacks long_usd or short_usd"),
         ],
     )

@@ -21,7 +21,9 @@ OLD, NEW = pa.table({"x": [1, 2]}), pa.table({"x": [1, 2, 3]})
 
 
 def _datasets(rows: pa.Table) -> list[Dataset]:
-    return [Dataset("levels", "BTCUSDT", rows, {"as_of": "now"}, timeframe) for timeframe in ("1d", "7d")]
+    return [
+        Dataset("levels", "BTCUSDT", rows, {"as_of": "2026-06-28T00:00:00Z"}, timeframe) for timeframe in ("1d", "7d")
+    ]
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def test_the_manifest_tells_what_the_file_is(publisher: Publisher) -> None:
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "source_label": "simulated",
         "code_version": "1.2.3",
-        "as_of": "now",
+        "as_of": "2026-06-28T00:00:00Z",
     }
 
 

@@ -46,8 +46,8 @@ SELECT
     max(high) AS high,
     min(low) AS low,
     arg_max(close, ts) AS close,
-    sum(volume::DECIMAL(28, 8))::DOUBLE AS volume,
-    sum(quote_volume::DECIMAL(28, 8))::DOUBLE AS quote_volume
+    sum(coalesce(volume, quote_volume / ((high + low + close) / 3))::DECIMAL(28, 8))::DOUBLE AS volume,
+    sum(coalesce(quote_volume, volume * (high + low + close) / 3)::DECIMAL(28, 8))::DOUBLE AS quote_volume
 FROM klines
 WHERE close IS NOT NULL
 GROUP BY ALL

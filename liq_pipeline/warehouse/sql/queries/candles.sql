@@ -10,7 +10,7 @@ SELECT
     max(k.high) AS high,
     min(k.low) AS low,
     arg_max(k.close, k.ts) AS close,
-    sum(k.volume::DECIMAL(28, 8))::DOUBLE AS volume
+    sum(coalesce(k.volume, k.quote_volume / ((k.high + k.low + k.close) / 3))::DECIMAL(28, 8))::DOUBLE AS volume
 FROM klines AS k
 WHERE k.symbol = $symbol AND k.ts > $since AND k.ts <= $as_of AND k.close IS NOT NULL
     AND k.contract = (SELECT max(contract) FROM oi_delta WHERE symbol = $symbol)

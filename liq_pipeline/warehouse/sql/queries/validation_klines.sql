@@ -1,6 +1,6 @@
 -- Bars of $symbol as `liq validate` reads them, of the living contract.
-SELECT ts, open, high, low, close, volume, quote_volume
+SELECT ts, open, high, low, close, coalesce(volume, quote_volume / ((high + low + close) / 3)) AS volume, quote_volume
 FROM klines
 WHERE symbol = $symbol AND close IS NOT NULL
-    AND contract = (SELECT max(contract) FROM oi_delta WHERE symbol = $symbol)
+    AND contract = (SELECT max(contract) FROM klines WHERE symbol = $symbol)
 ORDER BY ts

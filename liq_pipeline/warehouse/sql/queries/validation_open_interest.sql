@@ -2,5 +2,5 @@
 SELECT ts, open_interest
 FROM open_interest
 WHERE symbol = $symbol AND open_interest > 0
-    AND contract = (SELECT max(contract) FROM oi_delta WHERE symbol = $symbol)
+    AND contract = (SELECT max(contract) FROM klines WHERE symbol = $symbol)
 ORDER BY ts
