@@ -41,30 +41,53 @@ def fill_feeds(tables: Tables, symbol: str, open_interest: pa.Table, klines: pa.
 
 
 def add_to_feeds(tables: Tables, symbol: str, open_interest: pa.Table, klines: pa.Table) -> list[datetime]:
-    """Add the rows of both feeds whose instants are not here yet, and return these instants.
+    """Add the rows of both feeds whose instants are not here yet, and return the instants of all rows that changed.
 
-    New rows are judged; what is here stays as it is, until a full run judges everything anew.
+    New rows are judged; what is here stays as it is, until a full run judges everything anew. Where new rows tell that
+    a contract ended, or that it did not, the rows since then are numbered anew, and those that are given judged anew.
     """
-    new = {
-        "open_interest": _not_here(tables, "open_interest", symbol, open_interest),
-        "klines": _not_here(tables, "klines", symbol, klines),
+    given = {
+        name: rows.select(SCHEMAS[name].names).cast(SCHEMAS[name])
+        for name, rows in (("open_interest", open_interest), ("klines", klines))
     }
+    new = {name: _not_here(tables, name, symbol, rows) for name, rows in given.items()}
     if not any(rows.num_rows for rows in new.values()):
         return []
-    since = min(pc.min(rows["ts"]).as_py() for rows in new.values() if rows.num_rows)
-    last = tables.read("last_traded", symbol=symbol).to_pylist()[0]  # a pause may be longer than the context
-    since = min([since, *(ts for ts in last.values() if ts)]) - CONTEXT
+    known = _settlements(tables, symbol)
+    since = _context(tables, symbol, new, known)
+    here = {name: _here(tables, name, symbol, since) for name in new}
     whole = {
-        table: pa.concat_tables([_here(tables, table, symbol, since), rows]).sort_by("ts")
-        for table, rows in new.items()
+        name: pa.concat_tables([_without(rows, given[name]), _since(given[name], since)]).sort_by("ts")
+        for name, rows in here.items()
     }
-    settlements = _with_new(tables, symbol, whole, last["klines"])
+    settlements = [settled for settled in known if settled.resumed_at < since]
+    settlements += find_settlements(symbol, whole["open_interest"], whole["klines"])
     judged = _judge(settlements, whole["open_interest"], whole["klines"])
-    for table, rows in (("open_interest", judged.open_interest), ("klines", judged.klines)):
-        added = rows.filter(pc.is_in(rows["ts"], new[table]["ts"].combine_chunks()))
-        if added.num_rows:
-            tables.append(table, symbol, added)
-    return [ts for rows in new.values() for ts in rows["ts"].to_pylist()]
+    rows_of = {"open_interest": judged.open_interest, "klines": judged.klines}
+    if _instants(settlements) == _instants(known):
+        for name, rows in rows_of.items():
+            if new[name].num_rows:
+                tables.append(name, symbol, _only(rows, new[name]))
+        return [ts for rows in new.values() for ts in rows["ts"].to_pylist()]
+    for name, rows in rows_of.items():
+        numbers = rows.select(["ts", "contract"])
+        stays = _without(_stored(tables, name, symbol, since), given[name]).drop_columns("contract")
+        stays = stays.join(numbers, "ts", join_type="left outer")
+        tables.replace(name, symbol, stays, since)
+        tables.append(name, symbol, _only(rows, given[name]))
+    tables.replace(SETTLEMENTS, symbol, _settlement_rows(symbol, settlements))
+    return [ts for rows in whole.values() for ts in rows["ts"].to_pylist()]
+
+
+def _context(tables: Tables, symbol: str, new: dict[str, pa.Table], known: list[Settlement]) -> datetime:
+    """Return from when on rows are needed to judge new ones: a pause may be longer than the context."""
+    last = tables.read("last_traded", symbol=symbol).to_pylist()[0]
+    first_new = [pc.min(rows["ts"]).as_py() for rows in new.values() if rows.num_rows]
+    since = min(*first_new, *(ts for ts in last.values() if ts)) - CONTEXT
+    for settlement in reversed(known):
+        if settlement.resumed_at >= since:
+            since = min(since, settlement.settled_at - CONTEXT)
+    return since
 
 
 def _judge(settlements: list[Settlement], open_interest: pa.Table, klines: pa.Table) -> Judged:
@@ -77,20 +100,15 @@ def _judge(settlements: list[Settlement], open_interest: pa.Table, klines: pa.Ta
     )
 
 
-def _with_new(tables: Tables, symbol: str, whole: dict[str, pa.Table], known_to: datetime | None) -> list[Settlement]:
-    """Return the settlements that are known, and those that the new rows bring; these are written down."""
+def _settlements(tables: Tables, symbol: str) -> list[Settlement]:
     rows = tables.sql(f"SELECT * FROM {SETTLEMENTS} WHERE symbol = $symbol ORDER BY resumed_at", symbol=symbol)
-    known = [
+    return [
         Settlement(row["settled_at"], row["resumed_at"], row["is_listed"], row["found"]) for row in rows.to_pylist()
     ]
-    new = [
-        settlement
-        for settlement in find_settlements(symbol, whole["open_interest"], whole["klines"])
-        if known_to and settlement.resumed_at >= known_to
-    ]
-    if new:
-        tables.append(SETTLEMENTS, symbol, _settlement_rows(symbol, new))
-    return known + new
+
+
+def _instants(settlements: list[Settlement]) -> list[tuple[datetime, datetime]]:
+    return [(settlement.settled_at, settlement.resumed_at) for settlement in settlements]
 
 
 def _settlement_rows(symbol: str, settlements: list[Settlement]) -> pa.Table:
@@ -106,16 +124,26 @@ def _settlement_rows(symbol: str, settlements: list[Settlement]) -> pa.Table:
 
 
 def _not_here(tables: Tables, table: str, symbol: str, rows: pa.Table) -> pa.Table:
-    rows = rows.select(SCHEMAS[table].names).cast(SCHEMAS[table])
     if not rows.num_rows:
         return rows
-    here = _here(tables, table, symbol, pc.min(rows["ts"]).as_py())
-    return rows.filter(pc.invert(pc.is_in(rows["ts"], here["ts"].combine_chunks())))
+    return _without(rows, _here(tables, table, symbol, pc.min(rows["ts"]).as_py()))
 
 
 def _here(tables: Tables, table: str, symbol: str, since: datetime) -> pa.Table:
-    names = ", ".join(SCHEMAS[table].names)
-    rows = tables.sql(
-        f"SELECT {names} FROM {table} WHERE symbol = $symbol AND ts >= $since", symbol=symbol, since=since
-    )
-    return rows.cast(SCHEMAS[table])
+    return _stored(tables, table, symbol, since).select(SCHEMAS[table].names).cast(SCHEMAS[table])
+
+
+def _stored(tables: Tables, table: str, symbol: str, since: datetime) -> pa.Table:
+    return tables.sql(f"SELECT * FROM {table} WHERE symbol = $symbol AND ts >= $since", symbol=symbol, since=since)
+
+
+def _since(rows: pa.Table, since: datetime) -> pa.Table:
+    return rows.filter(pc.greater_equal(rows["ts"], pa.scalar(since, rows["ts"].type)))
+
+
+def _only(rows: pa.Table, these: pa.Table) -> pa.Table:
+    return rows.filter(pc.is_in(rows["ts"], these["ts"].combine_chunks()))
+
+
+def _without(rows: pa.Table, these: pa.Table) -> pa.Table:
+    return rows.filter(pc.invert(pc.is_in(rows["ts"], these["ts"].combine_chunks())))

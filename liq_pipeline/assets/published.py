@@ -81,7 +81,8 @@ def level_datasets(tables: Reads, symbol: str, archive: ArchiveSource, checks: l
         manifest = {**shared, "current_price": newest["current_price"], **facts}
         datasets.append(Dataset("liquidation_levels", symbol, rows, manifest, timeframe))
     deltas = tables.sql("SELECT * FROM oi_delta WHERE symbol = $symbol ORDER BY ts", symbol=symbol)
-    datasets.append(Dataset("oi_delta", symbol, deltas.cast(OI_DELTA_SCHEMA), shared))
+    whole = {**shared, "first_ts": iso(deltas["ts"][0].as_py())}  # settled contracts of the ticker included
+    datasets.append(Dataset("oi_delta", symbol, deltas.cast(OI_DELTA_SCHEMA), whole))
     return datasets
 
 

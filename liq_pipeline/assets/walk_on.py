@@ -16,7 +16,7 @@ from liq_pipeline.assets.feeds import add_to_feeds
 from liq_pipeline.assets.levels import write_levels
 from liq_pipeline.assets.positions import cohort_rows, read_walk_input, survival_rows, walk_whole
 from liq_pipeline.model.walk import SIDES, SideState, Walk, walk
-from liq_pipeline.warehouse.warehouse import SETTLEMENTS, Tables
+from liq_pipeline.warehouse.warehouse import Tables
 
 
 @dataclass(frozen=True)
@@ -46,28 +46,24 @@ def extend(tables: Tables, symbol: str, open_interest: pa.Table, klines: pa.Tabl
         NoData: the symbol has no bar yet; a full run comes first.
     """
     before = tables.newest_bar(symbol)
-    settled = tables.count(SETTLEMENTS, symbol)
     added = add_to_feeds(tables, symbol, open_interest, klines)
     standing = tables.read("walked_to", symbol=symbol).to_pylist()
     walked_to = standing[0]["ts"] if standing else None
     # A row that lies before the newest bar changes the past; so does a table that another run left half done.
-    # Another contract under the same name begins with a walk of its own.
-    replay = (
-        walked_to is None
-        or walked_to != before["as_of"]
-        or any(ts <= walked_to for ts in added)
-        or tables.count(SETTLEMENTS, symbol) != settled
-    )
+    replay = walked_to is None or walked_to != before["as_of"] or any(ts <= walked_to for ts in added)
     if replay:
         tables.rebuild("oi_delta", symbol)
-        walk_whole(tables, symbol)
-        newest = tables.newest_bar(symbol)
     else:
         assert walked_to
         tables.extend("oi_delta", symbol, walked_to)
-        newest = tables.newest_bar(symbol)
-        if newest["as_of"] == walked_to:
-            return Extended(0, False, newest)
+    newest = tables.newest_bar(symbol)
+    if not replay and newest["as_of"] == walked_to:
+        return Extended(0, False, newest)
+    # Another contract under the same name begins with a walk of its own.
+    if replay := replay or newest["first_ts"] != before["first_ts"]:
+        walk_whole(tables, symbol)
+    else:
+        assert walked_to
         _walk_on(tables, symbol, standing, walked_to)
     write_levels(tables, symbol, newest)
     bars = tables.sql(

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from liq_pipeline.checks.rule import ERROR, LISTED, WARN, Outcome, Rule, Subject, listed
+from liq_pipeline.exchange.contract_changes import ZERO_HOURS
 from liq_pipeline.exchange.label_check import label_shift_disagreements
-from liq_pipeline.exchange.settlements import ZERO_HOURS
 from liq_pipeline.warehouse.layout import SCHEMA_VERSION, SCHEMAS, dataset_path, read_intact_manifest
 from liq_pipeline.warehouse.warehouse import HEATMAP_TABLES, LEVEL_TABLES, named_query
 
@@ -61,7 +61,7 @@ def has_rows(table: str) -> Callable[[Subject], Outcome]:
         count = subject.sql(f"SELECT count(*) AS n FROM {table} WHERE symbol = $symbol")["n"][0].as_py()
         if count or table != "position_cohorts":
             return Outcome(count > 0, f"{count} rows")
-        bars = subject.sql("SELECT count(*) AS n FROM oi_delta WHERE symbol = $symbol")["n"][0].as_py()
+        bars = subject.bars.ts.size
         return Outcome(False, f"0 rows: {nothing_opened(bars)}" if bars == 1 else "0 rows")
 
     return rule
@@ -199,9 +199,13 @@ def row_count_does_not_shrink(subject: Subject) -> Outcome:
     now = _rows(subject, "oi_delta")["ts"].to_numpy()
     # Where the history begins is the user's choice (--since); where it ends is not.
     first = max(before.min(), now.min())
-    # A bar that is known for a bad print by now is listed with the others; at the end, what is published is newer.
-    bad = subject.sql("SELECT ts FROM klines WHERE symbol = $symbol AND close IS NULL")["ts"].to_numpy()
-    lost = np.setdiff1d(before[before >= first], np.concatenate([now, bad[bad < now.max()]]))
+    # A bar that is known for a bad print by now is listed with the others, one between two contracts is told with them;
+    # at the end, what is published is newer.
+    known = subject.sql(
+        "SELECT ts FROM klines AS k WHERE symbol = $symbol AND (close IS NULL OR EXISTS ("
+        "FROM settlements AS s WHERE s.symbol = k.symbol AND k.ts > s.settled_at AND k.ts <= s.resumed_at))"
+    )["ts"].to_numpy()
+    lost = np.setdiff1d(before[before >= first], np.concatenate([now, known[known < now.max()]]))
     text = f"{len(now)} bars, {len(before)} published"
     if lost.size:
         text += (

@@ -5,7 +5,7 @@ from typing import Any
 
 from liq_pipeline.checks.integrity import OPEN_INTEREST_GRID_MINUTES
 from liq_pipeline.checks.rule import ERROR, WARN, Outcome, Rule, Subject, listed
-from liq_pipeline.exchange.settlements import ZERO_HOURS
+from liq_pipeline.exchange.contract_changes import ZERO_HOURS
 from liq_pipeline.warehouse.warehouse import SETTLEMENTS, named_query
 
 PLAUSIBLE = {"open_interest": "snapshots_are_plausible", "klines": "bars_are_plausible"}

@@ -24,6 +24,7 @@ from liq_pipeline.exchange.keys import Dataset, RemoteFile
 from liq_pipeline.exchange.listing import Listing, ask_for_sidecars, list_days
 from liq_pipeline.exchange.manifest import Entry, load_manifest, manifest_path, save_manifest, to_table
 from liq_pipeline.exchange.report import NoProgress, Problem, Progress, SyncReport
+from liq_pipeline.exchange.settlements import is_between_contracts
 from liq_pipeline.exchange.transfer import sha256_of
 
 __all__ = ["NoProgress", "Problem", "Progress", "SyncReport", "plan", "sync"]
@@ -265,7 +266,8 @@ class _State:
             self._put(Entry(key, self.archive.url(key), status, self.now, message="not listed"))
             if status == "not_yet":
                 not_yet.append(day)
-            elif day < last_known:  # behind the last day the archive just ends: stale, but without a hole
+            # Behind the last day the archive just ends: stale, but without a hole.
+            elif day < last_known and not is_between_contracts(self.symbol, day):
                 holes.append(day)
         self.save()
 

@@ -169,9 +169,9 @@ class Tables:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
 
-    def replace(self, table: str, symbol: str, rows: pa.Table) -> int:
-        """Replace the symbol's rows by these. Return how many there are now."""
-        self._delete(table, symbol)
+    def replace(self, table: str, symbol: str, rows: pa.Table, since: datetime | None = None) -> int:
+        """Replace the symbol's rows, or those at an instant and later, by these. Return how many there are now."""
+        self._delete(table, symbol, since)
         return self.append(table, symbol, rows)
 
     def append(self, table: str, symbol: str, rows: pa.Table) -> int:
@@ -244,8 +244,10 @@ class Tables:
             with suppress(duckdb.Error):  # in an aborted transaction; its own error is the one to see
                 self.connection.unregister(name)
 
-    def _delete(self, table: str, symbol: str) -> None:
-        self.connection.execute(f"DELETE FROM {_known(table)} WHERE symbol = $symbol", {"symbol": symbol})
+    def _delete(self, table: str, symbol: str, since: datetime | None = None) -> None:
+        parameters: dict[str, Any] = {"symbol": symbol} | ({"since": since} if since else {})
+        later = " AND ts >= $since" if since else ""
+        self.connection.execute(f"DELETE FROM {_known(table)} WHERE symbol = $symbol{later}", parameters)
 
 
 def _known(table: str) -> str:

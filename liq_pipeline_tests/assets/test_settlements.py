@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from liq_pipeline.assets.feeds import fill_feeds
+from liq_pipeline.assets.heatmaps import cohorts_of, heatmap_rows, read_candles
 from liq_pipeline.assets.levels import coverage_pct, write_levels
 from liq_pipeline.assets.positions import walk_whole
 from liq_pipeline.assets.walk_on import extend
-from liq_pipeline.checks.integrity import delta_equals_recomputation, grid_has_no_gaps, snapshots_are_positive
+from liq_pipeline.checks.integrity import (
+    delta_equals_recomputation,
+    grid_has_no_gaps,
+    has_rows,
+    row_count_does_not_shrink,
+    snapshots_are_positive,
+)
 from liq_pipeline.checks.invariants import positions_add_up_to_open_interest
 from liq_pipeline.checks.plausibility import rows_are_plausible, ticker_names_one_contract
 from liq_pipeline.checks.rule import WARN, Outcome, Subject
 from liq_pipeline.clock import Clock
+from liq_pipeline.model.heatmap import COLUMN_WIDTHS, column_instants, heatmap
+from liq_pipeline.model.walk import SIDES
 from liq_pipeline.resources import ArchiveSource
+from liq_pipeline.warehouse.layout import dataset_path
 from liq_pipeline.warehouse.publish import Publisher
 from liq_pipeline.warehouse.warehouse import LEVEL_TABLES, Warehouse
-from liq_pipeline_tests.exchange.reused_ticker import SYMBOL, Feeds, real_days
+from liq_pipeline_tests.exchange.reused_ticker import SYMBOL, Feeds, real_days, write_archive
 
 pytestmark = pytest.mark.shared
 DERIVED = ("position_cohorts", "position_survival", *LEVEL_TABLES)
+WALKED = ("oi_delta", *DERIVED)
 VARIANTS = {
     "LITUSDT: silence, prices ÷ 100, open interest × 100": (
         lambda real: real.silent("2026-03-15T09:00", 32.5).scaled("2026-03-16T17:30", 0.01, 100), "2026-03-16T17:30",
@@ -35,6 +51,9 @@ VARIANTS = {
     ),
     "redenominated from one bar to the next": (
         lambda real: real.scaled("2026-03-25T06:00", 1000, 0.001), "2026-03-25T06:00",
+    ),
+    "open interest of zero, and the same scale afterwards": (
+        lambda real: real.zero("2026-03-20T00:00", 24), "2026-03-21T00:00",
     ),
     "two of them": (
         lambda real: real.silent("2026-03-15T09:00", 32.5)
@@ -96,6 +115,21 @@ def assert_close(one: pa.Table, other: pa.Table, name: str) -> None:
             assert one[column].equals(other[column]), f"{name}.{column}"
 
 
+def pictures(warehouse: Warehouse) -> list[pa.Table]:
+    """Return heatmap and candles of every timeframe, as they are published."""
+    survival = warehouse.read("survival", symbol=SYMBOL)
+    ts = survival["ts"].to_numpy().astype("datetime64[us]")
+    made = []
+    for timeframe in COLUMN_WIDTHS:
+        columns = column_instants(ts, timeframe)
+        since = columns[0].item().replace(tzinfo=UTC)
+        cohorts = cohorts_of(warehouse.read("cohorts_since", symbol=SYMBOL, since=since), ts)
+        price = warehouse.newest_bar(SYMBOL)["current_price"]
+        found = heatmap(cohorts, ts, {side: survival[side].to_numpy() for side in SIDES}, columns, price)
+        made += [heatmap_rows(found, SYMBOL, timeframe), read_candles(warehouse, SYMBOL, timeframe, columns)]
+    return made
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_map_is_that_of_the_living_contracts_rows_alone(variant: str, real: Feeds, loaded) -> None:
     make, begins = VARIANTS[variant]
@@ -105,6 +139,8 @@ def test_the_map_is_that_of_the_living_contracts_rows_alone(variant: str, real: 
     same_rows(whole, alone)
     assert whole.newest_bar(SYMBOL) == alone.newest_bar(SYMBOL)
     assert coverage_pct(whole, SYMBOL) == coverage_pct(alone, SYMBOL)
+    for one, other in zip(pictures(whole), pictures(alone), strict=True):
+        assert_close(one, other, "heatmap or candles")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -187,6 +223,104 @@ def test_a_settlement_in_the_newest_rows_gives_what_a_full_run_gives(hours: int,
         ) + timedelta(minutes=15)
 
     full = loaded(known)
-    same_rows(warehouse, full, ("oi_delta", *DERIVED))
+    same_rows(warehouse, full, WALKED)
     instants = "SELECT settled_at, resumed_at FROM settlements"  # how large the step was, more bars tell better
     assert warehouse.sql(instants).equals(full.sql(instants))
+
+
+class TestPieceByPiece:
+    """The quick refresh gives what a full run gives, in whatever order the two feeds come."""
+
+    BEGIN = "2026-04-01T00:00"
+
+    @pytest.fixture
+    def days(self, real: Feeds) -> Feeds:
+        return real.since("2026-03-26T00:00").until("2026-04-02T00:00")
+
+    @pytest.mark.parametrize("first", ["klines", "open_interest"])
+    @pytest.mark.parametrize("price", [0.01, 1.2])
+    def test_one_feed_is_late_by_a_bar(self, first: str, price: float, days: Feeds, loaded) -> None:
+        feeds = days.silent(self.BEGIN, 8).scaled("2026-04-01T08:00", price, 0.01)
+        early = {"klines": self.BEGIN, "open_interest": self.BEGIN} | {first: "2026-04-01T08:15"}
+        pieces = [(early["open_interest"], early["klines"]), ("2026-04-01T08:15",) * 2, ("2026-04-01T08:45",) * 2]
+
+        self._ends_like_a_full_run(feeds, pieces, loaded)
+
+    def test_a_redenomination_whose_open_interest_is_late(self, days: Feeds, loaded) -> None:
+        feeds = days.scaled(self.BEGIN, 1000, 0.001)
+
+        self._ends_like_a_full_run(feeds, [(self.BEGIN, "2026-04-01T00:15"), ("2026-04-01T00:45",) * 2], loaded)
+
+    def test_zeros_after_which_bars_come_first(self, days: Feeds, loaded) -> None:
+        pieces = [("2026-04-01T08:00", "2026-04-01T08:30"), ("2026-04-01T08:30",) * 2]
+
+        self._ends_like_a_full_run(days.zero(self.BEGIN, 8), pieces, loaded)
+
+    def test_what_looked_like_another_contract_was_one_absurd_bar(self, days: Feeds, loaded) -> None:
+        feeds = days.silent(self.BEGIN, 8).scaled("2026-04-01T08:00", 0.01, 100).scaled("2026-04-01T08:15", 100, 0.01)
+        warehouse = self._ends_like_a_full_run(feeds, [("2026-04-01T08:15",) * 2, ("2026-04-01T08:30",) * 2], loaded)
+
+        assert warehouse.sql("SELECT * FROM settlements").num_rows == 0
+        assert warehouse.newest_bar(SYMBOL)["first_ts"] < feeds.until(self.BEGIN).klines["ts"][-1].as_py()
+
+    def _ends_like_a_full_run(self, feeds: Feeds, pieces: list[tuple[str, str]], loaded) -> Warehouse:
+        warehouse = loaded(feeds.until(self.BEGIN))
+        tail = str(np.datetime64(self.BEGIN) - np.timedelta64(1, "D"))  # what REST gives: not all of the history
+        for interest_until, bars_until in pieces:
+            interest, bars = feeds.until(interest_until), feeds.until(bars_until)
+            with warehouse.transaction() as tables:
+                extend(tables, SYMBOL, interest.since(tail).open_interest, bars.since(tail).klines)
+        same_rows(warehouse, loaded(Feeds(interest.open_interest, bars.klines)), ("open_interest", "klines", *WALKED))
+        return warehouse
+
+
+def test_bars_that_were_published_between_two_contracts_may_vanish(real: Feeds, loaded, tmp_path: Path) -> None:
+    """An older version spread open interest over the zeros."""
+    feeds = real.until("2026-03-22T00:00")
+    instants = feeds.klines.select(["ts"])
+    path = dataset_path(tmp_path, "oi_delta", SYMBOL)
+    path.parent.mkdir(parents=True)
+    pq.write_table(instants, path)
+    manifest = {"bar_minutes": 15, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    path.with_name("manifest.json").write_text(json.dumps(manifest))
+
+    assert look(loaded(feeds.zero("2026-03-20T00:00", 24)), row_count_does_not_shrink, tmp_path).passed
+    lacking = Feeds(feeds.open_interest, pa.concat_tables([feeds.klines.slice(0, 400), feeds.klines.slice(401)]))
+    assert not look(loaded(lacking), row_count_does_not_shrink, tmp_path).passed
+
+
+def test_of_a_contract_with_one_bar_nothing_can_have_opened_yet(real: Feeds, loaded, tmp_path: Path) -> None:
+    feeds = real.silent("2026-03-15T09:00", 32.5).scaled("2026-03-16T17:30", 0.01, 100).until("2026-03-16T17:45")
+
+    outcome = look(loaded(feeds), has_rows("position_cohorts"), tmp_path)
+
+    assert outcome.found == "0 rows: one bar so far; nothing can have opened yet"
+
+
+@pytest.mark.slow
+def test_a_run_from_files_publishes_the_living_contract_alone(real: Feeds, liq, tmp_path: Path) -> None:
+    feeds = real.until("2026-03-19T00:00").silent("2026-03-15T09:00", 32.5).scaled("2026-03-16T17:30", 0.01, 100)
+    done, published = {}, {}
+    for name, content in {"whole": feeds, "alone": feeds.since("2026-03-16T17:30")}.items():
+        write_archive(content, tmp_path / name / "archive", "ABCUSDT")
+        done[name] = liq(
+            "run", "--archive", tmp_path / name / "archive", "--bar", "15m", "--symbols", "ABCUSDT",
+            "--since", "2026-03-13", "--data", tmp_path / name / "data", "--now", "2026-03-19T06:00:00Z",
+        )  # fmt: skip
+        published[name] = tmp_path / name / "data" / "published"
+
+    assert [finished.code for finished in done.values()] == [0, 0], done["whole"].out
+    assert re.findall(r"(?:WARN|ERROR) +(.*)", done["whole"].out) == ["oi_delta: ticker_names_one_contract"]
+    for dataset in ("liquidation_levels", "liquidation_heatmap", "candles"):
+        for timeframe in COLUMN_WIDTHS:
+            one, other = (
+                pq.read_table(dataset_path(folder, dataset, "ABCUSDT", timeframe), partitioning=None)
+                for folder in published.values()
+            )
+            assert_close(one, other, f"{dataset} {timeframe}")
+    levels = dataset_path(published["whole"], "liquidation_levels", "ABCUSDT", "7d")
+    manifest = json.loads(levels.with_name("manifest.json").read_text())
+    assert (manifest["first_ts"], manifest["as_of"]) == ("2026-03-16T17:45:00Z", "2026-03-19T00:00:00Z")
+    oi_delta = dataset_path(published["whole"], "oi_delta", "ABCUSDT")
+    assert json.loads(oi_delta.with_name("manifest.json").read_text())["first_ts"] == "2026-03-13T02:15:00Z"
+    assert pc.count_distinct(pq.read_table(oi_delta, partitioning=None)["contract"]).as_py() == 2

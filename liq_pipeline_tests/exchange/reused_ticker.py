@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from liq_pipeline.exchange.formats import read_klines, read_open_interest
+from liq_pipeline.exchange.formats import KLINES_LAYOUT, METRICS_LAYOUT, read_klines, read_open_interest
+from liq_pipeline.simulator.files import kline_key, metrics_key, write_zip
 
 SYMBOL = "BTCUSDT"
 PRICES = ("open", "high", "low", "close")
@@ -88,3 +90,39 @@ def _times(table: pa.Table, rows: np.ndarray, factors: dict[str, float]) -> pa.T
         values = pc.if_else(pa.array(rows), pc.multiply(table[name], factor), table[name])
         table = table.set_column(table.column_names.index(name), name, values)
     return table
+
+
+def write_archive(feeds: Feeds, folder: Path, symbol: str, interval: str = "15m") -> None:
+    """Write them as the exchange's daily files, under a symbol's name. A day without rows has no file."""
+    snapshots = feeds.open_interest.to_pylist()
+    for day, rows in _by_day(snapshots):
+        lines = [
+            f"{row['ts']:%Y-%m-%d %H:%M:%S},{symbol},{row['open_interest'] or 0},"
+            f"{row['open_interest_value_usd'] if row['open_interest'] else 0},,,,"
+            for row in rows
+        ]
+        _write(folder, metrics_key(symbol, day), ",".join(METRICS_LAYOUT.types), lines)
+    for day, rows in _by_day(feeds.klines.to_pylist()):
+        lines = [
+            f"{_ms(row['open_time'])},{row['open']},{row['high']},{row['low']},{row['close']},{row['volume']},"
+            f"{_ms(row['ts']) - 1},{row['quote_volume']},0,0,0,0"
+            for row in rows
+        ]
+        _write(folder, kline_key(symbol, interval, day), ",".join(KLINES_LAYOUT.types), lines)
+
+
+def _by_day(rows: list[dict]) -> list[tuple[date, list[dict]]]:
+    """Return rows by the day whose file holds them: until 2026-06-24 files end with the next day's midnight."""
+    days: dict[date, list[dict]] = {}
+    for row in rows:
+        days.setdefault((row["ts"] - timedelta(microseconds=1)).date(), []).append(row)
+    return sorted(days.items())
+
+
+def _write(folder: Path, key: str, header: str, lines: list[str]) -> None:
+    (folder / key).parent.mkdir(parents=True, exist_ok=True)
+    write_zip(folder, key, "\n".join([header, *lines]) + "\n")
+
+
+def _ms(instant: datetime) -> int:
+    return round(1000 * instant.timestamp())

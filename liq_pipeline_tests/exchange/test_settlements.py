@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from liq_pipeline.exchange.formats import read_klines, read_open_interest
 from liq_pipeline.exchange.settlements import (
     contracts_of_bars,
     contracts_of_snapshots,
     find_settlements,
+    is_between_contracts,
     listed_settlements,
 )
-from liq_pipeline_tests.exchange.reused_ticker import SYMBOL, Feeds, real_days
+from liq_pipeline_tests.exchange.reused_ticker import PRICES, SYMBOL, Feeds, real_days
 
 AT = "2026-03-15T09:00"
 
@@ -49,11 +54,52 @@ class TestSuspectedFromTheRows:
         assert one.found == "both feeds silent for 32.5 h, then price × 0.01035, open interest × 108.3"
         assert not one.is_listed
 
-    @pytest.mark.parametrize("price", [1000, 0.1, 0.5, 2])
+    @pytest.mark.parametrize("price", [1000, 0.1, 0.5, 2, 1.5])
     def test_a_redenomination_without_a_pause(self, real, price) -> None:
         assert found(real.scaled("2026-03-25T06:00", price, 1 / price)) == [("03-25 06:00", "03-25 06:00")]
 
-    @pytest.mark.parametrize("hours", [6.5, 24, 100])
+    @pytest.mark.parametrize("hours", [0.25, 0.75])
+    def test_a_redenomination_over_a_short_pause(self, real, hours) -> None:
+        resumed = _later("2026-03-25T06:00", hours)
+        paused = real.silent("2026-03-25T06:00", hours).scaled(resumed, 0.001, 1000)
+
+        assert found(paused) == [("03-25 06:00", f"{datetime.fromisoformat(resumed):%m-%d %H:%M}")]
+
+    def test_a_redenomination_in_the_middle_of_a_bar(self, real) -> None:
+        scaled = real.scaled("2026-03-25T06:00", 1000, 0.001)
+        mixed = int(np.flatnonzero(real.klines["open_time"].to_numpy() == np.datetime64("2026-03-25T06:00"))[0])
+        for name in ("open", "low"):
+            scaled = Feeds(scaled.open_interest, _with(scaled.klines, name, mixed, real.klines[name][mixed].as_py()))
+
+        assert found(scaled) == [("03-25 06:00", "03-25 06:15")]
+
+    def test_a_redenomination_while_bars_are_absent_and_open_interest_is_not(self, real) -> None:
+        scaled = real.scaled("2026-03-25T14:30", 0.01, 100)
+        bars = scaled.silent("2026-03-25T06:00", 8.5).klines
+
+        assert found(Feeds(scaled.open_interest, bars)) == [("03-25 06:00", "03-25 14:30")]
+
+    def test_a_redenomination_of_which_one_bar_falls_back_later(self, real) -> None:
+        scaled = real.scaled("2026-03-25T06:00", 10, 0.1)
+        for name in PRICES:
+            scaled = Feeds(
+                scaled.open_interest, _with(scaled.klines, name, 1240, scaled.klines[name][1240].as_py() / 10)
+            )
+
+        assert found(scaled) == [("03-25 06:00", "03-25 06:00")]
+
+    def test_two_across_silences_within_three_days(self, real) -> None:
+        feeds = real.silent("2026-03-25T06:00", 8).scaled("2026-03-25T14:00", 0.01, 100)
+        feeds = feeds.silent("2026-03-27T00:00", 5).scaled("2026-03-27T05:00", 100, 0.01)
+
+        assert [begin for begin, _ in found(feeds)] == ["03-25 06:00", "03-27 00:00"]
+
+    def test_zeros_for_two_hours_and_a_new_scale_of_open_interest(self, real) -> None:
+        feeds = real.zero("2026-03-20T00:00", 2).scaled("2026-03-20T02:00", 1, 0.01)
+
+        assert found(feeds) == [("03-20 00:00", "03-20 02:00")]
+
+    @pytest.mark.parametrize("hours", [4, 6, 24, 100])
     def test_open_interest_of_zero_for_long(self, real, hours) -> None:
         (one,) = found(real.zero("2026-03-20T00:00", hours))
 
@@ -89,7 +135,36 @@ class TestNotSuspected:
 
         assert found(paused) == []
 
-    @pytest.mark.parametrize("hours", [0.25, 2])
+    @pytest.mark.parametrize("bars", [1, 4, 12, 40])
+    @pytest.mark.parametrize("tables", ["both", "klines"])
+    def test_a_pause_after_which_some_bars_are_absurd(self, real, bars, tables) -> None:
+        paused = real.silent(AT, 8)
+        back = _later("2026-03-15T17:00", bars / 4)
+        absurd = paused.scaled("2026-03-15T17:00", 0.01, 100).scaled(back, 100, 0.01)
+
+        assert found(absurd if tables == "both" else Feeds(paused.open_interest, absurd.klines)) == []
+
+    @pytest.mark.parametrize("file", ["BTCUSDT-5m", "SOLUSDT-5m", "BTCUSDT-15m"])
+    def test_years_of_real_bars_with_their_crashes(self, file, shared_archive: Path) -> None:
+        bars = pq.read_table(shared_archive.parent / "market" / f"{file}.parquet")
+        opened, close = bars["open_time"].to_numpy().astype("datetime64[us]"), bars["close"].to_numpy()
+        ts = opened + np.diff(opened).min()
+        interest = {"ts": ts, "open_interest": np.full(ts.size, 1000.0), "open_interest_value_usd": 1000 * close}
+
+        bars = bars.set_column(0, "open_time", pa.array(opened)).append_column("ts", pa.array(ts))
+        assert found(Feeds(pa.table(interest), bars)) == []
+
+    @pytest.mark.parametrize("symbol", ["BTCUSDT", "ETHUSDT", "SOLUSDT"])
+    def test_real_holes(self, symbol, shared_archive: Path) -> None:
+        days = shared_archive / "multi-5m-2026-01" / "data" / "futures" / "um" / "daily"
+        holed = Feeds(
+            read_open_interest(sorted((days / "metrics" / symbol).glob("*.zip")), symbol).table,
+            read_klines(sorted((days / "klines" / symbol / "5m").glob("*.zip")), symbol, "5m").table,
+        )
+
+        assert found(holed, symbol) == []
+
+    @pytest.mark.parametrize("hours", [0.25, 1, 2])
     def test_zeros_for_a_short_while(self, real, hours) -> None:
         assert found(real.zero("2026-03-20T00:00", hours)) == []
 
@@ -138,6 +213,12 @@ class TestTheDatedFile:
         with pytest.raises(ValueError, match=wrong):
             listed_settlements(file)
 
+    def test_whole_days_between_two_listed_contracts_are_known(self) -> None:
+        days = [date(2025, 1, 31), date(2025, 2, 1), date(2025, 12, 22), date(2025, 12, 23)]
+
+        assert [is_between_contracts("LITUSDT", day) for day in days] == [False, True, True, False]
+        assert not is_between_contracts("BTCUSDT", date(2025, 2, 1))
+
     @pytest.mark.shared
     def test_what_is_listed_ends_a_contract_whatever_its_scale(self, real, monkeypatch) -> None:
         listed = listed_settlements()
@@ -151,6 +232,12 @@ class TestTheDatedFile:
         assert found(real.silent(AT, 32.5).scaled(_later(AT, 32.5), 0.01, 100), "LITUSDT") == [
             ("03-15 09:00", "03-16 17:30")
         ]
+
+
+def _with(table: pa.Table, name: str, row: int, value: float) -> pa.Table:
+    values = table[name].to_numpy().copy()
+    values[row] = value
+    return table.set_column(table.column_names.index(name), name, pa.array(values))
 
 
 def _later(instant: str, hours: float) -> str:

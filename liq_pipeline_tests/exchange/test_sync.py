@@ -4,7 +4,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from werkzeug import Response
 from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, ChecksumsMissing, UnknownSymbol
 from liq_pipeline.exchange.archive import METRICS, FolderArchive, HttpArchive, klines
 from liq_pipeline.exchange.manifest import good_files, load_manifest, manifest_path, unverified_files
+from liq_pipeline.exchange.settlements import Settlement, listed_settlements
 from liq_pipeline.exchange.sync import SyncReport, plan, sync
 
 SINCE = date(2026, 1, 10)
@@ -286,6 +287,17 @@ def test_which_absent_days_are_holes(
     report = local.sync(folder)
     assert (report.holes, report.not_yet) == (_january(*holes), _january(*not_yet))
     assert report.lost_data == bool(holes)
+
+
+def test_days_between_two_listed_contracts_are_no_holes(
+    local: Local, folder: FolderArchive, files: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settled in the middle of the 11th, used again from the middle of the 14th on: the 12th and 13th have no file."""
+    settled = Settlement(datetime(2026, 1, 11, 9, tzinfo=UTC), datetime(2026, 1, 14, 12, tzinfo=UTC), True, "listed")
+    monkeypatch.setitem(listed_settlements(), "BTCUSDT", (settled,))
+    for day in _january(10, 11, 15, 16, 17, 18, 19):
+        files.put(day)
+    assert local.sync(folder).holes == _january(14)
 
 
 @pytest.mark.parametrize("first", [12, 15])
