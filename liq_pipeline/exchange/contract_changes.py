@@ -91,6 +91,7 @@ class Feeds:
     ts: Instants
     contracts: Floats
     implied: Floats
+    zero: NDArray[np.bool_]  # snapshots of no contracts at all; what cannot be is none of them
 
     @classmethod
     def of(cls, open_interest: pa.Table, klines: pa.Table) -> Feeds:
@@ -104,7 +105,7 @@ class Feeds:
             traded = ((volume > 0) | ~(high == low)) & (first > 0) & (last > 0)
         return cls(
             instants(klines, "open_time"), instants(klines, "ts"), first, last, traded, instants(open_interest, "ts"),
-            np.where(contracts > 0, contracts, np.nan), implied,
+            np.where(contracts > 0, contracts, np.nan), implied, ~(contracts > 0) & (value == 0),
         )  # fmt: skip
 
     @cached_property
@@ -159,10 +160,11 @@ def find_changes(feeds: Feeds) -> list[Change]:
 def _after_zero(feeds: Feeds) -> Iterator[Change]:
     """Open interest is zero for hours: every position was closed."""
     for a, b in _pairs(feeds.known, np.diff(feeds.known) > 1):
-        first_zero, last_zero = feeds.ts[a + 1], feeds.ts[b - 1]
+        zeros = feeds.ts[a + 1 : b][feeds.zero[a + 1 : b]]
         lasted = feeds.ts[b] - feeds.ts[a]
-        if lasted < ZERO_BEFORE_NEW_SCALE or b - a <= FEWEST_ZEROS:
+        if lasted < ZERO_BEFORE_NEW_SCALE or zeros.size < max(FEWEST_ZEROS, (b - a) // 2):
             continue
+        first_zero, last_zero = zeros[0], zeros[-1]
         before, after = feeds.interest.at(feeds.ts[a]), feeds.interest.at(feeds.ts[b])
         step = feeds.interest.step(before, after)
         has_new_scale = abs(step) > NEW_CONTRACTS and feeds.interest.lasts(

@@ -49,7 +49,9 @@ def open_interest_rows(body: Any, symbol: str) -> tuple[pa.Table, Notes]:
     snapped, off_grid = quirks.snap_jitter(labels)
     if off_grid.any():
         raise WrongShape(f"row {int(np.argmax(off_grid))} is not within 60 s of the 5-minute grid")
-    numbers = {name: _numbers([row[name] for row in rows], name) for name in ("sumOpenInterest", "sumOpenInterestValue")}
+    numbers = {
+        name: _numbers([row[name] for row in rows], name) for name in ("sumOpenInterest", "sumOpenInterestValue")
+    }
     values = {name: quirks.blank_bad_prints(column) for name, column in numbers.items()}
     values["sumOpenInterestValue"] = quirks.worth_of_nothing(numbers["sumOpenInterest"], values["sumOpenInterestValue"])
     keep, notes = _once(snapped, list(values.values()))

@@ -281,7 +281,11 @@ def test_bars_that_were_published_between_two_contracts_may_vanish(real: Feeds, 
     path = dataset_path(tmp_path, "oi_delta", SYMBOL)
     path.parent.mkdir(parents=True)
     pq.write_table(instants, path)
-    manifest = {"bar_minutes": 15, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    manifest = {
+        "as_of": "2026-03-22T00:00:00Z",
+        "bar_minutes": 15,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
     path.with_name("manifest.json").write_text(json.dumps(manifest))
 
     assert look(loaded(feeds.zero("2026-03-20T00:00", 24)), row_count_does_not_shrink, tmp_path).passed

@@ -55,9 +55,20 @@ class Feeds:
         end = begin + np.timedelta64(int(60 * hours), "m")
         ts = self.open_interest["ts"].to_numpy()
         inside = (ts > begin) & (ts <= end)
-        at = self.open_interest.column_names.index("open_interest")
-        values = pc.if_else(pa.array(inside), pa.scalar(None, pa.float64()), self.open_interest["open_interest"])
-        return Feeds(self.open_interest.set_column(at, "open_interest", values), self.klines)
+        return self.printed(inside, value=0.0)
+
+    def absurd(self, day: str) -> Feeds:
+        """Return them with open interest that cannot be (null, and its value null) for a day."""
+        ts = self.open_interest["ts"].to_numpy()
+        return self.printed((ts > np.datetime64(day)) & (ts <= np.datetime64(day) + np.timedelta64(1, "D")), value=None)
+
+    def printed(self, rows: np.ndarray, value: float | None) -> Feeds:
+        """Return them with null for the contracts of some snapshots, and this for their value."""
+        changed = self.open_interest
+        for name, cell in (("open_interest", None), ("open_interest_value_usd", value)):
+            cells = pc.if_else(pa.array(rows), pa.scalar(cell, pa.float64()), changed[name])
+            changed = changed.set_column(changed.column_names.index(name), name, cells)
+        return Feeds(changed, self.klines)
 
     def since(self, instant: str) -> Feeds:
         """Return what comes after an instant."""

@@ -168,6 +168,9 @@ class TestNotSuspected:
     def test_zeros_for_a_short_while(self, real, hours) -> None:
         assert found(real.zero("2026-03-20T00:00", hours)) == []
 
+    def test_a_day_of_open_interest_that_cannot_be(self, real) -> None:
+        assert found(real.absurd("2026-03-30")) == []
+
     def test_a_leap_that_comes_back(self, real) -> None:
         there = real.scaled("2026-03-25T06:00", 10, 0.1).scaled("2026-03-25T18:00", 0.1, 10)
 
