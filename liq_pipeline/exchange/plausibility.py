@@ -25,6 +25,7 @@ TRADED_LESS = "changed by more than was traded"
 TRADED_LESS_AND_STAYS = "changed by more than was traded, and stays there (kept)"
 NOT_THE_PRICE = "value / contracts is not the price, and the contracts leap"
 VALUE_IS_OFF = "value is not contracts × price (the contracts are kept)"
+CANNOT_BE = "no number that open interest can be"
 NO_VALUE = "no value beside the contracts (they are kept)"
 UNTRADED_RANGE = "the range is too wide for the volume"
 PRICES_LEAP = "prices leap away from the bars beside them"
@@ -112,6 +113,7 @@ def judge_open_interest(snapshots: Snapshots, bars: Bars) -> None:
     worthless = ~((snapshots.value > 0) & np.isfinite(snapshots.value))
     nothing = (snapshots.value == 0) & np.isnan(snapshots.contracts)  # zero contracts are worth zero
     snapshots.value = np.where(worthless & ~nothing, np.nan, snapshots.value)
+    snapshots.note(np.isnan(snapshots.contracts) & ~nothing, CANNOT_BE)
     low, high = prices_around(bars, snapshots.ts)
     distance = _distance(snapshots.value / snapshots.contracts, low, high)
     off, fits = distance > A_QUARTER, distance <= A_QUARTER
