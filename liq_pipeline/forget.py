@@ -16,7 +16,7 @@ from liq_pipeline.recent import busy_elsewhere
 from liq_pipeline.settings import Settings
 from liq_pipeline.warehouse.layout import published_folders
 from liq_pipeline.warehouse.publish import Publisher
-from liq_pipeline.warehouse.warehouse import TABLES, Warehouse
+from liq_pipeline.warehouse.warehouse import EVERY_TABLE, Warehouse
 
 _WAIT_SECONDS = 1.0  # for the warehouse: a run is not waited for
 
@@ -81,7 +81,7 @@ def find_holdings(settings: Settings, symbol: str) -> Holdings:
     )
     if warehouse:
         with warehouse.transaction() as tables:
-            found.rows = sum(tables.count(table, symbol) for table in TABLES)
+            found.rows = sum(tables.count(table, symbol) for table in EVERY_TABLE)
     if not (found.published or found.rows or found.tail or found.alerts or found.raw):
         known = _known(settings)
         close = get_close_matches(symbol, known, n=5) or known[:10]

@@ -22,7 +22,7 @@ from liq_pipeline.settings import Settings
 from liq_pipeline.status import read_status
 from liq_pipeline.warehouse.layout import published_folders
 from liq_pipeline.warehouse.publish import Publisher
-from liq_pipeline.warehouse.warehouse import TABLES
+from liq_pipeline.warehouse.warehouse import EVERY_TABLE
 
 
 @pytest.fixture
@@ -31,7 +31,9 @@ def two(own_run: Settings) -> Settings:
     for folder in published_folders(own_run.published_dir, "BTCUSDT"):
         shutil.copytree(folder, folder.with_name("symbol=DOGEUSDT"))
     with duckdb.connect(str(own_run.database)) as connection:
-        for table in TABLES:
+        settled = "'2026-06-20 09:00:00+00', '2026-06-21 17:30:00+00', false, 'both feeds silent'"
+        connection.execute(f"INSERT INTO settlements VALUES ('BTCUSDT', {settled})")
+        for table in EVERY_TABLE:
             connection.execute(f"INSERT INTO {table} SELECT * REPLACE ('DOGEUSDT' AS symbol) FROM {table}")
     for symbol in ("BTCUSDT", "DOGEUSDT"):
         tail = tail_path(own_run.raw_dir, METRICS, symbol)
@@ -44,7 +46,7 @@ def two(own_run: Settings) -> Settings:
 
 def rows_of(settings: Settings, symbol: str) -> int:
     with duckdb.connect(str(settings.database), read_only=True) as connection:
-        counts = [f"SELECT count(*) FROM {table} WHERE symbol = '{symbol}'" for table in TABLES]
+        counts = [f"SELECT count(*) FROM {table} WHERE symbol = '{symbol}'" for table in EVERY_TABLE]
         return sum(connection.execute(text).fetchone()[0] for text in counts)
 
 

@@ -36,6 +36,8 @@ BEGINNING = "-infinity"
 """As `since`: everything."""
 SETTLEMENTS = "settlements"
 TABLES = BASE_TABLES + LEVEL_TABLES + HEATMAP_TABLES
+"""Those that are assets."""
+EVERY_TABLE = (*TABLES, SETTLEMENTS)
 
 
 @cache
@@ -204,7 +206,7 @@ class Tables:
 
     def forget(self, symbol: str) -> None:
         """Remove the symbol's rows from every table."""
-        for table in TABLES:
+        for table in EVERY_TABLE:
             self._delete(table, symbol)
 
     def count(self, table: str, symbol: str) -> int:
@@ -251,8 +253,8 @@ class Tables:
 
 
 def _known(table: str) -> str:
-    if table not in (*TABLES, SETTLEMENTS):
-        raise ValueError(f"{table!r} is not a table of the warehouse: {', '.join(TABLES)}")
+    if table not in EVERY_TABLE:
+        raise ValueError(f"{table!r} is not a table of the warehouse: {', '.join(EVERY_TABLE)}")
     return table
 
 

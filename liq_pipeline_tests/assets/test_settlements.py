@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -35,7 +34,7 @@ from liq_pipeline.model.heatmap import COLUMN_WIDTHS, column_instants, heatmap
 from liq_pipeline.model.walk import SIDES
 from liq_pipeline.resources import ArchiveSource
 from liq_pipeline.warehouse.layout import dataset_path
-from liq_pipeline.warehouse.publish import Publisher
+from liq_pipeline.warehouse.publish import Dataset, Publisher
 from liq_pipeline.warehouse.warehouse import LEVEL_TABLES, Warehouse
 from liq_pipeline_tests.exchange.reused_ticker import SYMBOL, Feeds, real_days, write_archive
 
@@ -277,16 +276,10 @@ class TestPieceByPiece:
 def test_bars_that_were_published_between_two_contracts_may_vanish(real: Feeds, loaded, tmp_path: Path) -> None:
     """An older version spread open interest over the zeros."""
     feeds = real.until("2026-03-22T00:00")
-    instants = feeds.klines.select(["ts"])
-    path = dataset_path(tmp_path, "oi_delta", SYMBOL)
-    path.parent.mkdir(parents=True)
-    pq.write_table(instants, path)
-    manifest = {
-        "as_of": "2026-03-22T00:00:00Z",
-        "bar_minutes": 15,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    }
-    path.with_name("manifest.json").write_text(json.dumps(manifest))
+    published = Dataset(
+        "oi_delta", SYMBOL, feeds.klines.select(["ts"]), {"as_of": "2026-03-22T00:00:00Z", "bar_minutes": 15}
+    )
+    Publisher(folder=str(tmp_path)).publish([published])
 
     assert look(loaded(feeds.zero("2026-03-20T00:00", 24)), row_count_does_not_shrink, tmp_path).passed
     lacking = Feeds(feeds.open_interest, pa.concat_tables([feeds.klines.slice(0, 400), feeds.klines.slice(401)]))
