@@ -15,7 +15,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -44,7 +44,7 @@ class _Entry(BaseModel):
 class _Journal(BaseModel):
     model_config = ConfigDict(strict=True)
 
-    version: Literal[1]
+    version: Annotated[int, Field(ge=VERSION, le=VERSION)]  # a Literal would take `true`
     files: list[_Entry]
 
 
@@ -62,6 +62,7 @@ def locked(root: Path) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / LOCK):
         _finish(root)
+        _temporary(root / JOURNAL).unlink(missing_ok=True)  # of one that was killed
         yield
 
 
