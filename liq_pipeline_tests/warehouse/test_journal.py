@@ -200,9 +200,12 @@ def test_after_a_kill_at_any_call_whoever_looks_next_finds_one_edition(
 def test_a_first_publish_that_was_killed_gives_all_files_or_none(tmp_path: Path, killed: dict[str, Killed]) -> None:
     (tmp_path / "nothing").mkdir()
 
-    for folder in _killed_at_every_call(tmp_path / "nothing", tmp_path / "killed", "levels"):
+    folders = _killed_at_every_call(tmp_path / "nothing", tmp_path / "killed", "levels")
+
+    for folder in folders:
         _look_by_store(folder)
         assert _visible(folder) in ({}, killed["levels"].new)
+    print(f"first publish: {len(folders) - 1} kills")
 
 
 def test_whoever_finishes_may_be_killed_too(torn: Path, tmp_path: Path, killed: dict[str, Killed]) -> None:
