@@ -21,6 +21,7 @@ import pyarrow as pa
 from liq_pipeline.errors import LiqError, PublishedDamaged
 from liq_pipeline.model.levels import TIMEFRAMES
 from liq_pipeline.server.sound import give_back_memory, sound_rows
+from liq_pipeline.warehouse.journal import finish_interrupted, is_unfinished
 from liq_pipeline.warehouse.layout import dataset_path, published_symbols
 from liq_pipeline.warehouse.manifests import sound_manifest
 
@@ -43,7 +44,7 @@ class NotPublished(LiqError):
 
 
 class Torn(LiqError):
-    """Files and manifests did not match for a while: a publisher died between two renames."""
+    """Files and manifests did not match for a while: somebody else writes there, or a publish was interrupted."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,11 @@ class Store:
         self._bodies: Shelf[Body] = Shelf(2 * _KEPT_BYTES)
 
     def symbols(self) -> list[str]:
-        """Return what is published, by name. Only names found here are ever looked for on disk."""
+        """Return what is published, by name. Only names found here are ever looked for on disk.
+
+        Every read begins here, and so does the end of a publish that was interrupted.
+        """
+        finish_interrupted(self.folder)
         return published_symbols(self.folder)
 
     def manifests(self, symbol: str) -> tuple[dict[str, dict[str, Any]], dict[str, PublishedDamaged]]:
@@ -156,6 +161,8 @@ class Store:
 
     def kept(self, datasets: tuple[str, ...], symbol: str, timeframe: str) -> Edition | None:
         """Return files that were read before and have not changed since; None otherwise. Does not wait."""
+        if is_unfinished(self.folder):  # `read` finishes it
+            return None
         kept = self._editions.get((datasets, symbol, timeframe))
         return kept[1] if kept and kept[0] == _stamp(kept[2]) else None
 
@@ -192,6 +199,7 @@ class Store:
                 break
             except Torn as error:
                 failure = error
+                finish_interrupted(self.folder)  # its writer may have died since
             else:
                 if _stamp(places) == stamp:
                     self._editions.put(key, (stamp, edition, places), _MANIFEST_BYTES * len(edition))
@@ -200,6 +208,8 @@ class Store:
         self._refused.put(key, (stamp, failure), 1000)
         if kept:
             return kept[1]
+        if isinstance(failure, Torn) and is_unfinished(self.folder):
+            raise _unfinished(failure)
         raise failure.with_traceback(None)  # it may be raised again: what it carries must not grow
 
     def kept_body(self, key: tuple[str, ...]) -> Body | None:
@@ -248,6 +258,13 @@ def _unknown(symbol: str, names: list[str]) -> NotPublished:
     )
     error.similar = tuple(similar)
     return error
+
+
+def _unfinished(failure: Torn) -> Torn:
+    return Torn(
+        f"an interrupted publish is not finished yet: {failure.problem}",
+        remedy="run `liq status` as a user who may write there, or publish again: liq run",
+    )
 
 
 def _stamp(places: list[str]) -> tuple[int, ...]:

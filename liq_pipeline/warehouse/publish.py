@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +17,9 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock
 
 from liq_pipeline.storage import writing
+from liq_pipeline.warehouse.journal import locked, replacing, sync_folders
 from liq_pipeline.warehouse.layout import SCHEMA_VERSION, dataset_path, published_folders, shared_path, view_folder
 
 
@@ -65,13 +64,12 @@ class Publisher(dg.ConfigurableResource):
     def publish(self, datasets: list[Dataset]) -> list[Path]:
         """Replace the published files by these and return their paths. Files whose bytes stay the same are left alone.
 
-        Everything is written and flushed under temporary names first; then all are renamed. A process killed before
-        that leaves the last good files; one killed in between leaves whole files whose manifests tell their as_of.
+        They change together: after a kill at any moment all are the last good ones, or all are these (journal.py).
         """
-        staged: list[tuple[Path, Path]] = []
-        with self._lock():
+        root = Path(self.folder)
+        with self._lock(), replacing(root) as stage:
             for dataset in datasets:
-                target = dataset.path_in(Path(self.folder))
+                target = dataset.path_in(root)
                 data = _parquet_bytes(dataset.rows)
                 manifest = {
                     "schema_version": SCHEMA_VERSION,
@@ -84,10 +82,9 @@ class Publisher(dg.ConfigurableResource):
                     "code_version": self.code_version,
                     **dataset.manifest,
                 }
-                staged += _stage(target, data)
-                staged += _stage(target.with_name("manifest.json"), _json_bytes(manifest))
-            _put_in_place(staged)
-        return [dataset.path_in(Path(self.folder)) for dataset in datasets]
+                stage(target, data)
+                stage(target.with_name("manifest.json"), _json_bytes(manifest))
+        return [dataset.path_in(root) for dataset in datasets]
 
     def publish_views(self, views: list[Views], shared: dict[str, bytes]) -> list[Path]:
         """Replace the pictures and pages by these and return their paths.
@@ -97,15 +94,14 @@ class Publisher(dg.ConfigurableResource):
             shared: files that every page uses, by name; their names carry a version, so they never change.
         """
         root = Path(self.folder)
-        staged: list[tuple[Path, Path]] = []
         paths: list[Path] = []
-        with self._lock():
+        with self._lock(), replacing(root) as stage:
             for name, data in shared.items():
-                staged += _stage(shared_path(root, name), data)
+                stage(shared_path(root, name), data)
             for view in views:
                 folder = view_folder(root, view.symbol, view.timeframe)
                 for name, data in view.files.items():
-                    staged += _stage(folder / name, data)
+                    stage(folder / name, data)
                     paths.append(folder / name)
                 manifest = {
                     "schema_version": SCHEMA_VERSION,
@@ -117,8 +113,7 @@ class Publisher(dg.ConfigurableResource):
                     "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in view.files.items()},
                     **view.manifest,
                 }
-                staged += _stage(folder / "manifest.json", _json_bytes(manifest))
-            _put_in_place(staged)
+                stage(folder / "manifest.json", _json_bytes(manifest))
         return paths
 
     def withdraw(self, symbol: str) -> list[Path]:
@@ -135,16 +130,14 @@ class Publisher(dg.ConfigurableResource):
                 target = aside / folder.relative_to(root)
                 target.parent.mkdir(parents=True)
                 folder.replace(target)
-                _sync_folder(folder.parent)
+                sync_folders([folder.parent])
             shutil.rmtree(aside, ignore_errors=True)
         return found
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        with writing(self.folder):
-            Path(self.folder).mkdir(parents=True, exist_ok=True)
-            with FileLock(Path(self.folder) / ".lock"):
-                yield
+        with writing(self.folder), locked(Path(self.folder)):
+            yield
 
 
 def _parquet_bytes(rows: pa.Table) -> bytes:
@@ -155,30 +148,3 @@ def _parquet_bytes(rows: pa.Table) -> bytes:
 
 def _json_bytes(content: dict[str, Any]) -> bytes:
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _put_in_place(staged: list[tuple[Path, Path]]) -> None:
-    for temporary, path in staged:
-        temporary.replace(path)
-    for folder in {path.parent for _, path in staged}:
-        _sync_folder(folder)
-
-
-def _stage(path: Path, data: bytes) -> list[tuple[Path, Path]]:
-    if path.exists() and path.read_bytes() == data:
-        return []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return [(temporary, path)]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,13 +17,12 @@ from liq_pipeline.warehouse.layout import LEVELS_SCHEMA, OI_DELTA_SCHEMA, SCHEMA
 from liq_pipeline.warehouse.publish import Dataset, Publisher
 from liq_pipeline.warehouse.warehouse import table_schemas
 
+AS_OF = "2026-06-01T00:00:00+00:00"
 OLD, NEW = pa.table({"x": [1, 2]}), pa.table({"x": [1, 2, 3]})
 
 
 def _datasets(rows: pa.Table) -> list[Dataset]:
-    return [
-        Dataset("levels", "BTCUSDT", rows, {"as_of": "2026-06-28T00:00:00Z"}, timeframe) for timeframe in ("1d", "7d")
-    ]
+    return [Dataset("levels", "BTCUSDT", rows, {"as_of": AS_OF}, timeframe) for timeframe in ("1d", "7d")]
 
 
 @pytest.fixture
@@ -56,7 +55,7 @@ def test_the_manifest_tells_what_the_file_is(publisher: Publisher) -> None:
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "source_label": "simulated",
         "code_version": "1.2.3",
-        "as_of": "2026-06-28T00:00:00Z",
+        "as_of": AS_OF,
     }
 
 
@@ -98,7 +97,7 @@ def test_a_kill_leaves_whole_files_and_the_next_run_finishes(renames: int, publi
         "Path.replace = dying\n"
         "rows = pa.table({'x': [1, 2, 3]})\n"
         f"Publisher(folder={publisher.folder!r}, source_label='simulated', code_version='1.2.3').publish("
-        "[Dataset('levels', 'BTCUSDT', rows, {'as_of': 'now'}, timeframe) for timeframe in ('1d', '7d')])\n"
+        f"[Dataset('levels', 'BTCUSDT', rows, {{'as_of': {AS_OF!r}}}, timeframe) for timeframe in ('1d', '7d')])\n"
     )
     killed = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
     assert killed.returncode == -9
