@@ -33,7 +33,9 @@ def _command(folder: Path, first_line: str) -> None:
 def _make(folder: Path, *arguments: str) -> str:
     # As by hand: a `make` that runs these tests hands its own flags, level and variables on.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PORT"))}
-    done = subprocess.run(["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

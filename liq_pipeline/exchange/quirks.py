@@ -101,8 +101,8 @@ def not_a_number(values: np.ndarray, nulls: int) -> np.ndarray | None:
 
 
 def worth_of_nothing(contracts: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Return the values, with 0 where the contracts are zero or less: that tells them from a print that cannot be."""
-    nothing = contracts <= 0
+    """Return the values, with 0 where the contracts read zero: that tells them from a print that cannot be."""
+    nothing = contracts == 0
     return np.where(nothing, 0.0, value) if nothing.any() else value
 
 

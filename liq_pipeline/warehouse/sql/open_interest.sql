@@ -17,7 +17,7 @@ COMMENT ON TABLE open_interest IS 'Reported open interest every 5 minutes, one r
 COMMENT ON COLUMN open_interest.symbol IS 'perpetual, as the exchange names it';
 COMMENT ON COLUMN open_interest.ts IS 'instant of the snapshot [UTC]';
 COMMENT ON COLUMN open_interest.open_interest IS 'open interest; null where the print is bad: zero or less, or see bad_print [contracts]';
-COMMENT ON COLUMN open_interest.open_interest_value_usd IS 'open interest at the price of the snapshot; 0 where the exchange printed zero or less [USD]';
+COMMENT ON COLUMN open_interest.open_interest_value_usd IS 'open interest at the price of the snapshot; 0 where the exchange printed zero contracts [USD]';
 COMMENT ON COLUMN open_interest.count_toptrader_long_short_ratio IS 'accounts long over accounts short, top 20 % of traders [ratio]';
 COMMENT ON COLUMN open_interest.sum_toptrader_long_short_ratio IS 'positions long over positions short, top 20 % of traders [ratio]';
 COMMENT ON COLUMN open_interest.count_long_short_ratio IS 'accounts long over accounts short, all traders [ratio]';

@@ -1,4 +1,4 @@
--- Snapshots of $symbol that say zero or less, or what cannot be (their value is null, not 0), and whether they belong to
+-- Snapshots of $symbol that say zero, or what cannot be (their value is null, not 0), and whether they belong to
 -- the end of a contract: between two contracts, or the last word for $hours and more. The others are bad prints.
 WITH zero AS (
     SELECT ts, coalesce(open_interest_value_usd = 0, false) AS is_zero FROM open_interest
