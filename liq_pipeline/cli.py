@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from liq_pipeline.errors import INTERRUPTED, INTERRUPTED_LINE, LiqError, SettingsError
+from liq_pipeline.errors import INTERRUPTED, INTERRUPTED_LINE, LiqError, RestUnreachable, SettingsError
 from liq_pipeline.settings import Settings, load_settings
 from liq_pipeline.storage import REASONS, check_writable, storage_failed
 from liq_pipeline.terminal import speak_any_encoding
@@ -94,13 +94,20 @@ def run(
 def recent(symbols: Symbols = None, data: Data = None, now: Now = None) -> None:
     """Bring the published levels up to the newest closed bar, over REST; after a full run."""
     settings = load_settings(symbols=symbols, data_dir=data, now=now)
-    if not settings.rest_url:
-        raise SettingsError("REST is off, so nothing is newer than the archive", remedy="set LIQ_REST, or `liq run`")
     check_writable(settings.data_dir)
-    from liq_pipeline.refresh import refresh_newest
+    from liq_pipeline.preflight import require_rest
     from liq_pipeline.status import read_status
 
-    done, failed = refresh_newest(settings)
+    done: list[str] = []
+    failed: list[str] = []
+    try:
+        require_rest(settings)
+    except RestUnreachable as error:
+        done = [f"nothing new: {error}"]  # no fault of the data: the archive alone goes on
+    else:
+        from liq_pipeline.refresh import refresh_newest
+
+        done, failed = refresh_newest(settings)
     for line in (*done, *failed):
         _say(line)
     published = read_status(settings.published_dir, now_by(settings))
@@ -194,7 +201,9 @@ def forget(
     for line in (f"{symbol}:", *found.said(with_raw=raw)):
         _say(line)
     if symbol in settings.symbols:
-        _say(f"{symbol} is in LIQ_SYMBOLS: the next run brings it back. To do: take it out of LIQ_SYMBOLS")
+        named = "symbols" in settings.model_fields_set
+        where, to_do = ("in LIQ_SYMBOLS", "take it out") if named else ("the default", "name others in LIQ_SYMBOLS")
+        _say(f"{symbol} is {where}: the next run without --symbols brings it back. To do: {to_do}")
     if not yes and not _agreed("Remove this? [y/N] "):
         _say("Nothing was removed. To do: answer y, or --yes")
         raise typer.Exit(WRONG_USAGE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import sleep
 from urllib.parse import urlsplit
 
-from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, UnknownSymbol
+from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, RestUnreachable, SettingsError, UnknownSymbol
 from liq_pipeline.exchange.archive import METRICS, open_archive
 from liq_pipeline.exchange.listing import unknown_symbol
 from liq_pipeline.network import through_proxy, why_unreachable
@@ -46,15 +46,36 @@ def require_reachable(settings: Settings) -> None:
     """
     places = {urlsplit(url).netloc: url for url in (settings.archive, settings.listing_url) if "://" in url}
     for host, url in places.items():
-        why = why_unreachable(url)
-        if why and "within" not in why:
-            sleep(_A_MOMENT)
-            why = why_unreachable(url)
-        if why:
+        if why := _why_unreachable(url):
             raise ArchiveUnreachable(
                 f"{host} does not answer{through_proxy(url)} ({why}; asked for {url})",
                 remedy="check the network and try again",
             )
+
+
+def require_rest(settings: Settings) -> None:
+    """See that REST is on and that somebody takes connections there.
+
+    Raises:
+        SettingsError: it is off.
+        RestUnreachable: nobody does.
+    """
+    url = settings.rest_url
+    if not url:
+        raise SettingsError("REST is off, so nothing is newer than the archive", remedy="set LIQ_REST, or `liq run`")
+    if why := _why_unreachable(url):
+        raise RestUnreachable(
+            f"{urlsplit(url).netloc} does not answer{through_proxy(url)} ({why})",
+            remedy="check the network and try again; what was published before stays",
+        )
+
+
+def _why_unreachable(url: str) -> str:
+    why = why_unreachable(url)
+    if why and "within" not in why:
+        sleep(_A_MOMENT)
+        why = why_unreachable(url)
+    return why
 
 
 def _with_local_count(error: ArchiveForbidden | ArchiveUnreachable, settings: Settings) -> Exception:

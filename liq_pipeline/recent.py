@@ -71,7 +71,7 @@ class Refreshed:
     @property
     def said(self) -> str:
         """In one line."""
-        problems = "; ".join(dict.fromkeys(tail.problem for tail in self.tails if tail.problem))
+        problems = "; ".join(dict.fromkeys(tail.problem.rstrip(".") for tail in self.tails if tail.problem))
         if not self.facts:
             return f"{self.symbol}: nothing new" + (f": {problems}" if problems else "")
         assert self.extended

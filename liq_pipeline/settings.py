@@ -336,7 +336,8 @@ def _complaint(name: str, item: Any, overrides: dict[str, Any]) -> str:
     renamed = {"data_dir": "data", "serve_host": "host", "serve_port": "port"}
     option = renamed.get(name, name.replace("_", "-"))
     variable = "DAGSTER_HOME" if name == "dagster_home" else f"LIQ_{name.upper()}"
-    given = str(item["input"])
+    given = item["input"]
+    given = ",".join(map(str, given)) if isinstance(given, list | tuple) else str(given)
     shown = given if len(given) <= _MOST_SHOWN else f"{given[:_MOST_SHOWN]}…"
     return (
         f"{f'--{option}' if overrides.get(name) is not None else variable}="

@@ -7,12 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from liq_pipeline.errors import PublishedDamaged
-from liq_pipeline.model.levels import TIMEFRAMES
 from liq_pipeline.staleness import STALE, notice, retired, retired_notice
-from liq_pipeline.warehouse.journal import finish_interrupted, is_unfinished
-from liq_pipeline.warehouse.layout import dataset_path, published_symbols, read_intact_manifest
-from liq_pipeline.warehouse.manifests import sound_manifest
+from liq_pipeline.warehouse.damage import published_files
+from liq_pipeline.warehouse.journal import finish_interrupted
+from liq_pipeline.warehouse.layout import published_symbols
 
 _SHOWN = ("current_price", "open_interest_contracts", "row_count", "long_notional_usd", "short_notional_usd",
           "long_contracts", "short_contracts", "coverage_pct")  # fmt: skip
@@ -30,35 +28,18 @@ def read_status(published: Path, now: datetime, refreshed: Iterable[str] | None 
         refreshed: symbols that runs refresh; of another, `is_refreshed` is false. None: nobody knows, all are.
     """
     finish_interrupted(published)
-    unfinished = is_unfinished(published)
     found: dict[str, dict[str, Any]] = {}
     symbols = published_symbols(published)
     left = retired(symbols, refreshed)
     for symbol in symbols:
-        manifests, damaged = {}, []
-        for timeframe in TIMEFRAMES:
-            path = dataset_path(published, "liquidation_levels", symbol, timeframe)
-            try:
-                manifest = sound_manifest(path, _SHOWN)
-                if manifest and path.exists():
-                    if unfinished and read_intact_manifest(path) is None:
-                        raise _not_finished(symbol, timeframe)
-                    manifests[timeframe] = manifest
-            except PublishedDamaged as error:
-                damaged.append(str(error))
+        manifests, damage = published_files(published, symbol).levels(_SHOWN)
+        damaged = [str(error) for error in damage.values()]
         if manifests or damaged:
             entry = _entry(manifests, damaged, now)
             if symbol in left:
                 entry["notice"] += f"; {retired_notice(symbol)}"
             found[symbol] = {**entry, "is_refreshed": symbol not in left}
     return found
-
-
-def _not_finished(symbol: str, timeframe: str) -> PublishedDamaged:
-    return PublishedDamaged(
-        f"an interrupted publish is not finished yet: {symbol} {timeframe} does not match its manifest",
-        remedy="run `liq status` as a user who may write there, or publish again: liq run",
-    )
 
 
 def _entry(manifests: dict[str, dict[str, Any]], damaged: list[str], now: datetime) -> dict[str, Any]:

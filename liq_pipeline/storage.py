@@ -72,6 +72,8 @@ def check_writable(folder: Path) -> None:
         finally:
             probe.unlink(missing_ok=True)
     except OSError as error:
+        if error.errno == errno.ENOENT:  # the folder was to be made: where it is, none can be
+            raise SettingsError(f"{folder} cannot be used: no folder can be made there", remedy=_PLACE) from error
         error.filename = None if error.filename == str(probe) else error.filename
         failure = storage_failed(error, folder)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):

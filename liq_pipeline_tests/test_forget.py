@@ -87,6 +87,22 @@ class TestForget:
         assert "nothing is kept of DOGUSDT" in done.err
         assert "Expected: one of DOGEUSDT" in done.err
 
+    def test_what_is_no_symbol_is_refused_as_it_was_typed(self, two: Settings, liq) -> None:
+        done = liq("forget", "../x", "--yes", "--data", two.data_dir)
+
+        assert done.code == 2
+        assert "--symbols='../x': '../X' is not a symbol" in done.err
+
+    @pytest.mark.parametrize("named", [True, False])
+    def test_a_symbol_that_the_next_run_brings_back_is_said_to_be_so(self, named, two, liq, monkeypatch) -> None:
+        if named:
+            monkeypatch.setenv("LIQ_SYMBOLS", "DOGEUSDT,BTCUSDT")
+        done = liq("forget", "DOGEUSDT" if named else "BTCUSDT", "--yes", "--data", two.data_dir)
+
+        said = "DOGEUSDT is in LIQ_SYMBOLS: " if named else "BTCUSDT is the default: "
+        assert f"{said}the next run without --symbols brings it back. To do: " in done.out
+        assert ("name others in LIQ_SYMBOLS" in done.out) is not named
+
     @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 2), ("\n", 2), ("", 2)])
     def test_it_asks_first_and_only_a_yes_is_one(self, answer, code, two: Settings, liq, monkeypatch) -> None:
         monkeypatch.setattr(sys, "stdin", io.StringIO(answer))

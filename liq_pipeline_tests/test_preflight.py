@@ -24,10 +24,10 @@ LOADING = SECONDS - PROBE_SECONDS - 0.2  # what is left where an answer is waite
 def timed(child_env) -> Callable[..., tuple[subprocess.CompletedProcess[str], float]]:
     """Run `liq` as a process of its own; return how it ended, and how long it took of a processor that is its own."""
 
-    def run(*arguments: object) -> tuple[subprocess.CompletedProcess[str], float]:
+    def run(*arguments: object, **variables: str) -> tuple[subprocess.CompletedProcess[str], float]:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         command = [sys.executable, "-m", "liq_pipeline", *map(str, arguments)]
-        done = subprocess.run(command, env=child_env(), capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=child_env(**variables), capture_output=True, text=True, check=False)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -98,3 +98,11 @@ def test_a_listing_that_does_not_answer_is_told_though_the_archive_does(make_set
 
 def test_a_folder_is_asked_without_any_network(make_settings) -> None:
     assert unknown_symbols(make_settings()) == {}
+
+
+def test_rest_out_of_reach_is_told_within_three_seconds_and_what_is_published_stays(timed, good_run) -> None:
+    done, seconds = timed("recent", "--data", good_run.data_dir, LIQ_REST="http://127.0.0.1:1")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("nothing new: 127.0.0.1:1 does not answer (Connection refused). To do: check the ")
+    assert seconds < SECONDS

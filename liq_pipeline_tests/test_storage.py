@@ -44,6 +44,12 @@ class TestWriting:
 
 
 class TestCheckWritable:
+    def test_where_no_folder_can_be_made_another_place_is_asked_for(self) -> None:
+        with pytest.raises(
+            SettingsError, match=r"/proc/x/y cannot be used: no folder can be made there.*another place"
+        ):
+            check_writable(Path("/proc/x/y"))
+
     def test_a_folder_is_made_and_left_empty(self, tmp_path: Path) -> None:
         check_writable(tmp_path / "a" / "b")
 

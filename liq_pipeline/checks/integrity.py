@@ -1,6 +1,8 @@
 """Are the tables whole? Keys, grids, joins, recomputation, row counts, schemas."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -96,11 +98,20 @@ def grid_has_no_gaps(table: str) -> Callable[[Subject], Outcome]:
 
 
 def snapshots_are_positive(subject: Subject) -> Outcome:
-    """Open interest is not zero or less, but at the end of a contract. Such prints are null in the table."""
+    """Open interest is not zero, but at the end of a contract. Such prints are null in the table."""
     zeros = subject.sql(named_query("zero_snapshots"), hours=ZERO_HOURS).to_pylist()
     bad = [zero["ts"] for zero in zeros if not (zero["is_last_word"] or zero["is_between_contracts"])]
-    instants = listed([f"{ts:%Y-%m-%d %H:%M}" for ts in bad])
-    return Outcome(not bad, f"{len(bad)} bad prints: {instants}" if bad else "no bad print", WARN, {"bad": len(bad)})
+    text = f"{len(bad)} bad prints: {listed(_spans(bad, timedelta(minutes=OPEN_INTEREST_GRID_MINUTES)))}"
+    return Outcome(not bad, text if bad else "no bad print", WARN, {"bad": len(bad)})
+
+
+def _spans(instants: Sequence[datetime], step: timedelta) -> list[str]:
+    """Return stretches of instants that follow each other by `step`, in words, with their counts."""
+    said = []
+    for _, numbered in groupby(enumerate(instants), key=lambda pair: pair[1] - pair[0] * step):
+        stretch = [f"{ts:%Y-%m-%d %H:%M}" for _, ts in numbered]
+        said.append(stretch[0] if len(stretch) == 1 else f"{stretch[0]}..{stretch[-1]} ({len(stretch)})")
+    return said
 
 
 def labels_agree_with_klines(subject: Subject) -> Outcome:
@@ -278,7 +289,7 @@ def integrity_rules() -> list[Rule]:
             "open_interest",
             "snapshots_are_positive",
             snapshots_are_positive,
-            "Open interest of zero or less is a bad print; it is null in the table and counted here.",
+            "Open interest of zero is a bad print, but at the end of a contract; it is null in the table and listed.",
         ),
         Rule(
             "oi_delta",

@@ -9,6 +9,13 @@ from liq_pipeline.exchange.contract_changes import ZERO_HOURS
 from liq_pipeline.warehouse.warehouse import SETTLEMENTS, named_query
 
 PLAUSIBLE = {"open_interest": "snapshots_are_plausible", "klines": "bars_are_plausible"}
+COLUMNS = {
+    "open_interest": {"open_interest": "contracts", "open_interest_value_usd": "value"},
+    "klines": {
+        "close": "prices", "volume": "volume", "quote_volume": "quote volume", "taker_buy_volume": "takers' volume",
+    },
+}  # fmt: skip
+"""What can be blanked in a row, and its name in messages. Without the first of a table the row says nothing."""
 LOST_SHARE_OF_A_DAY = 0.5  # of the rows that a day has; with less, the good ones still tell the day's story
 LOST_SHARE = 0.05  # of all rows
 LEAST_LOST_HOURS = 2  # a day that has just begun is not lost with its first print
@@ -19,28 +26,38 @@ FROZEN_TURNOVER = 0.05  # of open interest
 def rows_are_plausible(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: no row contradicts another. Bad prints are listed (WARN); days of them are lost data (ERROR)."""
 
+    columns = COLUMNS[table]
+    counted = ", ".join(f"count(*) FILTER (bad_print IS NOT NULL AND {name} IS NULL) AS {name}" for name in columns)
+    blanked = " OR ".join(f"{name} IS NULL" for name in columns)
+
     def rule(subject: Subject) -> Outcome:
         minutes = OPEN_INTEREST_GRID_MINUTES if table == "open_interest" else subject.archive.bar_minutes
         days = subject.sql(
-            "SELECT (ts - INTERVAL 1 MICROSECOND)::DATE AS day, count(*) AS rows, count(bad_print) AS bad "
+            "SELECT (ts - INTERVAL 1 MICROSECOND)::DATE AS day, count(*) AS rows, count(bad_print) AS bad, "
+            f"count(*) FILTER (bad_print IS NOT NULL AND ({blanked})) AS blanked, {counted} "
             f"FROM {table} WHERE symbol = $symbol GROUP BY day ORDER BY day"
         ).to_pylist()
         bad, rows = sum(day["bad"] for day in days), sum(day["rows"] for day in days)
         if not bad:
             return Outcome(True, "no row contradicts another", WARN, {"bad": 0, "lost_days": 0})
         least = LEAST_LOST_HOURS * 60 / minutes
-        lost = [day for day in days if day["bad"] >= max(least, LOST_SHARE_OF_A_DAY * day["rows"])]
+        lost = [day for day in days if day["blanked"] >= max(least, LOST_SHARE_OF_A_DAY * day["rows"])]
         text = f"{bad} bad prints: {listed(_stretches(subject, table))}"
         if lost:
-            text = f"lost: {listed([_said(day) for day in lost])}\n{text}"
-        is_lost = bool(lost) or bad >= max(least, LOST_SHARE * rows)
+            text = f"lost: {listed([_lost_of(day, columns) for day in lost])}\n{text}"
+        is_lost = bool(lost) or sum(day["blanked"] for day in days) >= max(least, LOST_SHARE * rows)
         return Outcome(False, text, ERROR if is_lost else WARN, {"bad": bad, "lost_days": len(lost)})
 
     return rule
 
 
-def _said(day: dict[str, Any]) -> str:
-    return f"{day['day']} ({day['bad']} of {day['rows']} rows)"
+def _lost_of(day: dict[str, Any], columns: dict[str, str]) -> str:
+    """Say of a day how many rows are lost, or only which of their columns: the others are kept."""
+    whole, *parts = columns
+    if day[whole]:
+        return f"{day['day']} ({day[whole]} of {day['rows']} rows)"
+    said = " and ".join(f"the {columns[name]} of {day[name]}" for name in parts if day[name])
+    return f"{day['day']} ({said} of {day['rows']} rows; their {columns[whole]} are kept)"
 
 
 def _stretches(subject: Subject, table: str) -> list[str]:

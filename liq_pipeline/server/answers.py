@@ -138,7 +138,7 @@ class State:
 
     Attributes:
         symbols: every symbol with a sound manifest, with its age and price.
-        damaged: symbol, timeframe and what is wrong, for every manifest that is not sound.
+        damaged: symbol, dataset, timeframe and what is wrong, for every file that is not what was published.
     """
 
     symbols: list[dict[str, Any]]
@@ -156,7 +156,8 @@ def state(store: Store, now: datetime) -> State:
     for symbol in store.symbols():
         manifests, damaged = store.manifests(symbol)
         found.damaged.extend(
-            {"symbol": symbol, "timeframe": timeframe, "detail": str(error)} for timeframe, error in damaged.items()
+            {"symbol": symbol, "dataset": dataset, "timeframe": timeframe, "detail": str(error)}
+            for (dataset, timeframe), error in damaged.items()
         )
         if not manifests:
             continue

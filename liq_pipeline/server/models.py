@@ -204,10 +204,11 @@ class Symbol(Aged):
 
 
 class Damaged(BaseModel):
-    """A published file that cannot be read."""
+    """A published file that is missing, cut short or altered."""
 
     symbol: str
-    timeframe: str
+    dataset: str
+    timeframe: str = Field(description="empty for a dataset that has none")
     detail: str = Field(description="what is wrong, and what to do")
 
 

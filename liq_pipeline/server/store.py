@@ -21,6 +21,7 @@ import pyarrow as pa
 from liq_pipeline.errors import LiqError, PublishedDamaged
 from liq_pipeline.model.levels import TIMEFRAMES
 from liq_pipeline.server.sound import give_back_memory, sound_rows
+from liq_pipeline.warehouse.damage import Place, published_files
 from liq_pipeline.warehouse.journal import finish_interrupted, is_unfinished
 from liq_pipeline.warehouse.layout import dataset_path, published_symbols
 from liq_pipeline.warehouse.manifests import sound_manifest
@@ -146,18 +147,9 @@ class Store:
         finish_interrupted(self.folder)
         return published_symbols(self.folder)
 
-    def manifests(self, symbol: str) -> tuple[dict[str, dict[str, Any]], dict[str, PublishedDamaged]]:
-        """Return the manifest of each published level table of a symbol, and what is wrong with the others."""
-        found, damaged = {}, {}
-        for timeframe in TIMEFRAMES:
-            path = dataset_path(self.folder, "liquidation_levels", symbol, timeframe)
-            try:
-                manifest = sound_manifest(path, _NEEDED)
-                if manifest and path.exists():
-                    found[timeframe] = manifest
-            except PublishedDamaged as error:
-                damaged[timeframe] = error
-        return found, damaged
+    def manifests(self, symbol: str) -> tuple[dict[str, dict[str, Any]], dict[Place, PublishedDamaged]]:
+        """Return the manifest of each published level table of a symbol, and what is wrong with any of its files."""
+        return published_files(self.folder, symbol).levels(_NEEDED)
 
     def kept(self, datasets: tuple[str, ...], symbol: str, timeframe: str) -> Edition | None:
         """Return files that were read before and have not changed since; None otherwise. Does not wait."""

@@ -57,6 +57,23 @@ class _Manifest(BaseModel):
     checksums: _Label | None = None
 
 
+class _ViewsManifest(BaseModel):
+    """What readers use of the manifest of pictures and pages: their sha256, by file name."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    sha256: dict[_Label, Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]]
+
+
+def sound_views_manifest(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of a folder of pictures and pages, or None where there is none.
+
+    Raises:
+        PublishedDamaged: as `sound_manifest`.
+    """
+    return _sound(folder / "views", _ViewsManifest)
+
+
 def sound_manifest(path: Path, needed: Collection[str] = ()) -> dict[str, Any] | None:
     """Return the manifest beside a published file, or None where there is none.
 
@@ -67,18 +84,25 @@ def sound_manifest(path: Path, needed: Collection[str] = ()) -> dict[str, Any] |
     Raises:
         PublishedDamaged: there is one, but it is not one of ours: cut off, not JSON, of wrong types, of another file.
     """
+    content = _sound(path, _Manifest)
+    if content is None:
+        return None
+    if missing := [name for name in needed if content.get(name) is None]:
+        raise _damaged(path, f"{', '.join(missing)} missing")
+    return content
+
+
+def _sound(path: Path, model: type[BaseModel]) -> dict[str, Any] | None:
     content = _parsed(path)
     if content is None:
         return None
     try:
-        _Manifest.model_validate(content)
+        model.model_validate(content)
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(map(str, item['loc'])) or 'the whole'}: {item['msg'].lower()}" for item in error.errors()
         )
         raise _damaged(path, wrong) from None
-    if missing := [name for name in needed if content.get(name) is None]:
-        raise _damaged(path, f"{', '.join(missing)} missing")
     for part in path.parts[-3:-1]:  # symbol=BTCUSDT/timeframe=7d
         name, _, value = part.partition("=")
         if value and content.get(name, value) != value:
@@ -116,7 +140,11 @@ def _no_number(name: str) -> float:
 
 
 def _damaged(path: Path, wrong: str) -> PublishedDamaged:
-    place = "/".join(path.parts[-4:-1])
+    return damaged_manifest("/".join(path.parts[-4:-1]), wrong)
+
+
+def damaged_manifest(place: str, wrong: str) -> PublishedDamaged:
+    """Return an error that says what is wrong with the manifest of a dataset."""
     return PublishedDamaged(
         f"the manifest of {place} is damaged: {wrong[:300]}",
         expected="the manifest that was published",

@@ -139,8 +139,9 @@ FAULTS: dict[tuple[str, str], Fault] = {
         for table in ("open_interest", "klines")
     },
     ("open_interest", "snapshots_are_positive"): Fault(
-        "UPDATE open_interest SET open_interest = NULL WHERE ts = '2026-06-20 12:00:00+00'",
-        "1 bad prints: 2026-06-20 12:00",
+        "UPDATE open_interest SET open_interest = NULL WHERE ts BETWEEN '2026-06-20 12:00:00+00' AND "
+        "'2026-06-20 13:00:00+00' OR ts = '2026-06-21 00:00:00+00'",
+        r"14 bad prints: 2026-06-20 12:00\.\.2026-06-20 13:00 \(13\), 2026-06-21 00:00$",
         WARN,
     ),
     ("open_interest", "snapshots_are_plausible"): Fault(

@@ -26,6 +26,42 @@ def test_a_day_that_is_bad_for_its_most_part_is_lost_and_named(subject: Subject)
     )
 
 
+@pytest.mark.parametrize(
+    ("table", "blanked", "said"),
+    [
+        (
+            "open_interest", "open_interest_value_usd = NULL",
+            "lost: 2026-06-20 (the value of 288 of 288 rows; their contracts are kept)\n",
+        ),
+        ("klines", "volume = NULL", "lost: 2026-06-20 (the volume of 288 of 288 rows; their prices are kept)\n"),
+        (
+            "klines", "volume = NULL, taker_buy_volume = NULL",
+            "lost: 2026-06-20 (the volume of 288 and the takers' volume of 288 of 288 rows; their prices are kept)\n",
+        ),
+    ],
+)  # fmt: skip
+def test_a_day_of_which_a_column_is_lost_says_which_and_that_the_rest_is_kept(
+    subject: Subject, table: str, blanked: str, said: str
+) -> None:
+    subject.connection.execute(
+        f"UPDATE {table} SET {blanked}, bad_print = 'off: 1' WHERE ts > '2026-06-20' AND ts <= '2026-06-21'"
+    )
+
+    outcome = rows_are_plausible(table)(subject)
+
+    assert outcome.is_error
+    assert outcome.found.startswith(said)
+
+
+def test_rows_of_which_nothing_was_blanked_are_not_lost(subject: Subject) -> None:
+    subject.connection.execute("UPDATE open_interest SET bad_print = 'leaps, and stays there (kept): 1 contracts'")
+
+    outcome = rows_are_plausible("open_interest")(subject)
+
+    assert outcome.severity is WARN
+    assert "lost" not in outcome.found
+
+
 def test_midnight_belongs_to_the_day_that_ends_there(subject: Subject) -> None:
     subject.connection.execute(BAD + "ts > '2026-06-20' AND ts <= '2026-06-21'")
 

@@ -63,6 +63,13 @@ def test_blank_bad_prints() -> None:
     assert np.isnan(blanked).tolist() == [False, True, True, True]
 
 
+def test_only_contracts_that_read_zero_are_worth_nothing() -> None:
+    contracts, value = np.array([1.0, 0.0, -0.0, -3.0, np.nan, 1e-300, 1e300]), np.full(7, np.nan)
+    np.testing.assert_array_equal(
+        quirks.worth_of_nothing(contracts, value), [np.nan, 0, 0, np.nan, np.nan, np.nan, np.nan]
+    )
+
+
 def test_ohlc_nonsense() -> None:
     bars = np.array(
         [

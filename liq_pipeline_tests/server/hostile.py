@@ -32,7 +32,7 @@ from liq_pipeline.server.connection import Connection
 from liq_pipeline.server.run import OPTIONS
 from liq_pipeline.server.store import Store
 from liq_pipeline.status import read_status
-from liq_pipeline.warehouse.layout import CANDLES_SCHEMA, HEATMAP_SCHEMA, LEVELS_SCHEMA, dataset_path
+from liq_pipeline.warehouse.layout import CANDLES_SCHEMA, HEATMAP_SCHEMA, LEVELS_SCHEMA, OI_DELTA_SCHEMA, dataset_path
 from liq_pipeline.warehouse.publish import Dataset, Publisher
 
 AS_OF = datetime(2026, 6, 28, tzinfo=UTC)
@@ -82,7 +82,16 @@ def publish_small(folder: Path) -> Path:
     for symbol in (GOOD, HURT):
         for timeframe in TIMEFRAMES:
             Publisher(folder=str(folder), code_version="1").publish(datasets_of(symbol, timeframe))
+        Publisher(folder=str(folder), code_version="1").publish([deltas_of(symbol)])
     return folder
+
+
+def deltas_of(symbol: str) -> Dataset:
+    """Return `oi_delta` with one row."""
+    row = {"symbol": symbol, "ts": AS_OF, "open_interest": 1000.0, "oi_delta": 1.0, "oi_delta_usd": 100.0,
+           "entry_price": 100.0, "volume": 5.0, "is_interpolated": False, "contract": 0}  # fmt: skip
+    facts = {"as_of": AS_OF.isoformat().replace("+00:00", "Z")}
+    return Dataset("oi_delta", symbol, pa.Table.from_pylist([row], OI_DELTA_SCHEMA), facts)
 
 
 class Impatient(Connection):

@@ -296,7 +296,7 @@ def test_who_may_not_write_is_told_that_a_publish_is_not_finished(torn: Path) ->
             whole = store.read(("liquidation_levels",), "BTCUSDT", "30d")
             told = read_status(folder, AS_OF)["BTCUSDT"]
         assert whole[0].manifest["current_price"] == 100.0
-        assert "an interrupted publish is not finished yet: BTCUSDT 1d" in told["notice"]
+        assert "an interrupted publish is not finished yet: liquidation_levels BTCUSDT 1d" in told["notice"]
         assert list(told["timeframes"]) == ["7d", "30d"]
         assert _visible(folder) == before
 
