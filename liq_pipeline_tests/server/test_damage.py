@@ -257,3 +257,22 @@ def test_the_tag_of_levels_changes_with_price_and_label(own_service, small) -> N
         tags.add(service.get(asked).headers["etag"])
 
     assert len(tags) == 3
+
+
+@pytest.mark.parametrize(("dataset", "timeframe"), [("liquidation_levels", "7d"), ("candles", "1d"), ("oi_delta", "")])
+@pytest.mark.parametrize("plant", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])])
+def test_a_file_that_is_gone_or_cut_short_is_said_by_status_and_service(
+    own_service, liq, small, dataset, timeframe, plant
+) -> None:
+    service = own_service(folder=small)
+    assert "damaged" not in service.get("/symbols").json()
+
+    plant(dataset_path(small, dataset, HURT, timeframe or None))
+
+    for path in ("/symbols", "/health"):
+        (said,) = service.get(path).json()["damaged"]
+        assert (said["symbol"], said["dataset"], said["timeframe"]) == (HURT, dataset, timeframe)
+    assert service.get("/health").json()["status"] == "degraded"
+    done = liq("status", "--data", small.parent, "--now", NOW.isoformat())
+    assert done.code == 3
+    assert f"{dataset} {HURT}" in " ".join(done.out.split())
