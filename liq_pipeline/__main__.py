@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from liq_pipeline.errors import INTERRUPTED, INTERRUPTED_LINE
+from liq_pipeline.interrupts import leave
 
 
 def main() -> None:
@@ -12,8 +10,7 @@ def main() -> None:
     try:
         from liq_pipeline.cli import main as run
     except KeyboardInterrupt:
-        sys.stderr.write(f"{INTERRUPTED_LINE}\n")
-        sys.exit(INTERRUPTED)
+        leave()
     run()
 
 

@@ -14,7 +14,8 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from liq_pipeline.errors import INTERRUPTED, INTERRUPTED_LINE, LiqError, RestUnreachable, SettingsError
+from liq_pipeline.errors import INTERRUPTED, LiqError, RestUnreachable, SettingsError
+from liq_pipeline.interrupts import is_interrupt, leave
 from liq_pipeline.settings import Settings, load_settings
 from liq_pipeline.storage import REASONS, check_writable, storage_failed
 from liq_pipeline.terminal import speak_any_encoding
@@ -43,9 +44,10 @@ class _Commands(TyperGroup):
 def _interruptible() -> Iterator[None]:
     try:
         yield
-    except KeyboardInterrupt:
-        typer.echo(INTERRUPTED_LINE, err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if not is_interrupt(error):
+            raise
+        leave()
 
 
 app = typer.Typer(
@@ -430,9 +432,10 @@ def main() -> None:
         if error.errno not in REASONS:
             raise
         _stop(storage_failed(error))
-    except KeyboardInterrupt:
-        typer.echo(INTERRUPTED_LINE, err=True)
-        sys.exit(INTERRUPTED)
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if not is_interrupt(error):
+            raise
+        leave()
 
 
 if __name__ == "__main__":

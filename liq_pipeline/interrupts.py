@@ -1,10 +1,12 @@
-"""Ctrl-C while Dagster works: heard whatever becomes of its exception, and final after some seconds.
+"""Ctrl-C: one line and exit code 130, wherever it strikes.
 
-Dagster takes an interrupt for the failure of a step: it may try the step again, or go on with the next one.
+While Dagster works it is heard whatever becomes of its exception, and final after some seconds: Dagster takes an
+interrupt for the failure of a step, which it may try again, and goes on with the next one.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import socket
@@ -12,11 +14,32 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread, current_thread, main_thread
+from typing import NoReturn
 
 from liq_pipeline.errors import INTERRUPTED, INTERRUPTED_LINE
 
 PATIENCE_SECONDS = 3.0  # to end in good order; then at once: whatever is written is written whole or not at all
 _DONE = b"\0"
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Tell whether an error is an interrupt: Python's own, or what DuckDB makes of it within a query."""
+    return isinstance(error, KeyboardInterrupt) or (
+        isinstance(error, RuntimeError) and str(error) == "Query interrupted"
+    )
+
+
+def leave() -> NoReturn:
+    """Say that the command was interrupted, and end with exit code 130.
+
+    Not by `sys.exit`: `python -m` ends itself with SIGINT instead where the interrupt struck inside `exec`, as in
+    `namedtuple`, however it was handled since (Python 3.11).
+    """
+    sys.stderr.write(f"{INTERRUPTED_LINE}\n")
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -27,9 +28,9 @@ def _interrupt_soon(seconds: float) -> None:
 def start(child_env):
     """Start `liq` so that it hears SIGINT, whatever its parent ignores."""
 
-    def run(*arguments: object) -> subprocess.Popen[str]:
+    def run(*arguments: object, **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "liq_pipeline", *map(str, arguments)], env=child_env(), text=True,
+            [sys.executable, "-m", "liq_pipeline", *map(str, arguments)], env=child_env(**variables), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
@@ -55,25 +56,74 @@ def test_while_the_command_is_loaded(child_env) -> None:
     assert (done.returncode, done.stderr) == (130, f"{INTERRUPTED_LINE}\n")
 
 
-@pytest.mark.parametrize("seconds", [0.5, 1.5, 2.5])
-@pytest.mark.parametrize("command", ["run", "demo", "recent", "ui"])
-def test_whatever_it_does(
-    command: str, seconds: float, start, exchange, run_options, tmp_path: Path, monkeypatch
-) -> None:
-    monkeypatch.setenv("LIQ_REST", "http://127.0.0.1:1")
-    options = run_options(exchange, tmp_path / "data") if command == "run" else ["--data", tmp_path / "data"]
-    options += ["--port", "3999"] if command == "ui" else []
-    process = start(command, *options)
-    time.sleep(seconds)
-    if process.poll() is not None:
-        pytest.fail(f"it was done already: {process.communicate()}")
+LOADED = {
+    "run": ("pydantic_core", "_duckdb", "llvmlite", "matplotlib"),
+    "demo": ("pydantic_core", "llvmlite", "_duckdb"),
+    "recent": ("pydantic_core", "_duckdb"),
+    "ui": ("pydantic_core",),
+}
+"""Libraries in the order in which the commands load them: each is a moment of its own, however slow the machine."""
 
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+
+@pytest.mark.parametrize(
+    ("command", "library", "later"),
+    [(command, library, later) for command, loads in LOADED.items() for library in loads for later in (0.0, 0.4)],
+)
+def test_whatever_it_does(
+    command: str, library: str, later: float, start, own_run, exchange, run_options, tmp_path: Path
+) -> None:
+    arguments = {
+        "run": run_options(exchange, tmp_path / "new"),
+        "demo": ["--data", tmp_path / "new"],
+        "recent": ["--data", own_run.data_dir],
+        "ui": ["--data", tmp_path / "new", "--port", "3999"],
+    }
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, never answers
+        rest = f"http://127.0.0.1:{silent.getsockname()[1]}" if command == "recent" else "off"
+        process = start(command, *arguments[command], LIQ_REST=rest)
+        while library not in Path(f"/proc/{process.pid}/maps").read_text():
+            assert process.poll() is None
+            time.sleep(0.005)
+        time.sleep(later)
+
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
 
     assert process.returncode == 130
     assert "Traceback" not in out + err
     assert err.splitlines() == [INTERRUPTED_LINE]
+
+
+def test_an_interrupt_that_duckdb_turns_into_an_error_of_its_own(child_env) -> None:
+    code = (
+        "import duckdb, os, signal, threading\n"
+        "from liq_pipeline.interrupts import is_interrupt\n"
+        "assert not is_interrupt(RuntimeError('of another kind'))\n"
+        "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "try: duckdb.sql('SELECT sum(a.range ^ b.range) FROM range(10_000_000) AS a, range(10_000_000) AS b').fetchall()\n"
+        "except (KeyboardInterrupt, RuntimeError) as error: assert is_interrupt(error), error; print('heard')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=child_env(), capture_output=True, text=True, check=False, timeout=60,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
+
+
+def test_an_interrupt_inside_exec_does_not_change_how_it_ends(child_env, tmp_path: Path) -> None:
+    """`python -m` of Python 3.11 kills itself with SIGINT at the end where the interrupt struck inside `exec`."""
+    (tmp_path / "struck.py").write_text(
+        "from liq_pipeline.interrupts import leave\n"
+        "try: exec('import os, signal; os.kill(os.getpid(), signal.SIGINT); x = 1')\n"
+        "except KeyboardInterrupt: leave()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "struck"], env=child_env(), cwd=tmp_path, capture_output=True, text=True, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (130, f"{INTERRUPTED_LINE}\n")
 
 
 def test_while_files_are_fetched(start, exchange, run_options, tmp_path: Path) -> None:
