@@ -4,9 +4,11 @@ BIN := .venv/bin
 PORT ?=
 ON_PORT = $(if $(PORT),--port $(PORT))
 MINUTES ?= 10
+KILLS ?= 100
+DISKS ?= 30
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup setup-dev demo run status status-demo ui ui-demo serve serve-demo test test-long lint types check bench fuzz duckdb2 clean clean-data
+.PHONY: help setup setup-dev demo run status status-demo ui ui-demo serve serve-demo test test-long lint types check bench fuzz chaos duckdb2 clean clean-data
 
 # An environment knows its own place, and the Python that it was made with. Where the checkout was moved or copied, or that
 # Python is gone, it is made anew; nothing else is touched.
@@ -82,6 +84,9 @@ bench: setup-dev ## speed, as ratios
 
 fuzz: setup-dev ## hostile input for every parser: make fuzz MINUTES=10
 	@$(BIN)/python -m liq_pipeline_tests.fuzz --minutes $(MINUTES)
+
+chaos: setup-dev ## kills, full disks, runs that collide: make chaos KILLS=100 DISKS=30 (needs strace, and root for disks)
+	@$(BIN)/python -m liq_pipeline_tests.chaos --kills $(KILLS) --disks $(DISKS)
 
 duckdb2: setup-dev ## the tables' tests with the newest DuckDB 2.x
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps --target .venv/duckdb2 'duckdb>=2,<3'

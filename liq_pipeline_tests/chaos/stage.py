@@ -1,0 +1,137 @@
+"""What is disturbed: a small simulated exchange, the state before, the commands, and what they lead to in peace."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from liq_pipeline_tests.live_exchange import LiveExchange, live_exchange, markets, publish_everything
+
+SYMBOL = "BTCUSDT"
+HOURS_LATER = 18
+TABLES = ("open_interest", "klines", "oi_delta", "position_cohorts", "position_survival", "settlements")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command on one state.
+
+    Attributes:
+        name: for people.
+        arguments: of `liq`, without its folder.
+        rest: the REST interface; empty: off.
+        end: the published files and tables to which it leads in peace.
+        editions: instants that a reader may see meanwhile.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    rest: str
+    end: dict[str, str]
+    editions: frozenset[str]
+
+    def line(self, data: Path) -> list[str]:
+        return [str(Path(sys.executable).with_name("liq")), *self.arguments, "--data", str(data)]
+
+    def environment(self) -> dict[str, str]:
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("LIQ_", "DAGSTER_"))}
+        return ours | {"LIQ_REST": self.rest or "off", "LIQ_SYMBOLS": SYMBOL, "DAGSTER_DISABLE_TELEMETRY": "1"}
+
+    def run(self, data: Path) -> subprocess.CompletedProcess[str]:
+        """Run it undisturbed."""
+        return subprocess.run(
+            self.line(data), env=self.environment(), capture_output=True, text=True, check=False, timeout=600
+        )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The state before, and the commands that go on from it."""
+
+    before: Path
+    commands: tuple[Command, ...]
+
+    def copy(self, folder: Path) -> Path:
+        """Return a fresh state."""
+        return shutil.copytree(self.before, folder)
+
+
+def fingerprint(data: Path) -> dict[str, str]:
+    """Return the sha256 of every published file, and a digest of every table's rows."""
+    published = data / "published"
+    found = {
+        str(path.relative_to(data)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(published.rglob("*"))
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(published).parts)
+    }
+    (database,) = (data / "warehouse").glob("*.duckdb")
+    with duckdb.connect(str(database), read_only=True) as connection:
+        for table in TABLES:
+            (rows,) = connection.execute(
+                f"SELECT md5(string_agg(t::VARCHAR ORDER BY t::VARCHAR)) FROM {table} AS t"
+            ).fetchall()
+            found[f"table {table}"] = str(rows[0])
+    return found
+
+
+def as_of(data: Path) -> str:
+    """Return the instant of the published levels."""
+    (manifest,) = data.glob("published/liquidation_levels/*/timeframe=7d/manifest.json")
+    return str(json.loads(manifest.read_text())["as_of"])
+
+
+@contextmanager
+def set_stage(folder: Path) -> Iterator[Stage]:
+    """Build the exchange, the state before, and run each command once in peace."""
+    of = markets(SYMBOL)
+    everything = publish_everything(of, folder / "everything")
+    with live_exchange(folder, everything, of) as exchange:
+        before = folder / "before"
+        first = _options(exchange, exchange.now)
+        peace = Command("first", ("run", *first), "", {}, frozenset())
+        _good(peace.run(before), "the first run")
+        old = as_of(before)
+        exchange.archive_until(date(2026, 6, 26))
+        later = exchange.now + timedelta(hours=HOURS_LATER)
+        full = ("run", *_options(exchange, later))
+        commands = [_in_peace(Command("liq run", full, "", {}, frozenset()), before, folder / "run", old)]
+        exchange.now = exchange.now + timedelta(minutes=20)
+        assert exchange.rest
+        recent = ("recent", "--now", exchange.now.isoformat())
+        commands.append(
+            _in_peace(Command("liq recent", recent, exchange.rest.url, {}, frozenset()), before, folder / "recent", old)
+        )
+        yield Stage(before, tuple(commands))
+
+
+def _options(exchange: LiveExchange, now: datetime) -> tuple[str, ...]:
+    return (
+        "--archive", str(exchange.archive), "--since", str(min(exchange_days(exchange))), "--now", now.isoformat(),
+    )  # fmt: skip
+
+
+def exchange_days(exchange: LiveExchange) -> list[date]:
+    """Return the days of the exchange's files."""
+    return [date.fromisoformat(path.stem[-10:]) for path in exchange.everything.rglob("*.zip")]
+
+
+def _in_peace(command: Command, before: Path, data: Path, old: str) -> Command:
+    shutil.copytree(before, data)
+    _good(command.run(data), command.name)
+    return Command(command.name, command.arguments, command.rest, fingerprint(data), frozenset((old, as_of(data))))
+
+
+def _good(done: subprocess.CompletedProcess[str], what: str) -> None:
+    if done.returncode:
+        raise RuntimeError(f"{what} failed in peace: {done.stdout[-2000:]}{done.stderr[-2000:]}")
