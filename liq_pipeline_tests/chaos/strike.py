@@ -75,7 +75,7 @@ def struck(log: Path) -> str:
 
 
 def place_of(rest: str) -> str:
-    """Return what a call is about: a commit or checkpoint of the warehouse, published or raw files, Dagster's history."""
+    """Return what a call is about: commit, checkpoint, published or raw files, history."""
     if ".wal" in rest:
         return "commit"
     for name in ("published", "warehouse", "raw", "dagster_home", "recorded"):

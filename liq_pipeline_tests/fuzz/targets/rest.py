@@ -101,6 +101,8 @@ def _read_snapshots(body: Any) -> None:
     _ascending(table)
     for name in ("open_interest", "open_interest_value_usd"):
         values = table[name].to_numpy()
+        if name == "open_interest_value_usd":  # zero contracts are worth zero
+            values = np.where((values == 0) & np.isnan(table["open_interest"].to_numpy()), np.nan, values)
         if not np.array_equal(blank_bad_prints(values), values, equal_nan=True):
             raise Broken(f"{name} that cannot be")
 
