@@ -55,7 +55,7 @@ class Reader:
             for datasets in READ_TOGETHER:
                 for timeframe in TIMEFRAMES:
                     self.seen[self._view(store, datasets, timeframe)] += 1
-            time.sleep(0.05)
+            time.sleep(0.2)
 
     def _view(self, store: Store, datasets: tuple[str, ...], timeframe: str) -> str:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -135,8 +135,15 @@ def _own_day(table: pa.Table) -> None:
 
 def _metrics(table: pa.Table) -> None:
     _own_day(table)
-    for name in table.column_names[2:8]:
+    check_snapshots(table, table.column_names[2:8])
+
+
+def check_snapshots(table: pa.Table, columns: Sequence[str]) -> None:
+    """Raise `Broken` for a number that open interest and ratios never are; zero contracts are worth zero."""
+    for name in columns:
         values = table[name].to_numpy()
+        if name == "open_interest_value_usd":
+            values = np.where((values == 0) & np.isnan(table["open_interest"].to_numpy()), np.nan, values)
         if not np.array_equal(blank_bad_prints(values), values, equal_nan=True):
             raise Broken(f"{name} that cannot be")
 
