@@ -29,7 +29,8 @@ _TOGETHER: tuple[tuple[Place, ...], ...] = (
     tuple((dataset, timeframe) for dataset in ("liquidation_heatmap", "candles") for timeframe in TIMEFRAMES),
     tuple(("views", timeframe) for timeframe in TIMEFRAMES),
 )
-"""What is published in one go: where one is, all are."""
+"""What is published in one go: where one is, all are; but for datasets that nobody brought along into this folder."""
+_DATASETS = tuple(dict.fromkeys(dataset for group in _TOGETHER for dataset, _ in group))
 _MOST_LOOKS, _PAUSE_SECONDS = 40, 0.005  # as long as a publisher takes to rename what it has staged
 
 Stamp = tuple[str, int, int, int]
@@ -105,7 +106,7 @@ def _places(folder: Path, symbol: str) -> Iterator[tuple[Place, Path]]:
 
 
 def _stamps(folder: Path, symbol: str) -> tuple[Stamp, ...]:
-    found: list[Stamp] = []
+    found: list[Stamp] = [(name, 0, 0, 0) for name in _DATASETS if (folder / name).is_dir()]
     for (dataset, _), path in _places(folder, symbol):
         try:
             entries = list(os.scandir(path if dataset == "views" else path.parent))
@@ -137,7 +138,8 @@ def _look(folder: Path, symbol: str, stamps: tuple[Stamp, ...]) -> Files:
             except PublishedDamaged as error:
                 found.damage[place] = error
         if len(absent) < len(group):
-            found.damage.update({place: _damaged(place, symbol, "is missing") for place in absent})
+            missing = [place for place in absent if place[0] in stamp_of]
+            found.damage.update({place: _damaged(place, symbol, "is missing") for place in missing})
     return found
 
 

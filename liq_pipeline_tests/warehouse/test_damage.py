@@ -44,6 +44,12 @@ def test_what_was_never_published_is_not_missed(tmp_path: Path) -> None:
     assert said(tmp_path) == []
 
 
+def test_levels_alone_may_be_carried_elsewhere(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole / "liquidation_levels", tmp_path / "elsewhere" / "liquidation_levels")
+
+    assert said(tmp_path / "elsewhere") == []
+
+
 def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-5])
 
