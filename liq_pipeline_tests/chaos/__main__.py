@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from signal import SIGKILL
 
 from liq_pipeline_tests.chaos.disk import full_disks, read_only
 from liq_pipeline_tests.chaos.stage import Command, Stage, fingerprint, set_stage
@@ -54,9 +55,8 @@ def killed(stage: Stage, command: Command, strikes: list[Point | float], work: P
     with Reader(published, command.editions) as reader:
         for strike in strikes:
             if isinstance(strike, Point):
-                kill_at(command, data, strike, log).wait()
-                at = struck(log)
-                what = f"{command.name} killed before {at}" if at else f"{command.name} ended before the kill"
+                was_killed = kill_at(command, data, strike, log).wait() == -SIGKILL
+                what = f"{command.name} " + (f"killed before {struck(log)}" if was_killed else "ended before the kill")
             else:
                 process = subprocess.Popen(
                     command.line(data), env=command.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -130,7 +130,8 @@ def main() -> int:
             lasts = time.monotonic() - began
             shutil.rmtree(work / "counted")
             print(f"{command.name}: {len(seen)} renames and fsyncs below its folder, {lasts:.0f} s", flush=True)
-            strikes: list[Point | float] = [*spread(seen, 2 * share // 3)]
+            placed = spread(seen, 2 * share // 3)
+            strikes: list[Point | float] = [*rng.sample(placed, min(len(placed), 2 * share // 3))]
             strikes += [rng.uniform(0.2, lasts) for _ in range(share - len(strikes))]
             rng.shuffle(strikes)
             for first in range(0, len(strikes), LIVES):

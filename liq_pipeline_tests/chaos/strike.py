@@ -57,7 +57,7 @@ def spread(found: list[Point], many: int) -> list[Point]:
 
 
 def kill_at(command: Command, data: Path, point: Point, log: Path) -> subprocess.Popen[str]:
-    """Start a command that is killed before the point; `struck` tells where it was."""
+    """Start a command that is killed before the point (-9); `struck` tells where it was."""
     inject = f"inject={point.call}:signal=KILL:when={point.number}"
     return subprocess.Popen(
         [*_strace(log), "-e", inject, *command.line(data)], env=command.environment(), text=True,
@@ -66,11 +66,8 @@ def kill_at(command: Command, data: Path, point: Point, log: Path) -> subprocess
 
 
 def struck(log: Path) -> str:
-    """Return the call before which a process was killed; empty where it was not."""
-    lines = log.read_text(errors="replace").splitlines()
-    if not any("killed by SIGKILL" in line for line in lines):
-        return ""
-    calls = [match for line in lines if (match := _LINE.match(line))]
+    """Return the last call that a killed process made: the one before which it was killed."""
+    calls = [match for line in log.read_text(errors="replace").splitlines() if (match := _LINE.match(line))]
     return f"{calls[-1]['call']} {place_of(calls[-1]['rest'])}" if calls else "elsewhere"
 
 
