@@ -6,9 +6,14 @@ ON_PORT = $(if $(PORT),--port $(PORT))
 MINUTES ?= 10
 KILLS ?= 100
 DISKS ?= 30
+JOBS ?= 1
+COUNT ?= 150
+SEED ?=
+# Two processes: each takes a half of the tests; the one that ends first, some that the other has left.
+TWO := -n 2 --dist worksteal
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help setup setup-dev demo run status status-demo ui ui-demo serve serve-demo test test-long lint types check bench fuzz chaos duckdb2 clean clean-data
+.PHONY: docs mutants lowest newest help setup setup-dev demo run status status-demo ui ui-demo serve serve-demo test test-long lint types check bench fuzz chaos clean clean-data
 
 # An environment knows its own place, and the Python that it was made with. Where the checkout was moved or copied, or that
 # Python is gone, it is made anew; nothing else is touched.
@@ -34,7 +39,9 @@ help: ## show this list
 	@touch $@
 
 .venv/.ready-dev: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]' || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch .venv/.ready $@
 
 setup: .venv/.ready ## install what running needs
@@ -65,10 +72,10 @@ serve-demo: setup ## the same, on the demo's data
 	@$(BIN)/liq serve --demo $(ON_PORT)
 
 test: setup-dev ## the tests but for the long ones
-	@$(BIN)/python -m pytest -n 2 -m "not slow and not browser"
+	@$(BIN)/python -m pytest $(TWO) -m "not slow and not browser"
 
 test-long: setup-dev ## the long tests, and those in a real browser
-	@$(BIN)/python -m pytest -n 2 -m "slow or browser"
+	@$(BIN)/python -m pytest $(TWO) -m "slow or browser"
 
 lint: setup-dev ## style, and who may import whom
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
@@ -82,16 +89,28 @@ check: setup ## does Dagster find everything?
 bench: setup-dev ## speed, as ratios
 	@$(BIN)/python -m benchmarks
 
-fuzz: setup-dev ## hostile input for every parser: make fuzz MINUTES=10
-	@$(BIN)/python -m liq_pipeline_tests.fuzz --minutes $(MINUTES)
+fuzz: setup-dev ## hostile input for every parser: make fuzz MINUTES=10 SEED=1
+	@$(BIN)/python -m liq_pipeline_tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-chaos: setup-dev ## kills, full disks, runs that collide: make chaos KILLS=100 DISKS=30 (needs strace, and root for disks)
-	@$(BIN)/python -m liq_pipeline_tests.chaos --kills $(KILLS) --disks $(DISKS)
+chaos: setup-dev ## kills, full disks, runs that collide: make chaos KILLS=100 DISKS=30 (needs strace, and root for disks); JOBS=2 KILLS=40: only kills, of `liq run --jobs 2` and its workers
+	@$(BIN)/python -m liq_pipeline_tests.chaos --kills $(KILLS) --disks $(DISKS) --jobs $(JOBS)
 
-duckdb2: setup-dev ## the tables' tests with the newest DuckDB 2.x
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps --target .venv/duckdb2 'duckdb>=2,<3'
-	@PYTHONPATH=.venv/duckdb2 $(BIN)/python -c 'import duckdb; print("DuckDB", duckdb.__version__); assert duckdb.__version__ >= "2"'
-	@PYTHONPATH=.venv/duckdb2 $(BIN)/python -m pytest -n 2 -m "not slow and not browser" liq_pipeline_tests/warehouse liq_pipeline_tests/checks
+mutants: setup-dev ## small faults that the tests must notice: make mutants COUNT=150 SEED=1
+	@$(BIN)/python -m liq_pipeline_tests.mutants --count $(COUNT) $(if $(SEED),--seed $(SEED))
+
+docs: setup-dev ## write what is generated anew: docs/checks.md, tables of columns and settings, figures of docs/validation.md
+	@$(BIN)/python -m pytest --update-docs liq_pipeline_tests/test_reference.py liq_pipeline_tests/transform/rules/test_checks_page.py liq_pipeline_tests/validation/test_gates.py
+
+lowest: setup-dev ## tests with the lowest versions of the dependencies that pyproject.toml allows
+newest: setup-dev ## the same with the newest, DuckDB 2.x among them
+lowest newest: export NUMBA_CACHE_DIR = $(CURDIR)/.venv/$@/compiled
+lowest newest: RESOLUTION = $(if $(filter lowest,$@),lowest-direct,highest)
+lowest newest:
+	@$(BIN)/uv pip compile --quiet --all-extras --no-annotate --resolution $(RESOLUTION) --python-version 3.11 -o .venv/$@.txt pyproject.toml >/dev/null
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/$@
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python .venv/$@/bin/python .venv/$@.txt
+	@$(BIN)/uv pip install --quiet --no-deps --python .venv/$@/bin/python -e .
+	@.venv/$@/bin/python -m pytest $(TWO) -m "not slow and not browser" $(addprefix liq_pipeline_tests/,alerts cli model published server transform views warehouse)
 
 clean: ## remove the environment and caches; data stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import crossing, ingest, levels, newest_bar, oi_delta, prior_query, walk
+from benchmarks import crossing, ingest, legacy_query, levels, newest_bar, oi_delta, recent, walk, whole_run
 from benchmarks.harness import as_records, print_table
 
 BENCHMARKS = {
@@ -15,9 +15,11 @@ BENCHMARKS = {
     "levels": levels.run,
     "ingest": ingest.run,
     "oi_delta": oi_delta.run,
-    "prior_query": prior_query.run,
+    "legacy_query": legacy_query.run,
     "crossing": crossing.run,
     "newest_bar": newest_bar.run,
+    "recent": recent.run,
+    "whole_run": whole_run.run,
 }
 
 

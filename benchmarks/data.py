@@ -82,8 +82,8 @@ def _with_interest(
     ts: NDArray[np.datetime64], opening: Floats, high: Floats, low: Floats, close: Floats, volume: Floats
 ) -> Market:
     rng = np.random.default_rng(12)
-    interest = np.round(80_000 * np.exp(0.1 * np.sin(np.arange(ts.size) / 5_000) + _reverting(rng, ts.size)), 3)
-    return Market(ts, opening, high, low, close, volume, volume * (high + low + close) / 3, interest)
+    open_interest = np.round(80_000 * np.exp(0.1 * np.sin(np.arange(ts.size) / 5_000) + _reverting(rng, ts.size)), 3)
+    return Market(ts, opening, high, low, close, volume, volume * (high + low + close) / 3, open_interest)
 
 
 def _reverting(rng: np.random.Generator, count: int) -> Floats:

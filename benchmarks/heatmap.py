@@ -14,11 +14,12 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from liq_pipeline.assets.heatmaps import cohorts_of, heatmap_rows
 from liq_pipeline.model.heatmap import COLUMN_WIDTHS, MAX_ROWS, MAX_ROWS_1D, column_instants, heatmap
 from liq_pipeline.model.walk import SIDES
+from liq_pipeline.transform.cells import positions_of
+from liq_pipeline.transform.heatmaps import heatmap_rows
 from liq_pipeline.views.everything import draw_all
-from liq_pipeline.warehouse.warehouse import named_query
+from liq_pipeline.warehouse.schema import named_query
 
 
 def timed(work: Callable[[], Any], times: int = 5) -> tuple[float, Any]:
@@ -35,7 +36,7 @@ def timed(work: Callable[[], Any], times: int = 5) -> tuple[float, Any]:
 def main(data: str = "data/demo", symbol: str = "BTCUSDT") -> dict[str, Any]:
     """Print and return the figures."""
     folder, found = Path(data), {}
-    with duckdb.connect(str(folder / "warehouse" / "liq.duckdb"), read_only=True) as connection:
+    with duckdb.connect(str(folder / "warehouse" / f"{symbol}.duckdb"), read_only=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
 
         def read(name: str, **parameters: Any) -> Any:
@@ -45,9 +46,9 @@ def main(data: str = "data/demo", symbol: str = "BTCUSDT") -> dict[str, Any]:
         survival = read("survival")
         ts = survival["ts"].to_numpy().astype("datetime64[us]")
         log_survival = {side: survival[side].to_numpy() for side in SIDES}
-        found["read_cohorts_ms"], rows = timed(lambda: read("cohorts_since", since=newest["first_ts"]), 3)
-        cohorts = cohorts_of(rows, ts)
-    found["cohorts"] = rows.num_rows
+        first = np.datetime64(newest["first_ts"].replace(tzinfo=None), "us")
+        found["read_cohorts_ms"], cohorts = timed(lambda: positions_of(read("cohorts")).alive_since(first, ts), 3)
+    found["cohorts"] = cohorts.opened.size
     for timeframe in COLUMN_WIDTHS:
         columns = column_instants(ts, timeframe)
         most = MAX_ROWS_1D if timeframe == "1d" else MAX_ROWS

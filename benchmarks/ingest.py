@@ -54,7 +54,7 @@ def _write(folder: Path) -> list[Path]:
     """Write daily metrics zips as the archive has them: labels 00:05 to next-day 00:00, one header each."""
     rng = np.random.default_rng(13)
     first = date(2021, 12, 1)
-    interest = 80_000 + np.cumsum(rng.normal(0, 20, FILES * ROWS))
+    open_interest = 80_000 + np.cumsum(rng.normal(0, 20, FILES * ROWS))
     price = 57_000 * np.exp(np.cumsum(rng.normal(0, 0.001, FILES * ROWS)))
     ratio = 1 + rng.random((FILES * ROWS, 4))
     paths = []
@@ -66,7 +66,7 @@ def _write(folder: Path) -> list[Path]:
             at = number * ROWS + row
             stamp = str(midnight + np.timedelta64(5 * (row + 1), "m")).replace("T", " ")
             ratios = ",".join(f"{value:.8f}" for value in ratio[at])
-            lines.append(f"{stamp},{SYMBOL},{interest[at]:.16f},{interest[at] * price[at]:.16f},{ratios}")
+            lines.append(f"{stamp},{SYMBOL},{open_interest[at]:.16f},{open_interest[at] * price[at]:.16f},{ratios}")
         path = folder / f"{SYMBOL}-metrics-{day}.zip"
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
             out.writestr(zipfile.ZipInfo(path.stem + ".csv"), "\n".join(lines) + "\n", zipfile.ZIP_DEFLATED)

@@ -6,7 +6,15 @@ import numpy as np
 
 from benchmarks.data import SYMBOL, whole_path
 from benchmarks.harness import Outcome, against
-from liq_pipeline.model.levels import TIMEFRAMES, Cells, Levels, bin_edge, bin_index, bin_width, liquidation_levels
+from liq_pipeline.model.levels import (
+    SPANS,
+    Cells,
+    Levels,
+    bin_edge,
+    bin_index,
+    bin_width,
+    liquidation_levels,
+)
 from liq_pipeline.model.walk import Walk, walk
 
 
@@ -24,7 +32,7 @@ def living_cells(result: Walk) -> Cells:
 
 def ninety_days(cells: Cells, as_of: np.datetime64, price: float) -> Levels:
     """Sum the cells younger than 90 days, and nothing else: what one would write for a single timeframe."""
-    kept = cells.opened_at > as_of - TIMEFRAMES["90d"]
+    kept = cells.opened_at > as_of - SPANS["90d"]
     width = bin_width(price)
     index = bin_index(cells.liquidation_price[kept], width)
     is_long, leverage, contracts = cells.is_long[kept], cells.leverage[kept], cells.contracts[kept]

@@ -8,16 +8,17 @@ from time import process_time
 
 from benchmarks.data import SYMBOL, kline_rows, open_interest_rows, temporary_warehouse, whole_path
 from benchmarks.harness import Outcome
-from liq_pipeline.assets.levels import write_levels
-from liq_pipeline.assets.positions import walk_whole
-from liq_pipeline.assets.published import level_datasets
-from liq_pipeline.assets.walk_on import extend
-from liq_pipeline.checks.groups import all_rules, rules_of_every_bar
-from liq_pipeline.checks.rule import Rule, Subject, evaluate
 from liq_pipeline.clock import Clock
-from liq_pipeline.resources import ArchiveSource
-from liq_pipeline.warehouse.publish import Publisher
-from liq_pipeline.warehouse.warehouse import BASE_TABLES, LEVEL_TABLES, Tables
+from liq_pipeline.exchange.sources import ArchiveSource
+from liq_pipeline.published.publish import Publisher
+from liq_pipeline.transform.datasets import level_datasets
+from liq_pipeline.transform.incremental import extend
+from liq_pipeline.transform.levels import write_levels
+from liq_pipeline.transform.positions import walk_whole
+from liq_pipeline.transform.rules.everything import all_rules, rules_of_every_bar
+from liq_pipeline.transform.rules.rule import Rule, Subject, evaluate
+from liq_pipeline.warehouse.schema import BASE_TABLES, LEVEL_TABLES
+from liq_pipeline.warehouse.tables import Tables
 
 BARS, NEW = 120 * 288, 7
 
@@ -25,7 +26,7 @@ BARS, NEW = 120 * 288, 7
 def run() -> list[Outcome]:
     """Measure CPU time: wall time of a run is mostly Dagster's bookkeeping, which only the full chain has."""
     market = whole_path().last(BARS)
-    klines, interest = kline_rows(market), open_interest_rows(market)
+    klines, open_interest = kline_rows(market), open_interest_rows(market)
     every = [rule for rule in all_rules() if rule.asset in (*BASE_TABLES, *LEVEL_TABLES)]
     quick, whole = [], []
     with TemporaryDirectory() as folder, temporary_warehouse() as warehouse:
@@ -39,17 +40,17 @@ def run() -> list[Outcome]:
             publisher.publish(level_datasets(tables, SYMBOL, archive, []))
 
         def everything(bars: int) -> None:
-            with warehouse.transaction() as tables:
+            with warehouse.transaction(SYMBOL) as tables:
                 tables.replace("klines", SYMBOL, klines.slice(0, bars))
-                tables.replace("open_interest", SYMBOL, interest.slice(0, bars))
+                tables.replace("open_interest", SYMBOL, open_interest.slice(0, bars))
                 tables.rebuild("oi_delta", SYMBOL)
                 walk_whole(tables, SYMBOL)
                 write_levels(tables, SYMBOL, tables.newest_bar(SYMBOL))
                 check_and_publish(tables, every)
 
         def one_bar(place: int) -> None:
-            with warehouse.transaction() as tables:
-                done = extend(tables, SYMBOL, interest.slice(place, 1), klines.slice(place, 1))
+            with warehouse.transaction(SYMBOL) as tables:
+                done = extend(tables, SYMBOL, open_interest.slice(place, 1), klines.slice(place, 1))
                 assert (done.new_bars, done.replayed) == (1, False)
                 check_and_publish(tables, rules_of_every_bar())
 

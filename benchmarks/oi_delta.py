@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from benchmarks.data import SYMBOL, kline_rows, open_interest_rows, random_path, temporary_warehouse
 from benchmarks.harness import Outcome, against
-from liq_pipeline.warehouse.warehouse import BEGINNING, named_query
+from liq_pipeline.warehouse.schema import BEGINNING, named_query
 
 BARS = 417_600
 MISSING = 140
@@ -24,10 +24,11 @@ def run() -> list[Outcome]:
     klines["quote_volume"] = market.quote_volume
     snapshots = pd.DataFrame({"ts": market.ts[known], "snapshot": market.open_interest[known]})
     with temporary_warehouse() as warehouse:
-        warehouse.replace("klines", SYMBOL, kline_rows(market))
-        warehouse.replace("open_interest", SYMBOL, open_interest_rows(market, known))
+        with warehouse.transaction(SYMBOL) as tables:
+            tables.replace("klines", SYMBOL, kline_rows(market))
+            tables.replace("open_interest", SYMBOL, open_interest_rows(market, known))
         query = named_query("oi_delta")
-        with warehouse.get_connection() as connection:
+        with warehouse.get_connection(SYMBOL) as connection:
 
             def ours() -> pa.Table:
                 return connection.execute(query, {"symbol": SYMBOL, "since": BEGINNING}).to_arrow_table()

@@ -1,4 +1,4 @@
-"""The two open questions of issue 5, on the real sets in ../shared: what was tried, and what it gave.
+"""Two open questions of the model, on the real sets in ../shared: what was tried, and what it gave.
 
     python -m benchmarks.open_questions
 
@@ -23,66 +23,66 @@ from liq_pipeline.model.scoring_flows import score_flows
 from liq_pipeline.model.walk import SIDES, SideWalk, Walk, WalkInput, WalkParameters, walk
 from liq_pipeline.simulator.market import simulate
 from liq_pipeline.validation.inputs import read_inputs
-from liq_pipeline.validation.run import GAMMA_OF_COARSE
+from liq_pipeline.validation.run import CHURN_OF_COARSE
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 ARCHIVE = SHARED / "archive" / "btc-15m-2026-03"
 HOURLY = SHARED / "truth" / "btcusdt_1h_2025-12_2026-06.csv"
 SETS = {
     "2026-03, 15m": (ARCHIVE, ARCHIVE, SHARED / "truth" / "btcusdt_30m_2026-02_2026-05.csv", 15, 0.05),
-    "2025-12..2026-05, 15m": (SHARED / "market" / "BTCUSDT-15m.parquet", HOURLY, HOURLY, 15, GAMMA_OF_COARSE),
-    "2025-12..2026-02, 5m": (SHARED / "market" / "BTCUSDT-5m.parquet", HOURLY, HOURLY, 5, GAMMA_OF_COARSE),
+    "2025-12..2026-05, 15m": (SHARED / "market" / "BTCUSDT-15m.parquet", HOURLY, HOURLY, 15, CHURN_OF_COARSE),
+    "2025-12..2026-02, 5m": (SHARED / "market" / "BTCUSDT-5m.parquet", HOURLY, HOURLY, 5, CHURN_OF_COARSE),
 }
 SYMBOL = "BTCUSDT"
 
 
 @njit(cache=True)
-def _kernel(interest, volume, settle, price, touched, weights, gammas, gamma, cap):  # type: ignore[no-untyped-def]
+def _kernel(open_interest, volume, close, price, touched, weights, gammas, churn_per_turnover, cap):  # type: ignore[no-untyped-def]
     """Walk one side with one survival factor per leverage; the order of steps is that of the model."""
-    bars, tiers = price.shape
-    survival, contracts = np.zeros((bars, tiers)), np.zeros((bars, tiers))
-    live, rest = np.zeros(tiers), interest[0]
+    bars, leverages = price.shape
+    survival, contracts = np.zeros((bars, leverages)), np.zeros((bars, leverages))
+    live, rest = np.zeros(leverages), open_interest[0]
     order = np.argsort(touched.ravel(), kind="mergesort")
     place, worst = 0, 0.0
     for t in range(1, bars):
         gone = 0.0
-        while place < order.size and touched[order[place] // tiers, order[place] % tiers] <= t:
-            i, k = order[place] // tiers, order[place] % tiers
+        while place < order.size and touched[order[place] // leverages, order[place] % leverages] <= t:
+            i, k = order[place] // leverages, order[place] % leverages
             place += 1
             if i < t and contracts[i, k] > 0.0 and touched[i, k] == t:
                 left = contracts[i, k] * np.exp(survival[t - 1, k] - survival[i, k])
                 live[k] = max(live[k] - left, 0.0)
                 gone += left
         before = live.sum() + rest
-        net = interest[t] - before
+        net = open_interest[t] - before
         keep = 1.0 - min(1.0, -net / before) if net < 0.0 else 1.0
-        turned = max(volume[t] - abs(interest[t] - interest[t - 1]), 0.0) / interest[t]
+        turned = max(volume[t] - abs(open_interest[t] - open_interest[t - 1]), 0.0) / open_interest[t]
         reopened = 0.0
-        for k in range(tiers):
+        for k in range(leverages):
             churn = min(cap, gammas[k] * turned)
             reopened += churn * keep * live[k]
             live[k] *= keep * (1.0 - churn)
             survival[t, k] = survival[t - 1, k] + np.log(keep * (1.0 - churn))
-        churn = min(cap, gamma * turned)
+        churn = min(cap, churn_per_turnover * turned)
         reopened += churn * keep * rest
         rest *= keep * (1.0 - churn)
         new = max(net, 0.0) + reopened
-        for k in range(tiers):
+        for k in range(leverages):
             contracts[t, k] = new * weights[k]
-            if price[t, k] >= settle[t]:
+            if price[t, k] >= close[t]:
                 touched[t, k] = t
                 rest += contracts[t, k]
             else:
                 live[k] += contracts[t, k]
-        worst = max(worst, abs(live.sum() + rest - interest[t]) / interest[t])
+        worst = max(worst, abs(live.sum() + rest - open_interest[t]) / open_interest[t])
     return survival, contracts, worst
 
 
-def walk_by_leverage(bars: WalkInput, gamma: float, share: Callable[[float], float]) -> list[Walk]:
-    """Return one walk per leverage, whose churn is `share(leverage)` of gamma; together they conserve open interest."""
-    parameters = WalkParameters(gamma=gamma)
+def walk_by_leverage(bars: WalkInput, churn_per_turnover: float, share: Callable[[float], float]) -> list[Walk]:
+    """Return one walk per leverage, whose churn is `share(leverage)` of the churn; together they keep open interest."""
+    parameters = WalkParameters(churn_per_turnover=churn_per_turnover)
     base = walk(bars, SYMBOL, parameters)
-    gammas = gamma * np.array([share(leverage) for leverage in parameters.ladder])
+    gammas = churn_per_turnover * np.array([share(leverage) for leverage in parameters.ladder])
     pieces: list[dict] = [{} for _ in parameters.ladder]
     for side in SIDES:
         one = base.sides[side]
@@ -91,7 +91,7 @@ def walk_by_leverage(bars: WalkInput, gamma: float, share: Callable[[float], flo
         touched = first_touch(extreme, sign * one.liquidation_price)
         survival, contracts, worst = _kernel(
             bars.open_interest, bars.volume, sign * bars.close, sign * one.liquidation_price, touched,
-            allowed / allowed.sum(), gammas, gamma, parameters.churn_cap,
+            allowed / allowed.sum(), gammas, churn_per_turnover, parameters.churn_cap,
         )  # fmt: skip
         assert worst < 1e-9, worst
         for k in range(len(parameters.ladder)):
@@ -113,16 +113,16 @@ def summed(exposures: Iterator) -> dict:
     return total
 
 
-def variants(data: MarketData, gamma: float) -> dict[str, dict]:
+def variants(data: MarketData, churn_per_turnover: float) -> dict[str, dict]:
     """Return every exposure that was tried."""
     bars, known = data.walk_input, data.known
-    parameters = WalkParameters(gamma=gamma)
+    parameters = WalkParameters(churn_per_turnover=churn_per_turnover)
 
     def plain(inputs: WalkInput, **more: object) -> dict:
         return bar_exposure(walk(inputs, SYMBOL, replace(parameters, **more)), known)  # type: ignore[arg-type]
 
     def by_leverage(share: Callable[[float], float]) -> dict:
-        return summed((1.0, bar_exposure(one, known)) for one in walk_by_leverage(bars, gamma, share))
+        return summed((1.0, bar_exposure(one, known)) for one in walk_by_leverage(bars, churn_per_turnover, share))
 
     found = {"walk": plain(bars)}
     found["one churn for all, other kernel"] = by_leverage(lambda _: 1.0)
@@ -130,7 +130,7 @@ def variants(data: MarketData, gamma: float) -> dict[str, dict]:
     found["churn × min(1, L/150)"] = by_leverage(lambda leverage: min(1.0, leverage / 150))
     found["churn × .2 to 25x, .6 to 50x"] = by_leverage(lambda x: 0.2 if x <= 25 else 0.6 if x <= 50 else 1.0)
     for factor in (0.4, 2.0, 4.0):
-        found[f"γ × {factor:g}"] = plain(bars, gamma=gamma * factor)
+        found[f"γ × {factor:g}"] = plain(bars, churn_per_turnover=churn_per_turnover * factor)
     top, bottom = np.maximum(data.open, bars.close), np.minimum(data.open, bars.close)
     for kept in (0.5, 0.75, 0.9):
         low, high = bottom - (bottom - bars.low) * kept, top + (bars.high - top) * kept
@@ -182,14 +182,14 @@ def far_levels(walks: list[Walk]) -> str:
 
 def main() -> None:
     """Print everything."""
-    for name, (klines, interest, truth, minutes, gamma) in SETS.items():
-        inputs = read_inputs(klines, interest, truth, bar_minutes=minutes, symbol=SYMBOL)
+    for name, (klines, open_interest, truth, minutes, churn_per_turnover) in SETS.items():
+        inputs = read_inputs(klines, open_interest, truth, bar_minutes=minutes, symbol=SYMBOL)
         # The other kernel has no state between observations: all are judged with spread open interest.
         data = replace(inputs.data, known=np.ones(inputs.data.known.size, dtype=bool))
         steps: Steps = match_steps(data, inputs.truth)
         ts = data.walk_input.ts
         steps = steps.pick(ts[steps.first] > ts[0] + np.timedelta64(1, "D"))
-        scores = score_flows(data, steps, variants(data, gamma), "walk")
+        scores = score_flows(data, steps, variants(data, churn_per_turnover), "walk")
         print(f"\n### BTC {name}\n\n| variant | R² alone | against the walk | + move | + path |\n|---|---|---|---|---|")
         for label, row in scores.rows.items():
             gap = scores.against.get(f"walk - {label}")
@@ -199,7 +199,7 @@ def main() -> None:
                 f"{row.gain_over_path.value:+.3f} |"
             )
         for label, share in {"one churn": lambda _: 1.0, "min(1, L/75)": lambda x: min(1.0, x / 75)}.items():
-            print(f"\n{label}: {far_levels(walk_by_leverage(data.walk_input, gamma, share))}")
+            print(f"\n{label}: {far_levels(walk_by_leverage(data.walk_input, churn_per_turnover, share))}")
     for closing in ("pro_rata", "by_leverage"):
         market = simulate(replace(BASE, closing=closing))  # type: ignore[arg-type]
         print(f"\nsimulated, closing {closing}: walk {ranked(market).mean:.3f}", end="")

@@ -126,8 +126,9 @@ def publishing(folder: Path, symbol: str, every: float = 0.05) -> Iterator[list[
     """Replace the symbol's level files again and again, by the same rows with another stamp."""
     import pyarrow.parquet as pq
 
-    from liq_pipeline.warehouse.layout import dataset_path, read_manifest
-    from liq_pipeline.warehouse.publish import Dataset, Publisher
+    from liq_pipeline.published.layout import dataset_path
+    from liq_pipeline.published.manifests import read_manifest
+    from liq_pipeline.published.publish import PublishedDataset, Publisher
 
     path = dataset_path(folder, "liquidation_levels", symbol, "7d")
     rows, manifest = pq.read_table(path, partitioning=None), read_manifest(path)
@@ -139,7 +140,7 @@ def publishing(folder: Path, symbol: str, every: float = 0.05) -> Iterator[list[
             count[0] += 1
             part = rows.slice(0, rows.num_rows - count[0] % 2)  # two editions in turn: the bytes change each time
             facts = {name: manifest[name] for name in ("as_of", "current_price", "open_interest_contracts")}
-            Publisher(folder=str(folder)).publish([Dataset("liquidation_levels", symbol, part, facts, "7d")])
+            Publisher(folder=str(folder)).publish([PublishedDataset("liquidation_levels", symbol, part, facts, "7d")])
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -150,16 +151,16 @@ def publishing(folder: Path, symbol: str, every: float = 0.05) -> Iterator[list[
         thread.join()
 
 
-PRIOR_SQL = Path(__file__).with_name("prior_levels.sql")
+LEGACY_SQL = Path(__file__).with_name("legacy_levels.sql")
 
 
-def prior(database: Path, symbol: str) -> float:
-    """Median milliseconds of the prior system's own query for 90 days, on the tables of the same data."""
+def legacy(database: Path, symbol: str) -> float:
+    """Median milliseconds of the legacy system's own query for 90 days, on the tables of the same data."""
     with duckdb.connect(str(database), read_only=True) as connection:
         now = connection.execute("SELECT max(ts) FROM klines WHERE symbol = $symbol", {"symbol": symbol}).fetchone()
         assert now
         bound = {"symbol": symbol, "now": now[0], "days": 90, "bin": 50.0}
-        sql = PRIOR_SQL.read_text(encoding="utf-8")
+        sql = LEGACY_SQL.read_text(encoding="utf-8")
         seconds = []
         for _ in range(6):
             began = time.perf_counter()
@@ -205,9 +206,9 @@ def main(data: str = "data/demo", symbol: str = "BTCUSDT") -> dict[str, Any]:
                 client.getresponse().read()
                 alone.append(time.perf_counter() - began)
             found["one_client_90d_ms"] = 1000 * median(alone)
-    milliseconds = prior(source / "warehouse" / "liq.duckdb", symbol)
-    found["prior_sql_90d_ms"] = milliseconds
-    found["prior_over_service"] = milliseconds / found["one_client_90d_ms"]
+    milliseconds = legacy(source / "warehouse" / f"{symbol}.duckdb", symbol)
+    found["legacy_sql_90d_ms"] = milliseconds
+    found["legacy_over_service"] = milliseconds / found["one_client_90d_ms"]
     print(json.dumps(found, indent=2))
     return found
 

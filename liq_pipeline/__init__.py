@@ -1,7 +1,7 @@
 """The open liquidation map: estimated liquidation levels for crypto perpetuals, as data that adds up.
 
 Files from the exchange become tables, tables become positions, positions become levels, levels become files that people
-read; every arrow is a Dagster asset with checks on it. `definitions.py` shows the whole on one screen.
+read; every arrow is a Dagster asset with checks on it. `orchestration/wiring.py` shows the whole on one screen.
 """
 
 from __future__ import annotations

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from liq_pipeline.interrupts import leave
+from liq_pipeline.system.interrupts import leave
 
 
 def main() -> None:
     """Run the command."""
     try:
-        from liq_pipeline.cli import main as run
+        from liq_pipeline.cli.main import main as run
     except KeyboardInterrupt:
         leave()
     run()

@@ -21,6 +21,14 @@ class LiqError(Exception):
         parts = [problem, expected and f"Expected: {expected}", remedy and f"To do: {remedy}"]
         super().__init__(" ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in parts if part))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Go from one process to another."""
+        return _made_again, (type(self), self.problem, self.expected, self.remedy)
+
+
+def _made_again(kind: type[LiqError], problem: str, expected: str, remedy: str) -> LiqError:
+    return kind(problem, expected=expected, remedy=remedy)
+
 
 class SettingsError(LiqError):
     """A setting or an option that cannot be used (exit code 2)."""

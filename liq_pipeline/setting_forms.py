@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from datetime import UTC, date, datetime, time
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 LONGEST_SYMBOL = 40  # it becomes a folder's name; the exchange's longest has about 20
 LONGEST_LABEL = 60  # it stands in titles
 LEAST_MEMORY, MOST_MEMORY = 100e6, 1e15  # bytes; below it the chain does not get through
+_SECRETS = ("serve_token", "alert_urls")
+_MOST_SHOWN = 100  # characters of a value in a message
 _INSTANT_FORMS = "2026-03-19, 20260319 or 2026-03-19T09:30:00Z"
 _MEMORY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([KMGT])(i?)B", re.IGNORECASE)
 _RATE = re.compile(r"[1-9][0-9]{0,8} ?(/|per) ?([1-9][0-9]{0,5})? ?(second|minute|hour|day)s?")
@@ -52,6 +56,30 @@ def day_of(text: str) -> date:
     return found.date()
 
 
+def token_of(text: str) -> str:
+    """Return a bearer token."""
+    if any(sign.isspace() for sign in text):
+        raise ValueError("holds a blank; expected a token without any")
+    return text
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def share_of_memory(text: str, parts: int) -> str:
+    """Return a part of an amount of memory, but at least what the chain needs."""
+    match = _MEMORY.fullmatch(text)
+    assert match, text
+    return f"{max(_bytes(match) / parts, LEAST_MEMORY) / 1e6:.0f}MB"
+
+
+def _bytes(match: re.Match[str]) -> float:
+    number, power, binary = match.groups()
+    return float(number) * (1024 if binary else 1000) ** ("KMGT".index(power.upper()) + 1)
+
+
 def memory_of(text: str) -> str:
     """Return an amount of memory as DuckDB reads it."""
     text = text.strip()
@@ -59,8 +87,7 @@ def memory_of(text: str) -> str:
     expected = "expected a number and KB, MB, GB or TB (or KiB, MiB, GiB, TiB), such as 2GB or 1.5GiB"
     if not match:
         raise ValueError(f"is not an amount of memory; {expected}")
-    number, power, binary = match.groups()
-    size = float(number) * (1024 if binary else 1000) ** ("KMGT".index(power.upper()) + 1)
+    size = _bytes(match)
     if not LEAST_MEMORY <= size <= MOST_MEMORY:
         raise ValueError(f"is not between 100MB and 1000TB; {expected}")
     return text
@@ -156,3 +183,27 @@ def folder_of(value: str | Path) -> Path:
     if is_file:
         raise ValueError("is a file; expected a folder, or a place for one")
     return path
+
+
+def truth_of(item: str) -> str:
+    """Return an item of `truth` with `~` expanded in its path: SYMBOL=file, or a file."""
+    name, given, path = (part.strip() for part in item.partition("="))
+    if given and not (name and path):
+        raise ValueError(f"{item!r} names no {'file' if name else 'symbol'}; expected SYMBOL=file")
+    if given and name.replace("_", "").isalnum():  # a slash before the "=" belongs to a path
+        return f"{name}={path_of(path)}"
+    return str(path_of(item))
+
+
+def complaint(name: str, item: Any, overrides: dict[str, Any]) -> str:
+    """Return what is wrong with a setting, by the name that the user gave it; what is secret is not shown."""
+    renamed = {"data_dir": "data", "serve_host": "host", "serve_port": "port"}
+    option = renamed.get(name, name.replace("_", "-"))
+    variable = "DAGSTER_HOME" if name == "dagster_home" else f"LIQ_{name.upper()}"
+    given = item["input"]
+    given = ",".join(map(str, given)) if isinstance(given, list | tuple) else str(given)
+    shown = given if len(given) <= _MOST_SHOWN else f"{given[:_MOST_SHOWN]}…"
+    return (
+        f"{f'--{option}' if overrides.get(name) is not None else variable}="
+        f"{'(not shown)' if name in _SECRETS else repr(shown)}: {item['msg'].removeprefix('Value error, ')}"
+    )

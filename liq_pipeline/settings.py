@@ -6,7 +6,6 @@ A setting comes from a `LIQ_*` variable, or from the command-line option of the 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -25,7 +24,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from liq_pipeline import setting_forms as forms
 from liq_pipeline.errors import SettingsError
-from liq_pipeline.network import exempt_this_machine
+from liq_pipeline.system.proxies import exempt_this_machine
 
 BINANCE_ARCHIVE = "https://data.binance.vision"
 BINANCE_LISTING = "https://s3-ap-northeast-1.amazonaws.com/data.binance.vision"
@@ -37,8 +36,6 @@ DEFAULT_HISTORY = timedelta(days=120)  # the longest timeframe (90 d), the walk'
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Folder = Annotated[Path, BeforeValidator(forms.folder_of)]
 Stream = Annotated[str, AfterValidator(lambda text: forms.url_parts(text, "ws", "wss").geturl())]
-_SECRETS = ("serve_token", "alert_urls")
-_MOST_SHOWN = 100  # characters of a value in a message
 
 
 class Settings(BaseSettings):
@@ -55,7 +52,8 @@ class Settings(BaseSettings):
     since: date | None = Field(None, description="first day to load, YYYY-MM-DD (default: 120 days before now)")
     archive: str = Field(BINANCE_ARCHIVE, description="URL of the archive, or a folder that mirrors its layout")
     no_checksums: bool = Field(
-        False, description="whether to take files without a .CHECKSUM beside them; only where the archive is a folder"
+        False,
+        description="take files without a .CHECKSUM, and mark what is published `not verified`; folders only",
     )
     listing: str | None = Field(
         None, description="URL that lists the archive (default: the exchange's bucket, or the archive itself)"
@@ -66,8 +64,12 @@ class Settings(BaseSettings):
         "archive is the exchange's own; else off)",
     )
     stream: Stream = Field(BINANCE_STREAM, description="address of the exchange's streams, for `liq record`")
-    data_dir: Folder = Field(Path("data"), description="folder for raw files, the warehouse and published files")
-    now: datetime | None = Field(None, description="ISO instant that stands for now, UTC (default: the real clock)")
+    data_dir: Folder = Field(Path("data"), description="folder for everything that is made")
+    now: datetime | None = Field(
+        None,
+        description="ISO instant that stands for now, UTC if it names no zone; later bars are not read (default: "
+        "the real clock)",
+    )
     replay_speed: Finite = Field(
         0,
         ge=0,
@@ -78,31 +80,38 @@ class Settings(BaseSettings):
         None, description="with LIQ_REPLAY_SPEED: the real instant at which our clock showed LIQ_NOW"
     )
     workers: int = Field(8, ge=1, le=16, description="parallel downloads")
+    jobs: int = Field(default_factory=forms.cores, ge=1, le=256, description="symbols at once (default: the cores)")
+    pictures: bool = Field(True, description="draw pictures and pages, too: two fifths of a run's CPU time")
     memory_limit: Annotated[str, AfterValidator(forms.memory_of)] = Field(
-        "2GB", description="DuckDB's memory limit, at least 100MB"
+        "2GB", description="DuckDB's memory limit: a number and KB, MB, GB, TB (or KiB …), at least `100MB`"
     )
     lock_timeout_seconds: Finite = Field(
         600, gt=0, le=7 * 86_400, description="how long to wait for another process's warehouse lock"
     )
     truth: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="reported liquidations to measure the map against, comma-separated: SYMBOL=file, or a file whose "
-        "name begins with the symbol",
+        description="files of reported liquidations, comma-separated, `SYMBOL=file` or a name that begins with the "
+        "symbol: `model_validation` scores the map against them",
     )
-    source_label: Annotated[str, AfterValidator(forms.label_of)] = Field(
-        "", description="note shown in titles and manifests, e.g. 'simulated'"
-    )
+    source_label: Annotated[str, AfterValidator(forms.label_of)] = Field("", description="note in titles and manifests")
     serve_host: str = Field("127.0.0.1", description="address that `liq serve` listens on")
     serve_port: int = Field(8000, ge=0, le=65535, description="port of `liq serve`")
-    serve_token: str = Field("", repr=False, description="if set, data is served only with this bearer token")
+    serve_token: str = Field(
+        "",
+        repr=False,
+        description="if set, data is served only with this bearer token (the page takes it as `/#token=…`)",
+    )
     serve_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="web origins that may read the service (CORS), comma-separated; none by default"
     )
     serve_rate_limit: Annotated[str, AfterValidator(forms.rate_of)] = Field(
-        "600/minute", description="requests per client, such as 600/minute; empty for no limit"
+        "600/minute", description="requests per client, such as 600/minute; empty: no limit"
     )
     alert_urls: str = Field(
-        "", repr=False, description="where alerts go: Apprise addresses (Discord, Telegram, Slack, mail, webhooks)"
+        "",
+        repr=False,
+        description="where alerts go: [Apprise](https://github.com/caronc/apprise) addresses (Discord, Telegram, mail, "
+        "webhooks), comma-separated",
     )
     alert_stale_hours: Finite = Field(
         72, gt=0, le=TEN_YEARS_HOURS, description="alert when the newest bar is older, hours"
@@ -116,7 +125,7 @@ class Settings(BaseSettings):
     dagster_home: Folder | None = Field(
         None,
         validation_alias=AliasChoices("dagster_home", "DAGSTER_HOME"),
-        description="where Dagster keeps its history (default: <data_dir>/dagster_home)",
+        description="where Dagster keeps its history (default: `<data>/dagster_home`)",
     )
 
     @field_validator("*", mode="before")
@@ -145,7 +154,7 @@ class Settings(BaseSettings):
     @classmethod
     def _split_truth(cls, value: Any) -> Any:
         items = [item.strip() for item in (value.split(",") if isinstance(value, str) else value)]
-        return tuple(_truth_of(item) for item in items if item)
+        return tuple(forms.truth_of(item) for item in items if item)
 
     @field_validator("archive")
     @classmethod
@@ -184,9 +193,7 @@ class Settings(BaseSettings):
     @field_validator("serve_token")
     @classmethod
     def _can_be_sent(cls, value: str) -> str:
-        if any(sign.isspace() for sign in value):
-            raise ValueError("holds a blank; expected a token without any")
-        return value
+        return forms.token_of(value)
 
     @field_validator("since", mode="before")
     @classmethod
@@ -205,31 +212,6 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value
-
-    def truth_of(self, symbol: str) -> list[Path]:
-        """Return the truth files of a symbol, in the order given."""
-        return [path for item in self.truth for owner, path in [self._truth_item(item, symbol)] if owner == symbol]
-
-    def truth_problems(self, symbol: str) -> list[str]:
-        """Return what is odd about how truth files are named; what no symbol uses is told with the first symbol."""
-        problems = []
-        for item in self.truth:
-            owner, path = self._truth_item(item)
-            if owner not in self.symbols and symbol == self.symbols[0]:
-                whose = f"of {owner}, which is not in LIQ_SYMBOLS" if owner else "of no symbol in LIQ_SYMBOLS"
-                problems.append(f"LIQ_TRUTH={item}: not scored: it is {whose} ({', '.join(self.symbols)})")
-            named = re.match(r"[^\W_]+(?:USDT|USDC)(?![^\W_])", path.name.upper())
-            if owner == symbol and named and not path.name.upper().startswith(symbol):
-                problems.append(f"LIQ_TRUTH={item}: the name of the file says {named[0]}, and not {symbol}")
-        return problems
-
-    def _truth_item(self, item: str, *more: str) -> tuple[str, Path]:
-        """Return the symbol that an item of `truth` is of, empty if none of ours, and its file."""
-        name, given, path = (part.strip() for part in item.partition("="))
-        if given and name.replace("_", "").isalnum():  # a slash before the "=" belongs to a path
-            return name.upper(), Path(path)
-        owners = [symbol for symbol in (*self.symbols, *more) if Path(item).name.upper().startswith(symbol)]
-        return max(owners, key=len, default=""), Path(item)
 
     @property
     def bar_minutes(self) -> int:
@@ -264,8 +246,8 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> Path:
-        """The DuckDB file."""
-        return self.data_dir / "warehouse" / "liq.duckdb"
+        """The DuckDB files, one for each symbol."""
+        return self.data_dir / "warehouse" / "{symbol}.duckdb"
 
     @property
     def recorded_dir(self) -> Path:
@@ -274,7 +256,7 @@ class Settings(BaseSettings):
 
     @property
     def compiled_dir(self) -> Path:
-        """Compiled functions, where neither the package nor the user's home has a place for them."""
+        """Compiled functions, where they have no other place."""
         return self.data_dir / "compiled"
 
     @property
@@ -297,10 +279,6 @@ class Settings(BaseSettings):
     def _as_text(value: Any) -> str:
         return ",".join(value) if isinstance(value, tuple) else str(value)
 
-    def first_day(self, now: datetime) -> date:
-        """Return the first day to load, given the current instant."""
-        return self.since or (now - DEFAULT_HISTORY).date()
-
 
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings from the environment; `overrides` that are not None win.
@@ -312,34 +290,10 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
-        lines = [_complaint(str(item["loc"][0]).lower(), item, overrides) for item in error.errors()]
-        raise SettingsError("; ".join(lines), remedy="see 'Settings' in the README") from None
+        said = "; ".join(forms.complaint(str(item["loc"][0]).lower(), item, overrides) for item in error.errors())
+        raise SettingsError(said, remedy="see docs/settings.md") from None
     if settings.alert_urls.strip():
-        from liq_pipeline.alerts import open_addresses
+        from liq_pipeline.alerts.alerts import open_addresses
 
         open_addresses(settings.alert_urls)  # raises
     return settings
-
-
-def _truth_of(item: str) -> str:
-    """Return an item of `truth` with `~` expanded in its path: SYMBOL=file, or a file."""
-    name, given, path = (part.strip() for part in item.partition("="))
-    if given and not (name and path):
-        raise ValueError(f"{item!r} names no {'file' if name else 'symbol'}; expected SYMBOL=file")
-    if given and name.replace("_", "").isalnum():  # a slash before the "=" belongs to a path
-        return f"{name}={forms.path_of(path)}"
-    return str(forms.path_of(item))
-
-
-def _complaint(name: str, item: Any, overrides: dict[str, Any]) -> str:
-    """Return what is wrong with a setting, by the name that the user gave it; what is secret is not shown."""
-    renamed = {"data_dir": "data", "serve_host": "host", "serve_port": "port"}
-    option = renamed.get(name, name.replace("_", "-"))
-    variable = "DAGSTER_HOME" if name == "dagster_home" else f"LIQ_{name.upper()}"
-    given = item["input"]
-    given = ",".join(map(str, given)) if isinstance(given, list | tuple) else str(given)
-    shown = given if len(given) <= _MOST_SHOWN else f"{given[:_MOST_SHOWN]}…"
-    return (
-        f"{f'--{option}' if overrides.get(name) is not None else variable}="
-        f"{'(not shown)' if name in _SECRETS else repr(shown)}: {item['msg'].removeprefix('Value error, ')}"
-    )

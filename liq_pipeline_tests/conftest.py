@@ -17,17 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
-from liq_pipeline.checks.rule import Subject
 from liq_pipeline.clock import Clock
-from liq_pipeline.network import exempt_this_machine
-from liq_pipeline.refresh import refresh
-from liq_pipeline.resources import ArchiveSource
+from liq_pipeline.exchange.sources import ArchiveSource
+from liq_pipeline.orchestration.refresh import refresh
+from liq_pipeline.published.publish import Publisher
 from liq_pipeline.settings import Settings, load_settings
-from liq_pipeline.simulator.defects import HOLES
+from liq_pipeline.simulator.defects import ALL_DEFECTS, HOLES
 from liq_pipeline.simulator.market import MarketConfig, simulate
-from liq_pipeline.simulator.mirror import ALL_DEFECTS, publish
-from liq_pipeline.warehouse.publish import Publisher
+from liq_pipeline.simulator.mirror import publish
+from liq_pipeline.system.proxies import exempt_this_machine
+from liq_pipeline.transform.rules.rule import Subject
 from liq_pipeline.warehouse.warehouse import Warehouse
 
 REPOSITORY = Path(__file__).parents[1]
@@ -38,6 +39,10 @@ IN_CI = bool(os.environ.get("CI"))
 # The label change of 2026-06-25 lies inside. Ten days: the first are older than the week in which a file is "not yet".
 FIRST_DAY, DAYS = date(2026, 6, 18), 10
 NOW = datetime(2026, 6, 28, 6, tzinfo=UTC)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-docs", action="store_true", help="write generated pages anew instead of comparing them")
 
 
 def _absent(what: str, remedy: str) -> None:
@@ -107,14 +112,37 @@ class Exchange:
         return self.first_day + timedelta(days=number)
 
 
+MadeOnce = Callable[[str, Callable[[Path], None]], Path]
+
+
 @pytest.fixture(scope="session")
-def exchange(tmp_path_factory: pytest.TempPathFactory) -> Exchange:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Return a factory of folders that one process of pytest-xdist fills and all of them read."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def make(name: str, fill: Callable[[Path], None]) -> Path:
+        folder, done = base / name, base / f"{name}.done"
+        with FileLock(base / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def exchange(made_once: MadeOnce) -> Exchange:
     """Two symbols, ten days, every defect of the real archive that loses nothing. Only read it."""
-    folder = tmp_path_factory.mktemp("exchange")
-    for seed, symbol in enumerate(("BTCUSDT", "ETHUSDT")):
-        market = simulate(MarketConfig(symbol=symbol, seed=seed + 1, first_day=FIRST_DAY, days=DAYS, traders=300))
-        publish(market, folder, defects=ALL_DEFECTS - set(HOLES))
-    return Exchange(folder)
+
+    def fill(folder: Path) -> None:
+        for seed, symbol in enumerate(("BTCUSDT", "ETHUSDT")):
+            market = simulate(MarketConfig(symbol=symbol, seed=seed + 1, first_day=FIRST_DAY, days=DAYS, traders=300))
+            publish(market, folder, defects=ALL_DEFECTS - set(HOLES))
+
+    return Exchange(made_once("exchange", fill))
 
 
 @pytest.fixture
@@ -147,14 +175,19 @@ def _defaults(exchange: Exchange, data: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def good_run(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def good_run(exchange: Exchange, made_once: MadeOnce) -> Settings:
     """The settings of a run in which all went well: its files, warehouse, published files. Only read it."""
-    settings = load_settings(**_defaults(exchange, tmp_path_factory.mktemp("good") / "data"))
-    (result,) = refresh(settings)
-    assert result.published
-    assert not result.errors
-    assert not result.findings
-    return settings
+
+    def settings(folder: Path) -> Settings:
+        return load_settings(**_defaults(exchange, folder / "data"))
+
+    def fill(folder: Path) -> None:
+        (result,) = refresh(settings(folder))
+        assert result.published
+        assert not result.errors
+        assert not result.findings
+
+    return settings(made_once("good", fill))
 
 
 @pytest.fixture
@@ -167,10 +200,8 @@ def own_run(good_run: Settings, tmp_path: Path) -> Settings:
 @pytest.fixture
 def warehouse(good_run: Settings, tmp_path: Path) -> Warehouse:
     """A copy of the good run's warehouse."""
-    path = tmp_path / "warehouse" / "liq.duckdb"
-    path.parent.mkdir()
-    shutil.copy(good_run.database, path)
-    return Warehouse(database=str(path), lock_timeout_seconds=5)
+    shutil.copytree(good_run.database.parent, tmp_path / "warehouse")
+    return Warehouse(database=str(tmp_path / "warehouse" / good_run.database.name), lock_timeout_seconds=5)
 
 
 @pytest.fixture
@@ -182,7 +213,7 @@ def published(good_run: Settings, tmp_path: Path) -> Path:
 @pytest.fixture
 def subject(good_run: Settings, warehouse: Warehouse, published: Path) -> Iterator[Subject]:
     """What a check looks at, on good data; alter it through `subject.connection`."""
-    with warehouse.get_connection() as connection:
+    with warehouse.get_connection("BTCUSDT") as connection:
         yield Subject(
             "BTCUSDT",
             connection,
@@ -213,7 +244,7 @@ Liq = Callable[..., Finished]
 @pytest.fixture(scope="session")
 def liq() -> Liq:
     """Run `liq` with these arguments, in this process, as its entry point does."""
-    from liq_pipeline.cli import main
+    from liq_pipeline.cli.main import main
 
     def run(*arguments: object) -> Finished:
         out, err = io.StringIO(), io.StringIO()
@@ -229,9 +260,12 @@ def liq() -> Liq:
 
 @pytest.fixture(scope="session")
 def run_options() -> Callable[..., list[str]]:
-    """Return the options of `liq run` on an exchange, data in a folder; keywords replace or, if None, drop one."""
+    """Return the options of `liq run` on an exchange, data in a folder; keywords replace or, if None, drop one.
 
-    def options(exchange: Exchange, data: Path, **overrides: object) -> list[str]:
+    Pictures are three fifths of a small run: only who looks at them has them drawn.
+    """
+
+    def options(exchange: Exchange, data: Path, pictures: bool = False, **overrides: object) -> list[str]:
         chosen = {
             "symbols": "BTCUSDT",
             "archive": exchange.folder,
@@ -239,7 +273,8 @@ def run_options() -> Callable[..., list[str]]:
             "now": exchange.now.isoformat(),
             "data": data,
         } | overrides
-        return [text for name, value in chosen.items() if value is not None for text in (f"--{name}", str(value))]
+        given = [text for name, value in chosen.items() if value is not None for text in (f"--{name}", str(value))]
+        return given if pictures else [*given, "--no-pictures"]
 
     return options
 

@@ -55,6 +55,7 @@ class LiveExchange:
             "now": self.now,
             "data_dir": data,
             "rest": self.rest.url if self.rest else "off",
+            "pictures": False,
         }
         return load_settings(**(given | overrides))
 

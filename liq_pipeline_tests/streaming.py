@@ -10,12 +10,13 @@ from pathlib import Path
 from threading import Thread
 from typing import Self
 
+from liq_pipeline.exchange.connection import Timeouts
 from liq_pipeline.exchange.recorded import RecordingFolder
-from liq_pipeline.exchange.recorder import MOST_UNSAVED, Pace, Recorder
+from liq_pipeline.exchange.recorder import MOST_UNSAVED, Recorder
 from liq_pipeline.simulator.stream import StreamServer
 
 NOON = datetime(2026, 6, 20, 12, tzinfo=UTC)
-QUICK = Pace(flush=0.05, tell=0.05, ping=0.02, pong=0.2, opening=2, first_pause=0.01, longest_pause=0.05)
+QUICK = Timeouts(flush=0.05, tell=0.05, ping=0.02, pong=0.2, opening=2, first_pause=0.01, longest_pause=0.05)
 
 
 class HandClock:
@@ -40,7 +41,7 @@ class Running:
         folder: Path,
         clock: HandClock,
         symbols: Sequence[str] = ("BTCUSDT",),
-        pace: Pace = QUICK,
+        pace: Timeouts = QUICK,
         most_unsaved: int = MOST_UNSAVED,
     ) -> None:
         self.lines: list[str] = []

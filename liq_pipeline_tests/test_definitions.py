@@ -9,8 +9,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from liq_pipeline.definitions import build_definitions
-from liq_pipeline.warehouse.warehouse import TABLES
+from liq_pipeline.orchestration.wiring import build_definitions
+from liq_pipeline.warehouse.schema import TABLES
 
 GROUPS = {
     "archive": {"raw_open_interest", "raw_klines"},

@@ -12,20 +12,21 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from liq_pipeline.published.layout import dataset_path
+from liq_pipeline.published.manifests import read_manifest
 from liq_pipeline.settings import Settings
-from liq_pipeline.simulator.market import MarketConfig, simulate
-from liq_pipeline.simulator.mirror import (
+from liq_pipeline.simulator.files import (
     corrupt_zip,
     garbage_row,
     kline_key,
     metrics_key,
-    publish,
     remove_day,
     rewrite_day,
     wrong_checksum,
 )
+from liq_pipeline.simulator.market import MarketConfig, simulate
+from liq_pipeline.simulator.mirror import publish
 from liq_pipeline.simulator.server import ArchiveServer, Fault
-from liq_pipeline.warehouse.layout import dataset_path, read_manifest
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def test_real_holes_are_listed_not_filled_silently(liq, run_options, exchange, t
     folder = tmp_path / "exchange"
     publish(simulate(MarketConfig(first_day=exchange.first_day, days=10, traders=100)), folder)
 
-    done = liq("run", *run_options(exchange, tmp_path / "data", archive=folder))
+    done = liq("run", *run_options(exchange, tmp_path / "data", pictures=True, archive=folder))
 
     assert done.code == 0
     gaps = _finding(done.out, "open_interest", "grid_has_no_gaps")
@@ -303,13 +304,13 @@ def test_a_rewritten_file_is_fetched_and_ingested_again(
 
     rewrite_day(own_exchange.folder, metrics_key("BTCUSDT", own_exchange.day(8)), double_the_open_interest)
 
-    done = liq("run", *run_options(own_exchange, own_run.data_dir))
+    done = liq("run", *run_options(own_exchange, own_run.data_dir, pictures=True))
 
     assert done.code == 0, done.out
     assert "1 files fetched" in done.out.splitlines()[-2]
     after = bytes_below(own_run.published_dir)
     assert after.keys() == before.keys()
-    assert after["oi_delta/symbol=BTCUSDT/oi_delta.parquet"] != before["oi_delta/symbol=BTCUSDT/oi_delta.parquet"]
+    assert after["oi_delta/BTCUSDT/oi_delta.parquet"] != before["oi_delta/BTCUSDT/oi_delta.parquet"]
 
 
 def test_a_blocking_check_that_fails_stops_publication_and_the_last_good_files_stay(
@@ -329,7 +330,7 @@ def test_a_blocking_check_that_fails_stops_publication_and_the_last_good_files_s
     for number in range(7):
         rewrite_day(own_exchange.folder, metrics_key("BTCUSDT", own_exchange.day(number)), five_minutes_early)
 
-    done = liq("run", *run_options(own_exchange, own_run.data_dir))
+    done = liq("run", *run_options(own_exchange, own_run.data_dir, pictures=True))
 
     assert done.code == 1
     assert "BTCUSDT not published" in done.out
@@ -345,7 +346,7 @@ def test_a_file_that_was_damaged_on_our_own_disk_is_fetched_again(
     (own_run.raw_dir / kline_key("BTCUSDT", "5m", exchange.day(2))).write_bytes(b"bit rot")
     shutil.rmtree(own_run.raw_dir / "data/futures/um/daily/metrics")
 
-    done = liq("run", *run_options(exchange, own_run.data_dir))
+    done = liq("run", *run_options(exchange, own_run.data_dir, pictures=True))
 
     assert done.code == 0
     assert "11 files fetched" in done.out

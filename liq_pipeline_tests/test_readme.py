@@ -1,4 +1,4 @@
-"""The README's own lines, run as they stand over what a run published."""
+"""The lines of the README and of docs/files.md, run as they stand over what a run published."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 from liq_pipeline.settings import Settings
 from liq_pipeline_tests.conftest import REPOSITORY
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PAGES = "\n".join((REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "docs/files.md"))
 
 
 def blocks(kind: str) -> list[str]:
-    """Return the README's code blocks of one kind."""
-    return re.findall(rf"^```{kind}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    """Return the code blocks of one kind, each once."""
+    return list(dict.fromkeys(re.findall(rf"^```{kind}\n(.*?)^```$", PAGES, re.MULTILINE | re.DOTALL)))
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_each_python_block_reads_the_levels(code: str, beside_data: Path) -> Non
     for name in ("symbol", "timeframe"):
         column = levels[name]
         found[name] = set(column.to_pylist() if hasattr(column, "to_pylist") else column)
-    wanted = {"7d"} if "timeframe=7d" in code else {"1d", "7d", "30d", "90d"}
+    wanted = {"7d"} if "/7d.parquet" in code else {"1d", "7d", "30d", "90d"}
     assert (found["symbol"], found["timeframe"]) == ({"BTCUSDT"}, wanted)
 
 

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from liq_pipeline.warehouse.layout import dataset_path, read_manifest
+from liq_pipeline.published.layout import dataset_path
+from liq_pipeline.published.manifests import read_manifest
 
 pytestmark = pytest.mark.shared
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
@@ -77,7 +78,7 @@ class TestAMonthOfQuarterHours:
         assert pc.all(pc.greater_equal(shorts["price_low"], shorts["current_price"])).as_py()
 
     def test_tracked_and_untracked_add_up_to_open_interest_at_every_bar(self, month) -> None:
-        with duckdb.connect(str(month[1] / "warehouse" / "liq.duckdb"), read_only=True) as connection:
+        with duckdb.connect(str(month[1] / "warehouse" / "BTCUSDT.duckdb"), read_only=True) as connection:
             worst, count = connection.execute(
                 "SELECT max(abs(s.tracked + s.untracked - d.open_interest) / d.open_interest), count(*) "
                 "FROM position_survival AS s JOIN oi_delta AS d USING (symbol, ts)"
@@ -128,7 +129,7 @@ class TestThreeSymbolsWithRealHoles:
 
     @pytest.mark.parametrize("symbol", SYMBOLS)
     def test_what_is_spread_over_a_hole_is_flagged_and_nothing_else(self, symbol: str, three) -> None:
-        with duckdb.connect(str(three[1] / "warehouse" / "liq.duckdb"), read_only=True) as connection:
+        with duckdb.connect(str(three[1] / "warehouse" / f"{symbol}.duckdb"), read_only=True) as connection:
             unflagged = connection.execute(
                 "SELECT count(*) FROM oi_delta AS d LEFT JOIN open_interest AS o USING (symbol, ts) "
                 "WHERE symbol = $s AND o.open_interest IS NULL AND NOT d.is_interpolated",

@@ -9,6 +9,7 @@ import pytest
 
 from liq_pipeline.errors import SettingsError
 from liq_pipeline.settings import load_settings
+from liq_pipeline.validation.named import NamedTruth
 
 LONG = "a" * 300
 DIGITS = "9" * 5000
@@ -112,8 +113,8 @@ def test_a_tilde_is_the_home_in_every_path(monkeypatch, tmp_path: Path) -> None:
     found = load_settings(data_dir="~/d", archive="~/a", dagster_home="~/h", truth="BTCUSDT=~/t.csv,~/ETHUSDT.csv")
 
     assert (found.data_dir, found.archive, found.home) == (tmp_path / "d", str(tmp_path / "a"), tmp_path / "h")
-    assert found.truth_of("BTCUSDT") == [tmp_path / "t.csv"]
-    assert found.truth_of("ETHUSDT") == [tmp_path / "ETHUSDT.csv"]
+    assert NamedTruth(found.truth, found.symbols).files_of("BTCUSDT") == [tmp_path / "t.csv"]
+    assert NamedTruth(found.truth, found.symbols).files_of("ETHUSDT") == [tmp_path / "ETHUSDT.csv"]
 
 
 @pytest.mark.parametrize("text", ["::1", "[::1]"])

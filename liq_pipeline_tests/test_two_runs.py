@@ -12,7 +12,7 @@ def test_two_runs_on_one_data_folder_both_finish_and_publish_what_one_would(
     exchange, good_run, run_options, bytes_below, child_env, tmp_path: Path
 ) -> None:
     liq = Path(sys.executable).with_name("liq")
-    command = [liq, "run", *run_options(exchange, tmp_path / "data")]
+    command = [liq, "run", *run_options(exchange, tmp_path / "data", pictures=True)]
     started = [
         subprocess.Popen(command, env=child_env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for _ in range(2)

@@ -1,1 +1,4 @@
-"""The outside world: the exchange's archive and its file formats. Knows HTTP; knows neither Dagster nor DuckDB."""
+"""The outside world: the exchange's archive, REST and streams, their formats and their defects.
+
+Not here: what follows from the data (`transform`), or an exchange that we simulate (`simulator`).
+"""

@@ -8,10 +8,19 @@ from typing import Protocol
 from liq_pipeline.errors import SettingsError
 from liq_pipeline.exchange.folder_archive import FolderArchive
 from liq_pipeline.exchange.http_archive import HttpArchive
-from liq_pipeline.exchange.keys import METRICS, Dataset, RemoteFile, klines
+from liq_pipeline.exchange.keys import METRICS, ArchiveDataset, RemoteFile, klines
 from liq_pipeline.settings import BINANCE_ARCHIVE, BINANCE_LISTING
 
-__all__ = ["METRICS", "Archive", "Dataset", "FolderArchive", "HttpArchive", "RemoteFile", "klines", "open_archive"]
+__all__ = [
+    "METRICS",
+    "Archive",
+    "ArchiveDataset",
+    "FolderArchive",
+    "HttpArchive",
+    "RemoteFile",
+    "klines",
+    "open_archive",
+]
 
 
 class Archive(Protocol):

@@ -7,8 +7,9 @@ halving.
 
 from __future__ import annotations
 
+import csv
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,6 +24,7 @@ from liq_pipeline.errors import FormatError
 FILES_PER_READ = 128  # about 5 MB of CSV: large enough to be fast, small enough to stay in cache
 
 MOST_BYTES = 1 << 20  # of one day's CSV: 288 rows are 50 kB, doubled ones 100 kB
+MOST_COLUMNS = 1_000
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that the exchange uses
 
 Bad = list[tuple[Path, FormatError]]
@@ -58,7 +60,7 @@ class _Body:
 
 
 @dataclass(frozen=True)
-class Offence:
+class RowFault:
     """Rows that no good file has: a mask over rows, what was expected, and the error to raise."""
 
     rows: np.ndarray
@@ -87,7 +89,7 @@ class Rows:
             self._columns[name] = self.table[name].to_numpy()
         return self._columns[name]
 
-    def without_offenders(self, offences: Sequence[Offence], bad: Bad) -> Rows:
+    def without_offenders(self, offences: Sequence[RowFault], bad: Bad) -> Rows:
         """Return the rows of files without an offending row; the other files go to `bad`, with their first such row."""
         culprits: dict[int, FormatError] = {}
         for offence in offences:
@@ -184,6 +186,24 @@ def read_member(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     if len(content) > most_bytes:
         raise FormatError(f"{name} inflates to more than {most_bytes:,} bytes", expected="the rows of one day")
     return content
+
+
+def refuse_wide(lines: Iterable[str], most_columns: int = MOST_COLUMNS) -> None:
+    """Refuse a CSV whose first row, which sets its columns, is very wide: pandas takes a second per 3,000 of them.
+
+    Args:
+        lines: of the CSV, at least the first ones.
+        most_columns: that the row may have.
+
+    Raises:
+        ValueError: it has more, or cannot be read.
+    """
+    try:
+        first = next((row for row in csv.reader(lines) if "".join(row).strip() or len(row) > 1), [])
+    except csv.Error as error:
+        raise ValueError(f"first row: {error}") from error
+    if len(first) > most_columns:
+        raise ValueError(f"its first row has {len(first):,} cells, more than {most_columns:,}")
 
 
 def strip_header(data: bytes, layout: Layout, name: str) -> tuple[bytes, bool]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from liq_pipeline.errors import CalibrationUnclear
-from liq_pipeline.exchange.manifest import fsync
+from liq_pipeline.system.storage import write_whole
 
 OFFSETS_MINUTES = (0, -5, 5)
 TOLERANCE = 5e-5  # contracts: REST prints fewer decimals than the archive
@@ -112,8 +112,4 @@ def save_calibration(path: Path, calibration: Calibration) -> None:
     content = asdict(calibration)
     for name in ("measured_at", "newest_compared"):
         content[name] = content[name].isoformat()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    fsync(temporary)
-    temporary.replace(path)
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())

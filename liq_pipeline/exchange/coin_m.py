@@ -1,6 +1,6 @@
 """COIN-M files of the archive: the only free history of single liquidations (BTCUSD_PERP, 2023-06-25 .. 2024-10-14).
 
-Quirks, each handled by a named function (exchange.md 2, issue 5):
+Quirks, each handled by a named function (exchange.md 2):
 
 - every row of `liquidationSnapshot` stands twice; SELL is a liquidated long; what was filled is
   `accumulated_fill_quantity` contracts at `average_price`; a contract is 100 USD (BTC; 10 USD elsewhere)
@@ -25,14 +25,15 @@ import pandas as pd
 
 from liq_pipeline.errors import FormatError, UnknownSymbol
 from liq_pipeline.exchange import quirks
-from liq_pipeline.exchange.archive import Archive, RemoteFile
-from liq_pipeline.exchange.bulk import read_member
+from liq_pipeline.exchange.archive import Archive
+from liq_pipeline.exchange.bulk import read_member, refuse_wide
 from liq_pipeline.exchange.fetch import fetch_files
-from liq_pipeline.exchange.keys import COIN_M_DAILY, SIDECAR, Dataset, inside
+from liq_pipeline.exchange.keys import COIN_M_DAILY, SIDECAR, ArchiveDataset, RemoteFile, inside
 from liq_pipeline.exchange.listing import ask_for_sidecars, list_days
-from liq_pipeline.exchange.manifest import fsync
+from liq_pipeline.exchange.quarantine import set_aside
 from liq_pipeline.exchange.quirks import LARGEST, SMALLEST
 from liq_pipeline.exchange.row_rules import KLINE_NUMBERS, kline_faults
+from liq_pipeline.system.storage import sync
 
 MOST_BYTES = 32 << 20  # of a day of liquidations: at most one order a second, each twice
 SNAPSHOT_COLUMNS = (
@@ -65,15 +66,15 @@ class Read:
     bad: list[tuple[Path, FormatError]] = field(default_factory=list)
 
 
-def datasets(interval: str) -> list[Dataset]:
+def datasets(interval: str) -> list[ArchiveDataset]:
     """Return what is read of a symbol: liquidations, open interest, bars."""
     kinds = {"liquidationSnapshot": "", "metrics": "", "klines": interval}
-    return [Dataset(name, width, COIN_M_DAILY) for name, width in kinds.items()]
+    return [ArchiveDataset(name, width, COIN_M_DAILY) for name, width in kinds.items()]
 
 
 def key_of(kind: str, symbol: str, day: date, interval: str = "") -> str:
     """Return the key of one day's zip."""
-    return Dataset(kind, interval, COIN_M_DAILY).key(symbol, day)
+    return ArchiveDataset(kind, interval, COIN_M_DAILY).key(symbol, day)
 
 
 def contract_usd(symbol: str) -> float:
@@ -128,21 +129,18 @@ def _fetched(
         final = inside(folder, one.remote.key)
         if one.path != final:
             one.path.replace(final)
-            fsync(final)
+            sync(final)
         good.append(final)
     if unverified := sum(one.status == "ok" and one.expected_sha256 is None for one in found):
         report(f"checksums NOT verified: {unverified} files without a {SIDECAR}")
     return good
 
 
-def set_aside(folder: Path, bad: Sequence[tuple[Path, FormatError]]) -> None:
-    """Move bad files to the quarantine of a folder, each with what is wrong with it; the next run fetches them anew."""
+def set_bad_aside(folder: Path, bad: Sequence[tuple[Path, FormatError]]) -> None:
+    """Move bad files to the quarantine of a folder."""
     for path, error in bad:
         if path.is_relative_to(folder) and path.exists():
-            target = folder / "quarantine" / path.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
-            target.with_name(f"{target.name}.txt").write_text(f"{error}\n", encoding="utf-8")
+            set_aside(folder, path, str(path.relative_to(folder)), f"{error}\n", ".txt")
 
 
 def read_liquidation_snapshots(files: Sequence[Path], symbol: str) -> Read:
@@ -244,6 +242,7 @@ def _frame(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     text = read_member(path, MOST_BYTES).decode("utf-8", "replace")
     has_header = text.startswith(columns[0])
     try:
+        refuse_wide(io.StringIO(text))
         frame = pd.read_csv(
             io.StringIO(text), header=0 if has_header else None, dtype=str, keep_default_na=False, engine="c"
         )

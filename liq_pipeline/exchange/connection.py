@@ -16,13 +16,13 @@ from datetime import datetime
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from liq_pipeline.network import socket_proxy
+from liq_pipeline.system.network import socket_proxy
 
 LAST_PROOF_SECONDS = 3.0  # to wait for the last sign of life when it ends: stopping must not take long
 
 
 @dataclass(frozen=True)
-class Pace:
+class Timeouts:
     """How long things take, in real seconds.
 
     Args:
@@ -67,7 +67,7 @@ class Connection:
         socket: ClientConnection,
         take: Callable[[str | bytes], datetime | None],
         now: Callable[[], datetime],
-        pace: Pace,
+        pace: Timeouts,
     ) -> None:
         self.socket, self.take, self.now, self.pace = socket, take, now, pace
         self.opened_at = self.alive_at = now()
@@ -120,7 +120,7 @@ class Connection:
         self.alive_at = max(self.alive_at, asked)
 
 
-async def open_socket(url: str, pace: Pace) -> ClientConnection:
+async def open_socket(url: str, pace: Timeouts) -> ClientConnection:
     """Return a new connection. Pings are ours, and pongs to the exchange's the library's.
 
     Raises:

@@ -124,7 +124,7 @@ class Feeds:
         return Series(self.closed[self.trading], np.log(self.last[self.trading]))
 
     @cached_property
-    def interest(self) -> Series:
+    def open_interest(self) -> Series:
         """Open interest, but for snapshots whose value is not that of their contracts at the price of their bar."""
         rows = self.known
         if not self.trading.size:
@@ -165,9 +165,9 @@ def _after_zero(feeds: Feeds) -> Iterator[Change]:
         if lasted < ZERO_BEFORE_NEW_SCALE or zeros.size < max(FEWEST_ZEROS, (b - a) // 2):
             continue
         first_zero, last_zero = zeros[0], zeros[-1]
-        before, after = feeds.interest.at(feeds.ts[a]), feeds.interest.at(feeds.ts[b])
-        step = feeds.interest.step(before, after)
-        has_new_scale = abs(step) > NEW_CONTRACTS and feeds.interest.lasts(
+        before, after = feeds.open_interest.at(feeds.ts[a]), feeds.open_interest.at(feeds.ts[b])
+        step = feeds.open_interest.step(before, after)
+        has_new_scale = abs(step) > NEW_CONTRACTS and feeds.open_interest.lasts(
             before, after, feeds.ts[a] - TAKEN_BACK, feeds.ts[b] + TAKEN_BACK
         )
         if lasted <= ZERO_HOURS * HOUR and not has_new_scale:
@@ -193,12 +193,12 @@ def _suspicious(feeds: Feeds) -> list[tuple[int, int]]:
 
 def _evidence(feeds: Feeds, before: int, after: int, since: np.datetime64) -> str:
     """Return in words why another contract begins with the bar `after`; empty where nothing says so."""
-    prices, interest = feeds.prices, feeds.interest
+    prices, open_interest = feeds.prices, feeds.open_interest
     bars = int(np.searchsorted(feeds.trading, before)), int(np.searchsorted(feeds.trading, after))
     settled, resumed = feeds.closed[before], feeds.opened[after]
-    first = int(np.searchsorted(interest.ts, resumed, side="right" if resumed == settled else "left"))
-    snapshots = int(np.searchsorted(interest.ts, settled, side="right")) - 1, first
-    price, contracts = prices.step(*bars), interest.step(*snapshots)
+    first = int(np.searchsorted(open_interest.ts, resumed, side="right" if resumed == settled else "left"))
+    snapshots = int(np.searchsorted(open_interest.ts, settled, side="right")) - 1, first
+    price, contracts = prices.step(*bars), open_interest.step(*snapshots)
     if not (abs(price) > SPLIT / 2 or abs(contracts) > NEW_CONTRACTS):
         return ""  # by far the most: nobody traded for an hour
     is_inverse = abs(price + contracts) < min(INVERSE, abs(price) / 2)
@@ -224,7 +224,7 @@ def _evidence(feeds: Feeds, before: int, after: int, since: np.datetime64) -> st
     # Two contracts can follow each other fast, but only across a silence; elsewhere what comes back is a bad print.
     until = _next_silence(feeds, bars[1]) if is_silent else resumed + TAKEN_BACK
     begin, end = max(since, settled - TAKEN_BACK), min(until, resumed + TAKEN_BACK)
-    stays = prices.lasts(*bars, begin, end) if abs(price) > SPLIT / 2 else interest.lasts(*snapshots, begin, end)
+    stays = prices.lasts(*bars, begin, end) if abs(price) > SPLIT / 2 else open_interest.lasts(*snapshots, begin, end)
     return text + _beside(contracts) if stays else ""
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from liq_pipeline.errors import LiqError
 from liq_pipeline.exchange.archive import Archive
 from liq_pipeline.exchange.keys import SIDECAR, RemoteFile, inside
-from liq_pipeline.exchange.manifest import fsync
 from liq_pipeline.exchange.transfer import MissingObject, TransferError, sha256_of
+from liq_pipeline.system.storage import sync
 
 PAUSES_SECONDS = (0, 0.3, 1, 3)  # before the first attempt, and before each further one
 
@@ -65,7 +65,7 @@ def fetch_file(archive: Archive, remote: RemoteFile, raw_dir: Path) -> Fetched:
         except TransferError as error:
             failure = error
         else:
-            fsync(part)
+            sync(part)
             return Fetched(remote, "ok", part, actual, expected, downloaded=True)
     path = part if part.exists() else None
     message = f"{failure.reason}, {len(PAUSES_SECONDS)} times"

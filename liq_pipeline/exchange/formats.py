@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 
 from liq_pipeline.errors import FormatError
 from liq_pipeline.exchange import quirks
-from liq_pipeline.exchange.bulk import Bad, Layout, Offence, Rows, read_rows
-from liq_pipeline.exchange.keys import METRICS, Dataset, klines
+from liq_pipeline.exchange.bulk import Bad, Layout, RowFault, Rows, read_rows
+from liq_pipeline.exchange.keys import METRICS, ArchiveDataset, klines
 from liq_pipeline.exchange.label_check import ShiftVerdict, label_shift_disagreements, observed_label_shift
 from liq_pipeline.exchange.quirks import OffGrid, label_shift
 from liq_pipeline.exchange.row_rules import KLINE_NUMBERS, kline_faults
@@ -123,7 +123,7 @@ class Parsed:
     notes: dict[str, int] = field(default_factory=dict)
 
 
-def read_dataset(dataset: Dataset, files: Sequence[Path], symbol: str) -> Parsed:
+def read_dataset(dataset: ArchiveDataset, files: Sequence[Path], symbol: str) -> Parsed:
     """Read daily zips of one symbol with the reader of their dataset."""
     return read_klines(files, symbol, dataset.interval) if dataset.interval else read_open_interest(files, symbol)
 
@@ -151,11 +151,11 @@ def read_open_interest(files: Sequence[Path], symbol: str) -> Parsed:
     numbers = {name: rows.column(name) for name in METRICS_LAYOUT.types if name not in ("create_time", "symbol")}
     rows = rows.without_offenders(
         [
-            Offence(rows.table["create_time"].is_null().to_numpy(), "a time in every row"),
-            Offence(pc.not_equal(rows.table["symbol"], symbol).to_numpy(), f"rows of {symbol} only"),
+            RowFault(rows.table["create_time"].is_null().to_numpy(), "a time in every row"),
+            RowFault(pc.not_equal(rows.table["symbol"], symbol).to_numpy(), f"rows of {symbol} only"),
             *_not_numbers(rows, numbers),
-            Offence(off_grid, "labels within 60 s of the 5-minute grid", OffGrid),
-            Offence(
+            RowFault(off_grid, "labels within 60 s of the 5-minute grid", OffGrid),
+            RowFault(
                 quirks.outside_own_day(labels, midnights, quirks.SNAPSHOT + quirks.JITTER), "rows of the file's own day"
             ),
         ],
@@ -212,14 +212,14 @@ def read_klines(files: Sequence[Path], symbol: str, interval: str) -> Parsed:
     numbers = _kline_numbers(rows)
     rows = rows.without_offenders(
         [
-            Offence(blank, "a time in every row"),
-            Offence(quirks.mixed_units(is_micro, rows.starts), "one unit of time in a file"),
-            *(Offence(*fault) for fault in kline_faults(numbers)),
-            Offence(opened % bar != 0, f"opening times on the {interval} grid", OffGrid),
-            Offence(
+            RowFault(blank, "a time in every row"),
+            RowFault(quirks.mixed_units(is_micro, rows.starts), "one unit of time in a file"),
+            *(RowFault(*fault) for fault in kline_faults(numbers)),
+            RowFault(opened % bar != 0, f"opening times on the {interval} grid", OffGrid),
+            RowFault(
                 quirks.outside_own_day(opened, rows.per_row(_midnights(rows.days)), bar), "rows of the file's own day"
             ),
-            Offence(quirks.other_interval(opened, closed, bar, rows.starts), f"bars of {interval}"),
+            RowFault(quirks.other_interval(opened, closed, bar, rows.starts), f"bars of {interval}"),
         ],
         bad,
     )
@@ -243,7 +243,7 @@ def read_klines(files: Sequence[Path], symbol: str, interval: str) -> Parsed:
     return Parsed(table, _facts(rows, ts), bad, notes)
 
 
-def _by_day(files: Sequence[Path], symbol: str, dataset: Dataset) -> tuple[list[tuple[date, Path]], Bad]:
+def _by_day(files: Sequence[Path], symbol: str, dataset: ArchiveDataset) -> tuple[list[tuple[date, Path]], Bad]:
     """Order files by the day in their name (a download in progress ends in `.part`); other names are bad files."""
     dated: list[tuple[date, Path]] = []
     bad: Bad = []
@@ -261,12 +261,11 @@ def _kline_numbers(rows: Rows) -> dict[str, np.ndarray]:
     return {name: rows.column("count" if name == "trade_count" else name) for name in KLINE_NUMBERS}
 
 
-def _not_numbers(rows: Rows, numbers: dict[str, np.ndarray]) -> Iterator[Offence]:
+def _not_numbers(rows: Rows, numbers: dict[str, np.ndarray]) -> Iterator[RowFault]:
     for name, values in numbers.items():
         mask = quirks.not_a_number(values, rows.table[name].null_count)
-        if mask is not None:
-            # Null cells are NaN here too; they are no offence.
-            yield Offence(mask & rows.table[name].is_valid().to_numpy(), f"a finite number as {name}")
+        if mask is not None:  # null cells are NaN here, too, and right
+            yield RowFault(mask & rows.table[name].is_valid().to_numpy(), f"a finite number as {name}")
 
 
 def _stamps(rows: Rows, name: str) -> np.ndarray:

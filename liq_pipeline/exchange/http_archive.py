@@ -24,7 +24,7 @@ from liq_pipeline.exchange.transfer import (
     parse_checksum,
     write_hashed,
 )
-from liq_pipeline.network import open_session, through_proxy
+from liq_pipeline.system.network import open_session, through_proxy
 
 # Modest on purpose: "no network" is known after about four seconds. The default `retry_after_max` is six hours.
 RETRY = Retry(

@@ -20,7 +20,7 @@ _NO_NAME = re.compile(r"[/\\\x00-\x1f]")
 
 
 @dataclass(frozen=True)
-class Dataset:
+class ArchiveDataset:
     """One kind of daily file.
 
     Args:
@@ -94,12 +94,12 @@ def inside(folder: Path, key: str) -> Path:
     return path
 
 
-METRICS = Dataset("metrics")
+METRICS = ArchiveDataset("metrics")
 
 
-def klines(interval: str) -> Dataset:
+def klines(interval: str) -> ArchiveDataset:
     """Return the dataset of klines of one interval, e.g. `5m`."""
-    return Dataset("klines", interval)
+    return ArchiveDataset("klines", interval)
 
 
 @dataclass(frozen=True)

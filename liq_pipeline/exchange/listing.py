@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from liq_pipeline.errors import ChecksumsMissing, UnknownSymbol
 from liq_pipeline.exchange.archive import Archive
-from liq_pipeline.exchange.keys import SIDECAR, Dataset, RemoteFile
+from liq_pipeline.exchange.keys import SIDECAR, ArchiveDataset, RemoteFile
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Listing:
     signed: frozenset[str] = frozenset()
 
 
-def list_days(archive: Archive, dataset: Dataset, symbol: str) -> Listing:
+def list_days(archive: Archive, dataset: ArchiveDataset, symbol: str) -> Listing:
     """Return the zips of a symbol by day; junk keys are left out (`Dataset.day_of`).
 
     Raises:
@@ -67,7 +67,7 @@ def ask_for_sidecars(archive: Archive, zips: int, signed: Collection[str], what:
     )
 
 
-def unknown_symbol(archive: Archive, dataset: Dataset, symbol: str) -> UnknownSymbol:
+def unknown_symbol(archive: Archive, dataset: ArchiveDataset, symbol: str) -> UnknownSymbol:
     """Return an error that names the symbols, or the intervals, that come close."""
     symbols = archive.list_folders(dataset.root)
     if symbol in symbols and dataset.interval:

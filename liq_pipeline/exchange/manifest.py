@@ -5,7 +5,6 @@ It is the memory of `sync`: with it a second run fetches nothing and changes not
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -14,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from liq_pipeline.errors import FormatError
-from liq_pipeline.exchange.keys import Dataset
+from liq_pipeline.exchange.keys import ArchiveDataset
+from liq_pipeline.system.storage import written_whole
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 STATUSES = ("ok", "missing", "not_yet", "mismatch", "bad")
@@ -69,7 +69,7 @@ class Entry:
         return other is not None and replace(other, fetched_at=self.fetched_at, url=self.url) == self
 
 
-def manifest_path(raw_dir: Path, dataset: Dataset, symbol: str) -> Path:
+def manifest_path(raw_dir: Path, dataset: ArchiveDataset, symbol: str) -> Path:
     """Return where the manifest of a symbol's dataset lies."""
     return raw_dir / "manifest" / f"symbol={symbol}" / f"{dataset.slug}.parquet"
 
@@ -103,14 +103,14 @@ def read_stored(path: Path, schema: pa.Schema) -> pa.Table:
         raise FormatError(f"{path} cannot be read: {str(error)[:200]}", expected="a Parquet file of ours") from error
 
 
-def unverified_files(raw_dir: Path, dataset: Dataset, symbol: str, *, since: date) -> int:
+def unverified_files(raw_dir: Path, dataset: ArchiveDataset, symbol: str, *, since: date) -> int:
     """Return how many of the files in use, with day >= since, were taken without a checksum."""
     entries = load_manifest(manifest_path(raw_dir, dataset, symbol)).items()
     days = [dataset.day_of(symbol, key) for key, entry in entries if entry.good_sha256 and entry.unverified]
     return sum(1 for day in days if day and day >= since)
 
 
-def good_files(raw_dir: Path, dataset: Dataset, symbol: str, *, since: date) -> list[Path]:
+def good_files(raw_dir: Path, dataset: ArchiveDataset, symbol: str, *, since: date) -> list[Path]:
     """Return the local files that passed every check at the last sync, with day >= since, by day."""
     entries = load_manifest(manifest_path(raw_dir, dataset, symbol))
     days = {dataset.day_of(symbol, key): key for key, entry in entries.items() if entry.good_sha256}
@@ -127,14 +127,5 @@ def to_table(entries: dict[str, Entry]) -> pa.Table:
 
 def save_manifest(path: Path, entries: dict[str, Entry]) -> None:
     """Write a manifest so that a reader sees the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    pq.write_table(to_table(entries), temporary)
-    fsync(temporary)
-    temporary.replace(path)
-
-
-def fsync(path: Path) -> None:
-    """Make sure that a file's content is on the disk before it gets its name."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    with written_whole(path) as draft:
+        pq.write_table(to_table(entries), draft)

@@ -29,7 +29,7 @@ from liq_pipeline.exchange.forced_orders import (
     QUARANTINE_SCHEMA,
     ForcedOrder,
 )
-from liq_pipeline.exchange.manifest import fsync
+from liq_pipeline.system.storage import written_whole
 
 ORDERS, COVERAGE, QUARANTINE = "forced_orders", "coverage", "quarantine"
 
@@ -123,14 +123,11 @@ class RecordingFolder:
 
     def _join(self, path: Path, new: pa.Table, tidy: Callable[[pa.Table], pa.Table]) -> int:
         """Replace a file by what it held and what is new; return by how many rows it grew."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         old = self._read(path, new.schema)
         whole = tidy(pa.concat_tables([old, new]))
         if not whole.equals(old):
-            draft = path.with_name(f".{path.name}.tmp")
-            pq.write_table(whole, draft)
-            fsync(draft)
-            draft.replace(path)
+            with written_whole(path) as draft:
+                pq.write_table(whole, draft)
         return whole.num_rows - old.num_rows
 
     def _read(self, path: Path, schema: pa.Schema) -> pa.Table:

@@ -13,7 +13,7 @@ from datetime import datetime
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from liq_pipeline.errors import RecordingFailed
-from liq_pipeline.exchange.connection import Connection, Pace, open_socket, reason_of
+from liq_pipeline.exchange.connection import Connection, Timeouts, open_socket, reason_of
 from liq_pipeline.exchange.forced_orders import ForcedOrder, Malformed, parse_message, stream_url
 from liq_pipeline.exchange.recorded import Batch, Connected, RecordingFolder, Reject, read_coverage
 
@@ -51,11 +51,11 @@ class Recorder:
         folder: RecordingFolder,
         now: Callable[[], datetime],
         report: Callable[[str], None] = lambda _: None,
-        pace: Pace | None = None,
+        pace: Timeouts | None = None,
         most_unsaved: int = MOST_UNSAVED,
     ) -> None:
         self.url, self.symbols, self.folder = stream_url(address, symbols), symbols, folder
-        self.now, self.report, self.pace, self.most_unsaved = now, report, pace or Pace(), most_unsaved
+        self.now, self.report, self.pace, self.most_unsaved = now, report, pace or Timeouts(), most_unsaved
         self.recorded: Counter[str] = Counter()
         self.rejected = 0
         self._orders: dict[tuple[object, ...], ForcedOrder] = {}

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from liq_pipeline.exchange.keys import Dataset
+from liq_pipeline.exchange.keys import ArchiveDataset
 
 
 class Progress(Protocol):
@@ -68,7 +68,6 @@ class SyncReport:
         fetched: good files transferred.
         fetched_bytes: their size.
         rewritten: those of them that replaced another good file.
-        unchanged: good files that were there already.
         files: good zips with day >= since, by day.
         problems: files with day >= since that could not be used.
         holes: absent days between the first and the last listed day; those of the last 7 days only if a later one came.
@@ -78,13 +77,12 @@ class SyncReport:
         last_day: last listed day that is not before `since`.
     """
 
-    dataset: Dataset
+    dataset: ArchiveDataset
     symbol: str
     manifest: pa.Table
     fetched: int = 0
     fetched_bytes: int = 0
     rewritten: int = 0
-    unchanged: int = 0
     files: list[Path] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     holes: list[date] = field(default_factory=list)

@@ -8,6 +8,7 @@ whatever happens.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from liq_pipeline.exchange.rest_rows import (
     symbol_facts,
     windows,
 )
-from liq_pipeline.network import open_session, through_proxy
+from liq_pipeline.system.network import open_session, through_proxy
 
 OPEN_INTEREST_HISTORY = timedelta(days=28)  # "the latest 1 month"; older starts are refused with an error
 SNAPSHOT = timedelta(minutes=5)
@@ -121,7 +122,7 @@ class RestClient:
             UnknownSymbol: the exchange does not trade it.
         """
         parts: list[pa.Table] = []
-        notes: dict[str, int] = {}
+        notes: Counter[str] = Counter()
         now = until
         for start, end in windows(since, until, ROWS_PER_CALL["open_interest"] * SNAPSHOT - SNAPSHOT):
             query = {"symbol": symbol, "period": "5m", "limit": ROWS_PER_CALL["open_interest"], **_span(start, end)}
@@ -129,7 +130,7 @@ class RestClient:
             with self._reading("/futures/data/openInterestHist"):
                 rows, found = open_interest_rows(body, symbol)
             parts.append(rows)
-            notes = _added(notes, found)
+            notes += Counter(found)
         return RestAnswer(_joined(parts, open_interest_rows([], symbol)[0]), now, notes)
 
     def klines(self, symbol: str, interval: str, since: datetime, until: datetime, now: datetime) -> RestAnswer:
@@ -145,7 +146,7 @@ class RestClient:
             RestForbidden, RestUnreachable, UnknownSymbol: as for `open_interest`.
         """
         parts: list[pa.Table] = []
-        notes: dict[str, int] = {}
+        notes: Counter[str] = Counter()
         server_now = until
         width = timedelta(minutes=int(interval.removesuffix("m")))
         limit = ROWS_PER_CALL["klines"]
@@ -155,7 +156,7 @@ class RestClient:
             with self._reading("/fapi/v1/klines"):
                 rows, found = kline_rows(body, symbol, interval, closed_before=min(now, server_now))
             parts.append(rows)
-            notes = _added(notes, found)
+            notes += Counter(found)
         return RestAnswer(_joined(parts, kline_rows([], symbol, interval, now)[0]), server_now, notes)
 
     def symbols(self) -> dict[str, SymbolFacts]:
@@ -270,10 +271,6 @@ def _joined(parts: list[pa.Table], empty: pa.Table) -> pa.Table:
     rows = pa.concat_tables([empty, *parts]).sort_by("ts")
     stamps = rows["ts"].to_numpy()
     return rows.filter(pa.array([True, *(stamps[1:] != stamps[:-1])][: rows.num_rows], pa.bool_()))
-
-
-def _added(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
-    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
 
 
 def read_json(content: bytes, url: str) -> Any:

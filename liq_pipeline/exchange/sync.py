@@ -20,20 +20,19 @@ from liq_pipeline.exchange.absence import absence, days_without_file
 from liq_pipeline.exchange.archive import Archive
 from liq_pipeline.exchange.fetch import Fetched, fetch_files
 from liq_pipeline.exchange.formats import FileFacts, read_dataset
-from liq_pipeline.exchange.keys import Dataset, RemoteFile
+from liq_pipeline.exchange.keys import ArchiveDataset, RemoteFile
 from liq_pipeline.exchange.listing import Listing, ask_for_sidecars, list_days
 from liq_pipeline.exchange.manifest import Entry, load_manifest, manifest_path, save_manifest, to_table
+from liq_pipeline.exchange.quarantine import set_aside
 from liq_pipeline.exchange.report import NoProgress, Problem, Progress, SyncReport
 from liq_pipeline.exchange.settlements import is_between_contracts
 from liq_pipeline.exchange.transfer import sha256_of
-
-__all__ = ["NoProgress", "Problem", "Progress", "SyncReport", "plan", "sync"]
 
 BATCH = 64  # files between two writes of the manifest: what a kill can cost
 
 
 def plan(
-    archive: Archive, dataset: Dataset, symbol: str, *, since: date, now: datetime, raw_dir: Path
+    archive: Archive, dataset: ArchiveDataset, symbol: str, *, since: date, now: datetime, raw_dir: Path
 ) -> list[RemoteFile]:
     """Return what `sync` would fetch: missing, changed, damaged, or not good at the last try. Downloads nothing.
 
@@ -50,7 +49,7 @@ def plan(
 
 def sync(
     archive: Archive,
-    dataset: Dataset,
+    dataset: ArchiveDataset,
     symbol: str,
     *,
     since: date,
@@ -94,7 +93,7 @@ class _State:
     """One sync at work: the listing, the manifest, and which local files are good."""
 
     def __init__(
-        self, archive: Archive, dataset: Dataset, symbol: str, since: date, now: datetime, raw_dir: Path
+        self, archive: Archive, dataset: ArchiveDataset, symbol: str, since: date, now: datetime, raw_dir: Path
     ) -> None:
         self.archive, self.dataset, self.symbol, self.since, self.now = archive, dataset, symbol, since, now
         self.raw_dir = raw_dir
@@ -131,12 +130,9 @@ class _State:
 
     def wanted(self) -> list[RemoteFile]:
         """Return the files to fetch, by day."""
-        return [file for day, file in self.listed.items() if day >= self.since and not self._is_settled(day, file)]
-
-    @property
-    def listed(self) -> dict[date, RemoteFile]:
-        """The listed zips, by day."""
-        return self.listing.days
+        return [
+            file for day, file in self.listing.days.items() if day >= self.since and not self._is_settled(day, file)
+        ]
 
     def _is_settled(self, day: date, file: RemoteFile) -> bool:
         entry = self.entries.get(file.key)
@@ -148,17 +144,14 @@ class _State:
         """Fetch what is wanted, batch by batch."""
         wanted = self.wanted()
         what = f"{self.symbol} {self.dataset.slug}"
-        ask_for_sidecars(self.archive, len(self.listed) if wanted else 0, self.listing.signed, what)
+        ask_for_sidecars(self.archive, len(self.listing.days) if wanted else 0, self.listing.signed, what)
         progress.start(len(wanted), sum(file.size for file in wanted))
         pool = ThreadPoolExecutor(workers, thread_name_prefix="download")
         try:
             for start in range(0, len(wanted), BATCH):
+                batch = wanted[start : start + BATCH]
                 outcomes, fatal = fetch_files(
-                    pool,
-                    self.archive,
-                    wanted[start : start + BATCH],
-                    self.raw_dir,
-                    lambda file: progress.advance(1, file.size),
+                    pool, self.archive, batch, self.raw_dir, lambda file: progress.advance(1, file.size)
                 )
                 self._accept(outcomes)
                 self.save()
@@ -216,15 +209,8 @@ class _State:
         kept = {"kept_sha256": self.good.get(day), "unverified": day in self.good and self.entries[key].unverified}
         entry = self._entry(outcome, status, **kept, message=message)
         if outcome.path:
-            self._quarantine(outcome.path, entry)
+            set_aside(self.raw_dir, outcome.path, key, json.dumps(asdict(entry), default=str, indent=1), ".json")
         self._put(entry)
-
-    def _quarantine(self, path: Path, entry: Entry) -> None:
-        target = self.raw_dir / "quarantine" / entry.key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(target)
-        facts = json.dumps(asdict(entry), default=str, indent=1)
-        target.with_name(target.name + ".json").write_text(facts, encoding="utf-8")
 
     def _entry(self, outcome: Fetched, status: str, **more: Any) -> Entry:
         remote = outcome.remote
@@ -249,7 +235,9 @@ class _State:
     def _last_arrived(self) -> date:
         """Return the newest day of which there is a file, good or bad: what lies before it is not just late."""
         gave_a_file = (
-            day for day, file in self.listed.items() if self.entries.get(file.key) and self.entries[file.key].sha256
+            day
+            for day, file in self.listing.days.items()
+            if self.entries.get(file.key) and self.entries[file.key].sha256
         )
         return max((*self.good, *gave_a_file), default=date.min)
 
@@ -259,7 +247,7 @@ class _State:
         for outcome in self.lacking:
             self._refuse(outcome, absence(self._day(outcome.remote), last_arrived, today), outcome.message)
         holes, not_yet = [], []
-        known = self.listed.keys() | self.good.keys()
+        known = self.listing.days.keys() | self.good.keys()
         last_known = max(known)
         for day in days_without_file(self.since, known, today):
             key, status = self.dataset.key(self.symbol, day), absence(day, last_arrived, today)
@@ -272,9 +260,9 @@ class _State:
         self.save()
 
         problems = []
-        in_window = sorted(day for day in self.listed if day >= self.since)
+        in_window = sorted(day for day in self.listing.days if day >= self.since)
         for day in in_window:
-            entry = self.entries[self.listed[day].key]
+            entry = self.entries[self.listing.days[day].key]
             if entry.status == "not_yet":
                 not_yet.append(day)
             elif entry.status != "ok":
@@ -287,7 +275,6 @@ class _State:
             fetched=self.fetched,
             fetched_bytes=self.fetched_bytes,
             rewritten=self.rewritten,
-            unchanged=len(files) - self.fetched - sum(problem.kept_old for problem in problems),
             files=files,
             problems=problems,
             holes=holes,

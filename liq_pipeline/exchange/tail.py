@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 from liq_pipeline.errors import CalibrationUnclear, FormatError, RestForbidden, RestUnreachable, UnknownSymbol
 from liq_pipeline.exchange.calibration import Calibration, calibrate, load_calibration, save_calibration, shifted
 from liq_pipeline.exchange.formats import KLINES_SCHEMA, OPEN_INTEREST_SCHEMA, read_dataset
-from liq_pipeline.exchange.keys import Dataset
-from liq_pipeline.exchange.manifest import fsync, good_files, load_manifest, manifest_path, read_stored
+from liq_pipeline.exchange.keys import ArchiveDataset
+from liq_pipeline.exchange.manifest import good_files, load_manifest, manifest_path, read_stored
 from liq_pipeline.exchange.rest import OPEN_INTEREST_HISTORY, RestAnswer, RestClient
+from liq_pipeline.system.storage import write_whole, written_whole
 
 CALIBRATION_OVERLAP = timedelta(hours=24)
 ASK_AGAIN_AFTER = timedelta(hours=1)  # after a refusal: 451 and bans do not pass in minutes
@@ -66,7 +67,7 @@ class TailReport:
     """
 
     symbol: str
-    dataset: Dataset
+    dataset: ArchiveDataset
     rows: int = 0
     fetched: int = 0
     newest: datetime | None = None
@@ -78,17 +79,17 @@ class TailReport:
     notes: dict[str, int] = field(default_factory=dict)
 
 
-def tail_path(raw_dir: Path, dataset: Dataset, symbol: str) -> Path:
+def tail_path(raw_dir: Path, dataset: ArchiveDataset, symbol: str) -> Path:
     """Return where the tail of a symbol's dataset lies."""
     return raw_dir / "rest" / f"symbol={symbol}" / f"{dataset.slug}.parquet"
 
 
-def schema_of(dataset: Dataset) -> pa.Schema:
+def schema_of(dataset: ArchiveDataset) -> pa.Schema:
     """Return the schema of a dataset's rows."""
     return KLINES_SCHEMA if dataset.interval else OPEN_INTEREST_SCHEMA
 
 
-def read_tail(raw_dir: Path, dataset: Dataset, symbol: str) -> pa.Table:
+def read_tail(raw_dir: Path, dataset: ArchiveDataset, symbol: str) -> pa.Table:
     """Return the stored rows, by `ts`; none if there is no file.
 
     Raises:
@@ -106,13 +107,19 @@ def read_tail(raw_dir: Path, dataset: Dataset, symbol: str) -> pa.Table:
     return rows
 
 
-def unarchived(raw_dir: Path, dataset: Dataset, symbol: str, rows: pa.Table) -> pa.Table:
+def unarchived(raw_dir: Path, dataset: ArchiveDataset, symbol: str, rows: pa.Table) -> pa.Table:
     """Return those of the rows that no good file of the archive covers."""
     return rows.filter(pa.array(~_covered(_coverage(raw_dir, dataset, symbol), rows), pa.bool_()))
 
 
 def update_tail(
-    client: RestClient | None, dataset: Dataset, symbol: str, raw_dir: Path, now: datetime, *, patient: bool = False
+    client: RestClient | None,
+    dataset: ArchiveDataset,
+    symbol: str,
+    raw_dir: Path,
+    now: datetime,
+    *,
+    patient: bool = False,
 ) -> TailReport:
     """Drop what the archive has meanwhile, fetch what it does not have yet, and store it. Nothing good is ever lost.
 
@@ -214,7 +221,7 @@ def _open_interest(
     return answer
 
 
-def _coverage(raw_dir: Path, dataset: Dataset, symbol: str) -> dict[date, datetime]:
+def _coverage(raw_dir: Path, dataset: ArchiveDataset, symbol: str) -> dict[date, datetime]:
     """Return, for each day of which the archive has a good file, the instant up to which that file goes."""
     found = {}
     for key, entry in load_manifest(manifest_path(raw_dir, dataset, symbol)).items():
@@ -233,7 +240,7 @@ def _covered(coverage: dict[date, datetime], rows: pa.Table) -> np.ndarray:
     )
 
 
-def _compare(raw_dir: Path, dataset: Dataset, symbol: str, superseded: pa.Table) -> Replacement:
+def _compare(raw_dir: Path, dataset: ArchiveDataset, symbol: str, superseded: pa.Table) -> Replacement:
     """Compare rows of REST with the archive's."""
     if not superseded.num_rows:
         return Replacement()
@@ -252,11 +259,8 @@ def _compare(raw_dir: Path, dataset: Dataset, symbol: str, superseded: pa.Table)
 
 
 def _store(path: Path, rows: pa.Table) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    pq.write_table(rows, temporary)
-    fsync(temporary)
-    temporary.replace(path)
+    with written_whole(path) as draft:
+        pq.write_table(rows, draft)
 
 
 def _refusal_path(raw_dir: Path) -> Path:
@@ -264,12 +268,7 @@ def _refusal_path(raw_dir: Path) -> Path:
 
 
 def _remember_refusal(raw_dir: Path, now: datetime, problem: str) -> None:
-    path = _refusal_path(raw_dir)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"at": now.isoformat(), "problem": problem}), encoding="utf-8")
-    fsync(temporary)
-    temporary.replace(path)
+    write_whole(_refusal_path(raw_dir), json.dumps({"at": now.isoformat(), "problem": problem}).encode())
 
 
 def refusal(raw_dir: Path, now: datetime) -> str:

@@ -1,1 +1,4 @@
-"""Pure maths on arrays: no I/O, no Dagster, no DuckDB, no clock."""
+"""Arrays in, arrays out: margin, first touch, positions, levels, heatmaps, scores. No I/O, no clock.
+
+Not here: where the arrays come from and which table they become (`transform`).
+"""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liq_pipeline.model.alignment import MarketData
-from liq_pipeline.model.baselines import prior_entry_bin, prior_liquidation_price
+from liq_pipeline.model.baselines import legacy_entry_bin, legacy_liquidation_price
 from liq_pipeline.model.compiled import compiled
 from liq_pipeline.model.exposure import CLASS_EDGES, MARGINS, bar_exposure, leverage_class
 from liq_pipeline.model.margin import CLASSIC_LADDER, Side
@@ -21,9 +21,9 @@ Floats = NDArray[np.float64]
 Exposure = dict[Side, Floats]
 
 MAIN = "walk"
-PRIOR = "prior system"
+LEGACY = "legacy system"
 CLASSES = len(CLASS_EDGES) + 1
-PRIOR_SPAN = np.timedelta64(7, "D")
+LEGACY_SPAN = np.timedelta64(7, "D")
 _SHUFFLE_SEED = 7
 
 
@@ -40,9 +40,9 @@ def all_exposures(data: MarketData, symbol: str, parameters: WalkParameters | No
         MAIN: walk_exposure(data, symbol, base),
         "constant open interest": walk_exposure(constant_open_interest(data), symbol, base),
         "shuffled open interest": walk_exposure(shuffled_open_interest(data), symbol, base),
-        "no churn": walk_exposure(data, symbol, replace(base, gamma=0.0)),
+        "no churn": walk_exposure(data, symbol, replace(base, churn_per_turnover=0.0)),
         "classic ladder": walk_exposure(data, symbol, classic),
-        PRIOR: prior_exposure(data),
+        LEGACY: legacy_exposure(data),
         "1/L bands": band_exposure(data),
     }
 
@@ -61,8 +61,8 @@ def shuffled_open_interest(data: MarketData, seed: int = _SHUFFLE_SEED) -> Marke
     changes = np.diff(np.log(bars.open_interest[at]))
     order = np.random.default_rng(seed).permutation(changes)
     path = bars.open_interest[at[0]] * np.exp(np.concatenate([[0.0], np.cumsum(order)]))
-    interest = np.interp(np.arange(bars.ts.size), at, path)
-    return replace(data, walk_input=replace(bars, open_interest=interest))
+    open_interest = np.interp(np.arange(bars.ts.size), at, path)
+    return replace(data, walk_input=replace(bars, open_interest=open_interest))
 
 
 def band_exposure(data: MarketData) -> Exposure:
@@ -88,8 +88,8 @@ def band_exposure(data: MarketData) -> Exposure:
     return result
 
 
-def prior_exposure(data: MarketData, span: np.timedelta64 = PRIOR_SPAN) -> Exposure:
-    """Return the exposure of the prior system (`baselines.prior_levels`), asked anew after each bar.
+def legacy_exposure(data: MarketData, span: np.timedelta64 = LEGACY_SPAN) -> Exposure:
+    """Return the exposure of the legacy system (`baselines.legacy_levels`), asked anew after each bar.
 
     Its levels of the last `span`, with its own prices and ladder, as it would have shown them when the bar began.
     Open interest that is not known yet is the last known.
@@ -98,7 +98,7 @@ def prior_exposure(data: MarketData, span: np.timedelta64 = PRIOR_SPAN) -> Expos
     value = _seen(data) * bars.close
     delta = np.diff(value, prepend=np.nan)
     ladder, weights = np.array(list(CLASSIC_LADDER)), np.array(list(CLASSIC_LADDER.values()))
-    width = prior_entry_bin(span)
+    width = legacy_entry_bin(span)
     entry = np.floor(bars.close / width) * width
     is_long = bars.close >= data.open
     first = np.searchsorted(bars.ts, bars.ts - span, side="right")
@@ -106,8 +106,8 @@ def prior_exposure(data: MarketData, span: np.timedelta64 = PRIOR_SPAN) -> Expos
     result: Exposure = {}
     for side in SIDES:
         sign, extreme = (1.0, bars.low) if side == "long" else (-1.0, bars.high)
-        price = prior_liquidation_price(side, entry[:, None], ladder)
-        result[side] = _prior_kernel(
+        price = legacy_liquidation_price(side, entry[:, None], ladder)
+        result[side] = _legacy_kernel(
             sign, extreme, bars.close, price, is_long == (side == "long"), amount, value, first, weights,
             leverage_class(ladder), CLASSES, np.array(MARGINS),
         )  # fmt: skip
@@ -121,7 +121,7 @@ def _seen(data: MarketData) -> Floats:
 
 
 @compiled(nogil=True)
-def _prior_kernel(
+def _legacy_kernel(
     sign: float,
     extreme: Floats,
     close: Floats,
@@ -135,7 +135,7 @@ def _prior_kernel(
     classes: int,
     margins: Floats,
 ) -> Floats:
-    bars, tiers = price.shape
+    bars, leverages = price.shape
     result = np.zeros((bars, classes, margins.size))
     for t in range(1, bars):
         now = t - 1
@@ -148,7 +148,7 @@ def _prior_kernel(
             if not mine[i] or amount[i] <= 0.0:
                 continue
             usd = value[now] * amount[i] / total
-            for k in range(tiers):
+            for k in range(leverages):
                 level = price[i, k]
                 if sign * level >= sign * close[now]:
                     continue  # it shows only what lies beyond the current price

@@ -38,7 +38,7 @@ class MarketData:
 
 
 @dataclass(frozen=True)
-class Truth:
+class ObservedLiquidations:
     """Reported liquidations, arrays of one length, by `end`.
 
     Attributes:
@@ -108,15 +108,17 @@ def spread_open_interest(
     newest = np.searchsorted(snapshots_at, ts, side="right") - 1
     known = newest >= 0
     known[known] &= snapshots_at[newest[known]] > ts[known] - width
-    interest = np.full(ts.size, np.nan)
+    open_interest = np.full(ts.size, np.nan)
     at = np.flatnonzero(known)
-    interest[at] = snapshots[newest[at]]
+    open_interest[at] = snapshots[newest[at]]
     for before, after in pairwise(at):
         if after - before > 1:
             share = np.cumsum(volume[before + 1 : after + 1])
             share = share / share[-1] if share[-1] > 0 else np.arange(1, after - before + 1) / (after - before)
-            interest[before + 1 : after] = interest[before] + (interest[after] - interest[before]) * share[:-1]
-    return interest, known
+            open_interest[before + 1 : after] = (
+                open_interest[before] + (open_interest[after] - open_interest[before]) * share[:-1]
+            )
+    return open_interest, known
 
 
 def coarsen(data: MarketData, width: np.timedelta64) -> MarketData:
@@ -150,7 +152,7 @@ def coarsen(data: MarketData, width: np.timedelta64) -> MarketData:
     return MarketData(wide, data.open[rows[:, 0]], data.known[last], width)
 
 
-def truth_from_events(at: Instants, long_usd: Floats, short_usd: Floats, step: np.timedelta64) -> Truth:
+def truth_from_events(at: Instants, long_usd: Floats, short_usd: Floats, step: np.timedelta64) -> ObservedLiquidations:
     """Return single liquidations summed into steps; steps without any are zero, from the first event to the last."""
     index = _turn(at, step)
     first, count = int(index.min()), int(index.max() - index.min()) + 1
@@ -158,31 +160,31 @@ def truth_from_events(at: Instants, long_usd: Floats, short_usd: Floats, step: n
     short_sum = np.bincount(index - first, short_usd, count)
     end = EPOCH + (np.arange(count) + first) * step
     inner = slice(1, count - 1)
-    return Truth(
+    return ObservedLiquidations(
         end[inner], long_sum[inner].astype(float), short_sum[inner].astype(float), step
     )  # the outer two may be parts
 
 
-def truth_where_heard(
+def truth_where_covered(
     at: Instants, long_usd: Floats, short_usd: Floats, step: np.timedelta64, since: Instants, until: Instants
-) -> Truth:
+) -> ObservedLiquidations:
     """Return single liquidations summed into the steps that lie whole inside a stretch; of others nothing is known.
 
     Args:
         at, long_usd, short_usd: the liquidations, USD.
         step: width of a step.
-        since, until: stretches in which all were heard, by time and apart from each other.
+        since, until: stretches in which all were covered, by time and apart from each other.
     """
     first, last = _turn(since, step) + 1, (until.astype("datetime64[us]") - EPOCH) // step
     numbers = np.concatenate([np.arange(a, b + 1) for a, b in zip(first, last, strict=True)] or [np.zeros(0, np.int64)])
     turn = _turn(at, step)
-    heard = np.isin(turn, numbers)
-    place = np.searchsorted(numbers, turn[heard])
-    sums = [np.bincount(place, usd[heard], numbers.size).astype(float) for usd in (long_usd, short_usd)]
-    return Truth(EPOCH + numbers * step, sums[0], sums[1], step)
+    covered = np.isin(turn, numbers)
+    place = np.searchsorted(numbers, turn[covered])
+    sums = [np.bincount(place, usd[covered], numbers.size).astype(float) for usd in (long_usd, short_usd)]
+    return ObservedLiquidations(EPOCH + numbers * step, sums[0], sums[1], step)
 
 
-def match_steps(data: MarketData, truth: Truth) -> Steps:
+def match_steps(data: MarketData, truth: ObservedLiquidations) -> Steps:
     """Return the steps of the truth whose bars are all there, the one before included.
 
     A truth finer than the bars is summed to the bars. Steps with missing or unusable values are left out.
@@ -201,7 +203,7 @@ def match_steps(data: MarketData, truth: Truth) -> Steps:
     return Steps(truth.end[fits], first[fits], last[fits], usd[fits])
 
 
-def _widened(truth: Truth, width: np.timedelta64) -> Truth:
+def _widened(truth: ObservedLiquidations, width: np.timedelta64) -> ObservedLiquidations:
     """Return the truth at the least common multiple of its step and the bars' width."""
     step = np.lcm(int(truth.step / MINUTE), int(width / MINUTE)) * MINUTE
     ratio = int(step / truth.step)
@@ -212,7 +214,7 @@ def _widened(truth: Truth, width: np.timedelta64) -> Truth:
     counts = np.diff(np.append(starts, group.size))
     starts = starts[counts == ratio]
     rows = starts[:, None] + np.arange(ratio)
-    return Truth(
+    return ObservedLiquidations(
         EPOCH + group[starts] * step, truth.long_usd[rows].sum(axis=1), truth.short_usd[rows].sum(axis=1), step
     )
 
@@ -237,7 +239,7 @@ class StampVerdict:
         return abs(self.fit_of_start - self.fit_of_end) > 0.05
 
 
-def which_end(data: MarketData, truth: Truth) -> StampVerdict:
+def which_end(data: MarketData, truth: ObservedLiquidations) -> StampVerdict:
     """Tell whether the stamps in `truth.end` name the end of a step or its start.
 
     Liquidations come with the move that causes them: the reading under which they do is the right one. Prices and

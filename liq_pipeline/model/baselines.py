@@ -1,4 +1,4 @@
-"""Models to compare with, never to publish. Here: the prior system's, with its exact semantics (model.md 2).
+"""Models to compare with, never to publish. Here: the legacy system's, with its exact semantics (model.md 2).
 
 What it does differently from the walk: it reads positions from the change of the *USD value* of open interest, gives
 all of a candle to one side, spreads today's open interest over the whole window, anchors the window to the wall clock,
@@ -23,7 +23,7 @@ _WIDEST_ENTRY_BIN_USD = 1500.0
 
 
 @dataclass(frozen=True)
-class PriorInput:
+class LegacyInput:
     """Candles on one grid, oldest first, all of one length.
 
     Attributes:
@@ -43,8 +43,8 @@ class PriorInput:
 
 
 @dataclass(frozen=True)
-class PriorLevels:
-    """The prior system's levels, one per candle and leverage, by candle, leverage. Arrays of one length.
+class LegacyLevels:
+    """The legacy system's levels, one per candle and leverage, by candle, leverage. Arrays of one length.
 
     Attributes:
         bar: index of the candle in the input.
@@ -61,13 +61,13 @@ class PriorLevels:
     notional_usd: Floats
 
 
-def prior_maintenance_rate(leverage: ArrayLike) -> Floats:
+def legacy_maintenance_rate(leverage: ArrayLike) -> Floats:
     """Return the rate that reproduces the published numbers: .4 % up to 10x, 1 % up to 50x, 2.5 % beyond."""
     limits, rates = (np.array(column) for column in zip(*_MAINTENANCE_RATES, strict=True))
     return np.asarray(rates[np.searchsorted(limits, np.asarray(leverage, dtype=float))], dtype=np.float64)
 
 
-def prior_liquidation_price(side: Side, entry_price: ArrayLike, leverage: ArrayLike) -> Floats:
+def legacy_liquidation_price(side: Side, entry_price: ArrayLike, leverage: ArrayLike) -> Floats:
     """Return `E·(1 ∓ (1 − m)/L)`, minus for longs. Too far out: it takes the rate of the margin, not of the notional.
 
     Args:
@@ -76,17 +76,17 @@ def prior_liquidation_price(side: Side, entry_price: ArrayLike, leverage: ArrayL
         leverage: L.
     """
     factor = np.asarray(leverage, dtype=float)
-    distance = (1 - prior_maintenance_rate(factor)) / factor
+    distance = (1 - legacy_maintenance_rate(factor)) / factor
     return np.asarray(entry_price, dtype=float) * (1 - distance if side == "long" else 1 + distance)
 
 
-def prior_entry_bin(span: np.timedelta64) -> float:
+def legacy_entry_bin(span: np.timedelta64) -> float:
     """Return the width of the entry bins, USD: 200 for windows up to 7 days, 500 up to 30 days, 1500 beyond."""
     return next((width for limit, width in _ENTRY_BINS_USD if span <= limit), _WIDEST_ENTRY_BIN_USD)
 
 
-def prior_levels(bars: PriorInput, span: np.timedelta64, now: np.datetime64 | None = None) -> PriorLevels:
-    """Return the prior system's levels.
+def legacy_levels(bars: LegacyInput, span: np.timedelta64, now: np.datetime64 | None = None) -> LegacyLevels:
+    """Return the legacy system's levels.
 
     The latest open interest is spread, in proportion to quote volume, over the candles of the window in which its USD
     value rose; a rising candle (`close ≥ open`) is all long, a falling one all short. Each share is split over the
@@ -102,7 +102,7 @@ def prior_levels(bars: PriorInput, span: np.timedelta64, now: np.datetime64 | No
         ValueError: no candles.
     """
     if not bars.ts.size:
-        raise ValueError("the prior model needs at least one candle")
+        raise ValueError("the legacy model needs at least one candle")
     since = (bars.ts[-1] if now is None else now) - span
     delta_usd = np.diff(bars.open_interest_value_usd, prepend=np.nan)
     bar = np.flatnonzero((bars.ts > since) & (delta_usd > 0))
@@ -110,32 +110,32 @@ def prior_levels(bars: PriorInput, span: np.timedelta64, now: np.datetime64 | No
     shares = volume / volume.sum() if volume.sum() > 0 else np.zeros(bar.size)
 
     ladder, weights = np.array(list(CLASSIC_LADDER)), np.array(list(CLASSIC_LADDER.values()))
-    width = prior_entry_bin(span)
+    width = legacy_entry_bin(span)
     entry = np.floor(bars.close[bar] / width)[:, None] * width
     is_long = np.broadcast_to((bars.close[bar] >= bars.open[bar])[:, None], (bar.size, ladder.size))
     price = np.where(
-        is_long, prior_liquidation_price("long", entry, ladder), prior_liquidation_price("short", entry, ladder)
+        is_long, legacy_liquidation_price("long", entry, ladder), legacy_liquidation_price("short", entry, ladder)
     )
     notional = bars.open_interest_value_usd[-1] * shares[:, None] * weights
     current = bars.close[-1]
     kept = np.where(is_long, price < current, price > current)
-    row, tier = np.nonzero(kept)
-    return PriorLevels(bar[row], is_long[kept], ladder[tier], price[kept], notional[kept])
+    row, place = np.nonzero(kept)
+    return LegacyLevels(bar[row], is_long[kept], ladder[place], price[kept], notional[kept])
 
 
-def prior_levels_crossed(bars: PriorInput, levels: PriorLevels) -> NDArray[np.bool_]:
+def legacy_levels_crossed(bars: LegacyInput, levels: LegacyLevels) -> NDArray[np.bool_]:
     """Tell which levels price has reached since their candle closed, though they are still shown. Shape (levels,).
 
     Args:
         bars: the candles that the levels came from.
-        levels: what `prior_levels` returned.
+        levels: what `legacy_levels` returned.
     """
     ladder = np.array(list(CLASSIC_LADDER))
-    tier = np.searchsorted(ladder, levels.leverage)
+    place = np.searchsorted(ladder, levels.leverage)
     crossed = np.zeros(levels.bar.size, dtype=bool)
     for sign, extreme, mine in ((1.0, bars.low, levels.is_long), (-1.0, -bars.high, ~levels.is_long)):
         price = np.full((bars.ts.size, ladder.size), np.nan)
-        price[levels.bar[mine], tier[mine]] = sign * levels.liquidation_price[mine]
+        price[levels.bar[mine], place[mine]] = sign * levels.liquidation_price[mine]
         touched = first_touch(extreme, price)
-        crossed[mine] = touched[levels.bar[mine], tier[mine]] < bars.ts.size
+        crossed[mine] = touched[levels.bar[mine], place[mine]] < bars.ts.size
     return crossed

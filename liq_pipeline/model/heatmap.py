@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liq_pipeline.model.compiled import compiled
-from liq_pipeline.model.levels import LEVERAGE_CLASSES, TIMEFRAMES, bin_edge, bin_index, bin_width
+from liq_pipeline.model.levels import LEVERAGE_CLASSES, SPANS, bin_edge, bin_index, bin_width
 from liq_pipeline.model.margin import Side
+from liq_pipeline.model.walk import SIDES
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -94,7 +95,7 @@ def column_instants(ts: NDArray[np.datetime64], timeframe: str) -> NDArray[np.da
     bar = np.diff(ts).min() if ts.size > 1 else COLUMN_WIDTHS[timeframe]
     width = max(COLUMN_WIDTHS[timeframe], bar).astype("timedelta64[us]")
     burned_in = ts[0] + min(BURN_IN.astype("timedelta64[us]"), (as_of - ts[0]) // 2)
-    count = min(TIMEFRAMES[timeframe], as_of - burned_in) // width
+    count = min(SPANS[timeframe], as_of - burned_in) // width
     instants: NDArray[np.datetime64] = as_of - width * np.arange(max(1, int(count)))[::-1]
     return instants
 
@@ -127,26 +128,24 @@ def heatmap(
     rows = highest // coarser - first + 1
     klass = np.searchsorted(list(LEVERAGE_CLASSES.values()), cohorts.leverage[seen])
 
-    parts = []
-    sides: tuple[tuple[Side, bool], ...] = (("long", True), ("short", False))
-    for side, is_long in sides:
-        mine = cohorts.is_long[seen] == is_long
+    contracts, alive = [], []
+    for side in SIDES:
+        mine = cohorts.is_long[seen] == (side == "long")
         opened, ended = cohorts.opened[seen][mine], cohorts.ended[seen][mine]
-        contracts, alive = _states(
+        states = _states(
             opened, ended, np.argsort(ended, kind="stable"), row[mine], klass[mine],
             cohorts.contracts_opened[seen][mine], cohorts.liquidation_price[seen][mine], log_survival[side],
             ends, rows, len(LEVERAGE_CLASSES),
         )  # fmt: skip
-        column, where = np.nonzero(alive)
-        parts.append((column, np.full(column.size, is_long), where, contracts[column, where]))
-    column, is_long_, where, amounts = (np.concatenate(part) for part in zip(*parts, strict=True))
-    order = np.lexsort((where, ~is_long_, column))
-    column, is_long_, where, amounts = column[order], is_long_[order], where[order], amounts[order]
+        contracts.append(states[0])
+        alive.append(states[1])
+    column, which, where = np.nonzero(np.stack(alive, axis=1))  # by column, longs first, price
+    amounts = np.stack(contracts, axis=1)[column, which, where]
     low = bin_edge((where + first) * coarser, base)
     high = bin_edge((where + first + 1) * coarser, base)
     by_class = amounts[:, 1:]
     return Heatmap(
-        columns, base * coarser, column, is_long_, low, high, amounts[:, 0], by_class.sum(axis=1), by_class
+        columns, base * coarser, column, which == 0, low, high, amounts[:, 0], by_class.sum(axis=1), by_class
     )  # fmt: skip
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from liq_pipeline.model.timeframes import TIMEFRAMES
+
 Floats = NDArray[np.float64]
 
-TIMEFRAMES = {"1d": np.timedelta64(1, "D"), "7d": np.timedelta64(7, "D"),
-              "30d": np.timedelta64(30, "D"), "90d": np.timedelta64(90, "D")}  # fmt: skip
-"""Timeframes, shortest first: each contains the ones before it."""
+SPANS = {name: np.timedelta64(days, "D") for name, days in TIMEFRAMES.items()}
+"""Timeframes as spans of time."""
 
-LEVERAGE_CLASSES = {"10x": 10.0, "25x": 25.0, "50x": 50.0, "100x": np.inf}
+LEVERAGE_CLASSES = {"10x": 10.0, "25x": 25.0, "50x": 50.0, "over_50x": np.inf}
 """Highest leverage of each class, lowest class first; the last one holds all above 50x."""
 
 _BIN_SHARE_OF_PRICE = 0.001
@@ -107,7 +108,7 @@ def liquidation_levels(
         )
     width = bin_width(current_price)
     index = bin_index(cells.liquidation_price, width)
-    spans = np.array(list(TIMEFRAMES.values()))
+    spans = np.array(list(SPANS.values()))
     frame = np.searchsorted(spans, as_of - cells.opened_at, side="right")  # the shortest timeframe that holds the cell
     kept = (frame < spans.size) & (cells.contracts > 0)
 

@@ -1,76 +1,122 @@
-"""The compiled loop of the walk: one side, bar after bar (model.md 3)."""
+"""The compiled loop of the walk: one side, bar after bar (model.md 3).
+
+`bars` = number of bars, `leverages` = number of leverages, `older` = cells that opened up to bar 0.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liq_pipeline.model.compiled import compiled
+from liq_pipeline.model.crossing import cells_by_bar
 
 Floats = NDArray[np.float64]
 
 
-@compiled(nogil=True)
-def walk_side(
-    open_interest: Floats,
-    volume: Floats,
-    settle: Floats,
-    price: Floats,
-    touched: NDArray[np.int32],
-    weights: Floats,
-    epoch: NDArray[np.int64],
-    gamma: float,
-    churn_cap: float,
-    tracked_before: float,
-    untracked_before: float,
-    log_survival_before: float,
-    older_contracts: Floats,
-    older_log_survival: Floats,
-    older_touched: NDArray[np.int32],
-) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, Floats]:
-    """Walk one side in the orientation of longs, from its state after bar 0 on; `older` cells opened up to then.
+class Churn(NamedTuple):
+    """How positions turn over.
 
-    Changes `touched` where a slice dies inside its own bar.
+    Attributes:
+        per_turnover: churned share of open interest per unit of turnover (volume ÷ open interest).
+        cap: highest share that churns in one bar.
     """
-    bars, tiers = price.shape
+
+    per_turnover: float
+    cap: float
+
+
+class SideInput(NamedTuple):
+    """One side's bars, in the orientation of longs: prices of shorts are negated.
+
+    Attributes:
+        open_interest, volume: contracts, shape (bars,).
+        close: USD, shape (bars,).
+        price: liquidation prices, USD, shape (bars, leverages); NaN where the leverage cannot exist.
+        touched: the first later bar that reaches each price, `bars` where none does; shape (bars, leverages).
+        weights: share of each leverage in what opens, shape (epochs, leverages).
+        epoch: row of `weights` in force, shape (bars,).
+    """
+
+    open_interest: Floats
+    volume: Floats
+    close: Floats
+    price: Floats
+    touched: NDArray[np.int32]
+    weights: Floats
+    epoch: NDArray[np.int64]
+
+
+class SideStart(NamedTuple):
+    """Where the side stands after bar 0.
+
+    Attributes:
+        tracked, untracked: contracts.
+        log_survival: at bar 0.
+        contracts, opening_log_survival: of the older cells, shape (older,).
+        touched: the first bar that reaches each of them, `bars` where none does; shape (older,).
+    """
+
+    tracked: float
+    untracked: float
+    log_survival: float
+    contracts: Floats
+    opening_log_survival: Floats
+    touched: NDArray[np.int32]
+
+
+class SideLife(NamedTuple):
+    """What became of the side.
+
+    Attributes:
+        log_survival: shape (bars,).
+        tracked, untracked, liquidated, opened, closed: contracts, shape (bars,).
+        contracts: opened in each cell, shape (bars, leverages).
+        liquidated_at: `SideInput.touched`, but the cell's own bar where it died inside it; shape (bars, leverages).
+    """
+
+    log_survival: Floats
+    tracked: Floats
+    untracked: Floats
+    liquidated: Floats
+    opened: Floats
+    closed: Floats
+    contracts: Floats
+    liquidated_at: NDArray[np.int32]
+
+
+@compiled(nogil=True, inline="always")
+def churned_share(churn: Churn, turned_over: float, open_interest: float) -> float:
+    """Return the share of positions that change hands in a bar without a change of open interest (model.md 3)."""
+    return min(churn.cap, churn.per_turnover * max(turned_over, 0.0) / open_interest)
+
+
+@compiled(nogil=True, error_model="numpy")
+def walk_side(side: SideInput, start: SideStart, churn: Churn) -> SideLife:
+    """Walk one side from its state after bar 0 on. Changes nothing that it is given."""
+    open_interest, volume, price = side.open_interest, side.volume, side.price
+    bars, leverages = price.shape
     log_survival, tracked, untracked = np.zeros(bars), np.zeros(bars), np.zeros(bars)
     liquidated, opened, closed = np.zeros(bars), np.zeros(bars), np.zeros(bars)
-    contracts = np.zeros((bars, tiers))
+    contracts = np.zeros((bars, leverages))
+    liquidated_at = side.touched.copy()
+    first, cells = cells_by_bar(side.touched.ravel(), bars)
+    first_older, older = cells_by_bar(start.touched, bars)
 
-    # Per bar a list of the cells that it touches, in their own order (so that sums are reproducible).
-    nobody = np.int32(-1)
-    first = np.full(bars, nobody, dtype=np.int32)
-    following = np.empty(bars * tiers, dtype=np.int32)
-    for i in range(bars - 1, -1, -1):
-        for k in range(tiers - 1, -1, -1):
-            t = touched[i, k]
-            if t < bars:
-                following[i * tiers + k] = first[t]
-                first[t] = i * tiers + k
-    first_older = np.full(bars, nobody, dtype=np.int32)
-    following_older = np.empty(older_touched.size, dtype=np.int32)
-    for cell in range(older_touched.size - 1, -1, -1):
-        t = older_touched[cell]
-        if t < bars:
-            following_older[cell] = first_older[t]
-            first_older[t] = cell
-
-    live, rest = tracked_before, untracked_before
-    tracked[0], untracked[0], log_survival[0] = live, rest, log_survival_before
+    live, rest = start.tracked, start.untracked
+    tracked[0], untracked[0], log_survival[0] = live, rest, start.log_survival
     for t in range(1, bars):
         # 1. Liquidate what this bar touches.
         gone = 0.0
-        older = first_older[t]
-        while older != nobody:
-            gone += older_contracts[older] * np.exp(log_survival[t - 1] - older_log_survival[older])
-            older = following_older[older]
-        cell = first[t]
-        while cell != nobody:
-            i = cell // tiers
-            k = cell - i * tiers
-            if contracts[i, k] > 0.0 and touched[i, k] == t:
+        for at in range(first_older[t], first_older[t + 1]):
+            cell = older[at]
+            gone += start.contracts[cell] * np.exp(log_survival[t - 1] - start.opening_log_survival[cell])
+        for at in range(first[t], first[t + 1]):
+            i, k = divmod(cells[at], leverages)
+            if contracts[i, k] > 0.0 and liquidated_at[i, k] == t:
                 gone += contracts[i, k] * np.exp(log_survival[t - 1] - log_survival[i])
-            cell = following[cell]
         live = max(live - gone, 0.0)
         # 2. Net flow: what open interest says, plus the takers-over of the liquidated.
         before = live + rest  # what the books hold, not q − X: rounding errors do not add up from bar to bar
@@ -79,24 +125,25 @@ def walk_side(
         if net < 0.0:
             keep = open_interest[t] / before  # 1 − f, without cancellation when almost everything closes
         # 3. Churn: positions turn over even when open interest is flat.
-        turnover = max(volume[t] - abs(open_interest[t] - open_interest[t - 1]), 0.0)
-        churn = min(churn_cap, gamma * turnover / open_interest[t])
-        reopened = churn * keep * before
-        factor = keep * (1.0 - churn)
+        turned_over = volume[t] - abs(open_interest[t] - open_interest[t - 1])
+        share = churned_share(churn, turned_over, open_interest[t])
+        reopened = share * keep * before
+        factor = keep * (1.0 - share)
         live *= factor
         rest *= factor
         log_survival[t] = log_survival[t - 1] + np.log(factor)
         # 4. Open.
         new = max(net, 0.0) + reopened
-        for k in range(tiers):
-            amount = new * weights[epoch[t], k]
+        for k in range(leverages):
+            amount = new * side.weights[side.epoch[t], k]
             contracts[t, k] = amount
             if amount > 0.0:
-                if price[t, k] >= settle[t]:
-                    touched[t, k] = t  # died inside its own bar; somebody took it over, at a price we do not know
+                if price[t, k] >= side.close[t]:
+                    # Died inside its own bar; another took it over, at a price that we do not know.
+                    liquidated_at[t, k] = t
                     rest += amount
                 else:
                     live += amount
         liquidated[t], opened[t], closed[t] = gone, new, (1.0 - keep) * before + reopened
         tracked[t], untracked[t] = live, rest
-    return log_survival, tracked, untracked, liquidated, opened, closed, contracts
+    return SideLife(log_survival, tracked, untracked, liquidated, opened, closed, contracts, liquidated_at)

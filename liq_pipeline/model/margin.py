@@ -1,7 +1,7 @@
 """Maintenance-margin brackets and exact liquidation prices (isolated margin, USD-M).
 
 Source of the formula: the exchange's published one (FAQ b3c689c1f50a44cabb3a84e663b81d93) with an isolated wallet of
-`Q·E/L`. The fee of opening is not part of it. Source of the brackets: `brackets.csv`, dated, one line per tier.
+`Q·E/L`. The fee of opening is not part of it. Source of the brackets: `brackets.csv`, dated, one line per bracket.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Side = Literal["long", "short"]
 LADDER = (3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 25.0, 35.0, 50.0, 75.0, 100.0, 125.0, 150.0)
 """Default leverage ladder, equal weights (model.md 3)."""
 CLASSIC_LADDER = {5.0: 0.15, 10.0: 0.30, 25.0: 0.25, 50.0: 0.20, 100.0: 0.10}
-"""The ladder of the prior system, with its weights; kept as a preset."""
+"""The ladder of the legacy system, with its weights; kept as a preset."""
 
 _BRACKETS_FILE = Path(__file__).with_name("brackets.csv")
 _CUM_TOLERANCE_USD = 0.01
@@ -29,14 +29,14 @@ _CUM_TOLERANCE_USD = 0.01
 
 @dataclass(frozen=True)
 class Brackets:
-    """One symbol's tiers from one date on. Arrays of one length, ordered by notional.
+    """One symbol's brackets from one date on. Arrays of one length, ordered by notional.
 
     Attributes:
         valid_from: first day, numpy datetime64[D].
-        notional_floor: lower edge of each tier, USD.
-        mmr: maintenance-margin rate of each tier.
-        cum: maintenance amount of each tier, USD.
-        max_leverage: highest leverage the tier allows.
+        notional_floor: lower edge of each bracket, USD.
+        mmr: maintenance-margin rate of each bracket.
+        cum: maintenance amount of each bracket, USD.
+        max_leverage: highest leverage the bracket allows.
     """
 
     valid_from: np.datetime64
@@ -50,10 +50,10 @@ class Brackets:
         expected = np.concatenate([[0.0], np.cumsum(self.notional_floor[1:] * np.diff(self.mmr))])
         wrong = np.flatnonzero(np.abs(self.cum - expected) > _CUM_TOLERANCE_USD)
         if wrong.size:
-            tier = int(wrong[0])
+            line = int(wrong[0])
             raise ValueError(
-                f"bracket {tier + 1} valid from {self.valid_from}: cum is {self.cum[tier]}, "
-                f"but the tiers below it give {expected[tier]:.2f}; correct {_BRACKETS_FILE.name}"
+                f"bracket {line + 1} valid from {self.valid_from}: cum is {self.cum[line]}, "
+                f"but the brackets below it give {expected[line]:.2f}; correct {_BRACKETS_FILE.name}"
             )
 
     def allows(self, leverage: ArrayLike) -> NDArray[np.bool_]:
@@ -69,10 +69,10 @@ def _bracket_file() -> dict[str, tuple[Brackets, ...]]:
         for row in csv.DictReader(file):
             rows.setdefault((row["symbol"], row["valid_from"]), []).append(row)
     tables: dict[str, list[Brackets]] = {}
-    for (symbol, valid_from), tiers in sorted(rows.items()):
+    for (symbol, valid_from), lines in sorted(rows.items()):
 
-        def column(name: str, tiers: list[dict[str, str]] = tiers) -> Floats:
-            return np.array([float(tier[name]) for tier in tiers])
+        def column(name: str, lines: list[dict[str, str]] = lines) -> Floats:
+            return np.array([float(line[name]) for line in lines])
 
         tables.setdefault(symbol, []).append(
             Brackets(
@@ -90,7 +90,7 @@ def bracket_history(symbol: str) -> tuple[Brackets, ...]:
     """Return the symbol's dated brackets, oldest first.
 
     The oldest table also serves the time before it. A symbol without an entry gets the documented default
-    (1.5 %, 50x): the most frequent first tier of all symbols, wrong for any one of them.
+    (1.5 %, 50x): the most frequent first bracket of all symbols, wrong for any one of them.
     """
     tables = _bracket_file()
     return tables.get(symbol, tables["*"])
@@ -148,15 +148,15 @@ def liquidation_price_of_position(
         entry_price: USD.
         leverage: L.
         notional_usd: notional at entry, USD.
-        brackets: the tiers in force.
+        brackets: the brackets in force.
 
     Raises:
         ValueError: no bracket is consistent with its own liquidation price (the position cannot exist).
     """
     candidates = liquidation_price(side, entry_price, leverage, brackets.mmr, brackets.cum / notional_usd)
     notional_at_price = notional_usd * candidates / entry_price
-    tier = np.searchsorted(brackets.notional_floor, notional_at_price, side="right") - 1
-    consistent = np.flatnonzero((tier == np.arange(tier.size)) & (candidates > 0))
+    line = np.searchsorted(brackets.notional_floor, notional_at_price, side="right") - 1
+    consistent = np.flatnonzero((line == np.arange(line.size)) & (candidates > 0))
     if not consistent.size:
         raise ValueError(f"no bracket fits a {side} of {notional_usd:,.0f} USD at {leverage}x")
     return float(candidates[consistent[0]])

@@ -1,7 +1,7 @@
 """How predictions are judged: folds, out-of-sample fits, ranks, and intervals that respect time.
 
 Nothing here knows liquidations. Rows are steps in time order; `days` is the end of each step in days. Fits see training
-folds only, with a purge on both sides of the test fold; intervals come from a moving-block bootstrap, because steps
+folds only, with a purge on both sides of the test fold; intervals come from a circular-block bootstrap, because steps
 that follow each other are not independent.
 """
 
@@ -24,7 +24,7 @@ _UNITS_PER_DAY = 4
 
 
 @dataclass(frozen=True)
-class Figure:
+class Estimate:
     """A number with its 95 % interval."""
 
     value: float
@@ -93,17 +93,11 @@ def spearman(one: Floats, other: Floats) -> float:
     return float(a @ b / scale) if scale > 0 else float("nan")
 
 
-def auc(score: Floats, positive: NDArray[np.bool_]) -> float:
-    """Return the chance that a positive scores above a negative; ties count half; NaN without both kinds."""
-    hits = int(positive.sum())
-    misses = positive.size - hits
-    if not hits or not misses:
-        return float("nan")
-    return float((ranks(score)[positive].sum() - hits * (hits - 1) / 2) / (hits * misses))
-
-
 class Resampler:
-    """Moving-block bootstrap over time: the same draws for every statistic, so that differences are paired.
+    """Circular-block bootstrap over time: the same draws for every statistic, so that differences are paired.
+
+    Blocks wrap around the end, so every row is drawn as often as any other (Politis and Romano, 1992); moving blocks
+    draw the first and the last day a twelfth as often as the middle.
 
     Args:
         days: end of each row, ascending, days.
@@ -117,11 +111,11 @@ class Resampler:
         units = int(self.unit[-1]) + 1
         length = int(max(1, min(block_days * _UNITS_PER_DAY, units // 4)))
         rng = np.random.default_rng(seed)
-        starts = rng.integers(0, units - length + 1, size=(draws, -(-units // length)))
-        steps = np.zeros((draws, units + 1))
+        starts = rng.integers(0, units, size=(draws, -(-units // length)))
+        steps = np.zeros((draws, 2 * units))
         np.add.at(steps, (np.arange(draws)[:, None], starts), 1.0)
         np.add.at(steps, (np.arange(draws)[:, None], starts + length), -1.0)
-        self.counts = np.cumsum(steps, axis=1)[:, :units]
+        self.counts = np.cumsum(steps, axis=1).reshape(draws, 2, units).sum(axis=1)
         self.units = units
 
     def sums(self, columns: Floats) -> tuple[Floats, Floats]:
@@ -130,13 +124,13 @@ class Resampler:
         np.add.at(by_unit, self.unit, columns)
         return by_unit.sum(axis=0), self.counts @ by_unit
 
-    def figure(self, value: float, draws: Floats) -> Figure:
+    def figure(self, value: float, draws: Floats) -> Estimate:
         """Return a figure from a value and what it is in each draw."""
         usable = draws[np.isfinite(draws)]
         if not usable.size:
-            return Figure(value, float("nan"), float("nan"))
+            return Estimate(value, float("nan"), float("nan"))
         low, high = np.percentile(usable, [2.5, 97.5])
-        return Figure(float(value), float(low), float(high))
+        return Estimate(float(value), float(low), float(high))
 
 
 @dataclass(frozen=True)

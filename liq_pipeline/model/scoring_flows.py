@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from liq_pipeline.model.alignment import MarketData, Steps, adverse_moves
 from liq_pipeline.model.margin import Side
-from liq_pipeline.model.scoring import Figure, Resampler, Score, out_of_sample, score
+from liq_pipeline.model.scoring import Estimate, Resampler, Score, out_of_sample, score
 from liq_pipeline.model.walk import SIDES
 
 Floats = NDArray[np.float64]
@@ -32,12 +32,12 @@ WINDOWS = tuple(np.timedelta64(hours, "h") for hours in (1, 4, 24, 72))
 class FlowRow:
     """One model's figures. `alone` and the two others are R²; `gain_*` are what it adds to the baseline's features."""
 
-    alone: Figure
-    rho: Figure
-    with_move: Figure
-    rho_with_move: Figure
-    gain_over_move: Figure
-    gain_over_path: Figure
+    alone: Estimate
+    rho: Estimate
+    with_move: Estimate
+    rho_with_move: Estimate
+    gain_over_move: Estimate
+    gain_over_path: Estimate
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class FlowScores:
     steps: int
     step_minutes: float
     target_unit_usd: float
-    move: Figure
-    move_rho: Figure
-    path: Figure
-    path_rho: Figure
+    move: Estimate
+    move_rho: Estimate
+    path: Estimate
+    path_rho: Estimate
     rows: dict[str, FlowRow]
-    against: dict[str, tuple[Figure, Figure]]
+    against: dict[str, tuple[Estimate, Estimate]]
 
 
 def model_features(exposure_usd: Floats, unit_usd: float) -> Floats:
@@ -91,9 +91,9 @@ def path_features(data: MarketData, steps: Steps) -> tuple[Floats, Floats]:
     """
     bars = data.walk_input
     adverse = adverse_moves(data, steps)
-    spread = pd.Series(np.log(bars.high / bars.low))
+    bar_range = pd.Series(np.log(bars.high / bars.low))
     day = max(1, int(np.timedelta64(1, "D") / data.width))
-    quiet = np.log(spread.rolling(day, min_periods=1).mean().to_numpy()[steps.first - 1] + BASIS_POINT)
+    usual_range = np.log(bar_range.rolling(day, min_periods=1).mean().to_numpy()[steps.first - 1] + BASIS_POINT)
     before = _before(bars.close)
     weight = bars.volume + 1e-12
     columns: list[list[Floats]] = [[before - bars.low], [bars.high - before]]
@@ -110,7 +110,9 @@ def path_features(data: MarketData, steps: Steps) -> tuple[Floats, Floats]:
         gaps = steps.summed(np.maximum(np.column_stack(columns[side]) / before[:, None], 0.0))
         favourable = np.log1p(adverse[:, 1 - side] / BASIS_POINT)
         logs = np.log1p(gaps / BASIS_POINT)
-        result.append(np.column_stack([move_features(adverse[:, side]), favourable, quiet, logs, logs[:, 0] ** 2]))
+        result.append(
+            np.column_stack([move_features(adverse[:, side]), favourable, usual_range, logs, logs[:, 0] ** 2])
+        )
     return result[0], result[1]
 
 
@@ -160,10 +162,10 @@ def score_flows(
             sides.append((target, *out_of_sample(columns, target, days)))
         return score(resampler, sides)
 
-    def figures(found: Score) -> tuple[Figure, Figure]:
+    def figures(found: Score) -> tuple[Estimate, Estimate]:
         return resampler.figure(found.r2, found.r2_draws), resampler.figure(found.rho, found.rho_draws)
 
-    def gain(more: Score, less: Score) -> Figure:
+    def gain(more: Score, less: Score) -> Estimate:
         return resampler.figure(more.r2 - less.r2, more.r2_draws - less.r2_draws)
 
     move, path = judged(moves), judged(list(paths))

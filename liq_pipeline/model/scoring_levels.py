@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from liq_pipeline.model.alignment import MarketData, Steps
 from liq_pipeline.model.exposure import bar_exposure
-from liq_pipeline.model.scoring import Figure, Resampler, ranks
+from liq_pipeline.model.scoring import Estimate, Resampler, ranks
 from liq_pipeline.model.walk import SIDES, Walk
 
 Floats = NDArray[np.float64]
@@ -47,11 +47,11 @@ class LevelScores:
 
     horizon_hours: int
     cases: int
-    auc: dict[str, Figure]
-    rank: dict[str, Figure]
-    lift: dict[str, Figure]
-    auc_gain: Figure
-    rank_gain: Figure
+    auc: dict[str, Estimate]
+    rank: dict[str, Estimate]
+    lift: dict[str, Estimate]
+    auc_gain: Estimate
+    rank_gain: Estimate
 
 
 def origins_of(data: MarketData, steps: Steps, warm_up: np.timedelta64 = WARM_UP) -> NDArray[np.int64]:
@@ -153,7 +153,7 @@ def score_levels(
             outcome = got[number, side, : max(count, 0)]
             if count < FEWEST_REACHED or not (outcome > 0).any():
                 continue
-            judge = _Judge(outcome)
+            judge = _Ranking(outcome)
             null = np.array([judge(maps[other, side, :count]) for other in others])
             distance = np.arange(count, dtype=float)
             rows.append(
@@ -169,17 +169,17 @@ def score_levels(
         return None
     resampler = Resampler(np.array(days))
 
-    def mean(values: list[float]) -> Figure:
+    def mean(values: list[float]) -> Estimate:
         column = np.array(values)
         some = np.isfinite(column)
         whole, drawn = resampler.sums(np.column_stack([np.where(some, column, 0.0), some.astype(float)]))
         with np.errstate(invalid="ignore", divide="ignore"):
             return resampler.figure(whole[0] / whole[1], drawn[:, 0] / drawn[:, 1])
 
-    def of(kind: int) -> dict[str, Figure]:
+    def of(kind: int) -> dict[str, Estimate]:
         return {name: mean([row[name][kind] for row in rows]) for name in rows[0]}
 
-    def gain(kind: int) -> Figure:
+    def gain(kind: int) -> Estimate:
         return mean([row["map"][kind] - row["another day's map"][kind] for row in rows])
 
     return LevelScores(hours, len(rows), of(0), of(1), of(2), gain(0), gain(1))
@@ -192,7 +192,7 @@ def _mean_of_known(values: Floats) -> tuple[float, float, float]:
     return float(first), float(second), float(third)
 
 
-class _Judge:
+class _Ranking:
     """Judges rankings of the same bins: AUC, Spearman, top-decile lift."""
 
     def __init__(self, outcome: Floats) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liq_pipeline.model.crossing import first_touch
-from liq_pipeline.model.lifecycle import walk_side
+from liq_pipeline.model.lifecycle import Churn, SideInput, SideStart, walk_side
 from liq_pipeline.model.margin import LADDER, Side, bracket_epochs, liquidation_price
 
 Floats = NDArray[np.float64]
@@ -33,13 +33,13 @@ class WalkParameters:
     Attributes:
         ladder: leverages that traders choose from.
         weights: share of each leverage in what opens; None for equal shares.
-        gamma: churned share of open interest per unit of turnover.
+        churn_per_turnover: churned share of open interest per unit of turnover.
         churn_cap: highest share that churns in one bar.
     """
 
     ladder: tuple[float, ...] = LADDER
     weights: tuple[float, ...] | None = None
-    gamma: float = 0.05
+    churn_per_turnover: float = 0.05
     churn_cap: float = 0.3
 
     def __post_init__(self) -> None:
@@ -47,8 +47,8 @@ class WalkParameters:
             raise ValueError(f"{len(self.ladder)} leverages but {len(self.weights)} weights")
         if self.weights is not None and min(self.weights) < 0:
             raise ValueError(f"weights must not be negative: {self.weights}")
-        if not self.gamma >= 0:
-            raise ValueError(f"gamma must not be negative: {self.gamma}")
+        if not self.churn_per_turnover >= 0:
+            raise ValueError(f"churn_per_turnover must not be negative: {self.churn_per_turnover}")
         if not 0 <= self.churn_cap < 1:
             raise ValueError(f"churn_cap must be at least 0 and below 1: {self.churn_cap}")
 
@@ -76,15 +76,15 @@ class WalkInput:
 
 @dataclass(frozen=True)
 class SideWalk:
-    """What became of one side. `bars` = number of bars, `tiers` = number of leverages.
+    """What became of one side. `bars` = number of bars, `leverages` = number of leverages.
 
     Attributes:
         side: 'long' or 'short'.
         log_survival, tracked, untracked, liquidated, opened, closed: shape (bars,), contracts but for the first.
             `liquidated` is what the price touched, `opened` and `closed` include churn.
-        liquidation_price: USD, shape (bars, tiers); NaN where the leverage cannot exist.
-        contracts_opened: shape (bars, tiers).
-        liquidated_at: index of the bar that touched the cell, `bars` where it is alive; shape (bars, tiers).
+        liquidation_price: USD, shape (bars, leverages); NaN where the leverage cannot exist.
+        contracts_opened: shape (bars, leverages).
+        liquidated_at: index of the bar that touched the cell, `bars` where it is alive; shape (bars, leverages).
         older_liquidated_at: the same for the older cells of a walk that went on from a state; shape (cells,).
     """
 
@@ -101,7 +101,7 @@ class SideWalk:
     older_liquidated_at: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
     def contracts_open(self, at: int | None = None) -> Floats:
-        """Return what is left of each cell after bar `at` (default: the newest), shape (bars, tiers).
+        """Return what is left of each cell after bar `at` (default: the newest), shape (bars, leverages).
 
         Older cells of a walk that went on from a state are not among them.
         """
@@ -157,13 +157,72 @@ def walk(
         bars: the input, at least one bar.
         symbol: decides the margin brackets (dated).
         parameters: what the walk assumes.
-        prices: liquidation prices to use instead of the formula's, per side, shape (bars, tiers).
+        prices: liquidation prices to use instead of the formula's, per side, shape (bars, leverages).
         after: go on from where each side stood after the first bar; without it, nothing is known before that bar.
 
     Raises:
         ValueError: empty or unusable input (nulls, open interest not positive, no leverage of the ladder allowed).
     """
     parameters = parameters or WalkParameters()
+    _check(bars)
+    ladder = np.array(parameters.ladder)
+    epoch, history = bracket_epochs(symbol, bars.ts)
+    allowed = np.array([table.allows(ladder) for table in history])
+    weights = _weights(parameters, allowed, symbol)
+    if prices is None:
+        mmr = np.array([table.mmr[0] for table in history])[epoch]  # taken as small: first bracket, cum 0
+        prices = {side: liquidation_price(side, bars.entry_price[:, None], ladder, mmr[:, None]) for side in SIDES}
+
+    churn = Churn(parameters.churn_per_turnover, parameters.churn_cap)
+    result: dict[Side, SideWalk] = {}
+    for side in SIDES:
+        price = prices[side] if allowed.all() else np.where(allowed[epoch], prices[side], np.nan)
+        state = after[side] if after else _unknown(bars.open_interest[0])
+        result[side] = _walk_one(side, bars, price, weights, epoch, state, churn)
+    return Walk(bars, parameters, result)
+
+
+def _walk_one(
+    side: Side,
+    bars: WalkInput,
+    price: Floats,
+    weights: Floats,
+    epoch: NDArray[np.int64],
+    state: SideState,
+    churn: Churn,
+) -> SideWalk:
+    # Shorts are longs upside down: one kernel serves both.
+    sign, extreme = (1.0, bars.low) if side == "long" else (-1.0, -bars.high)
+    oriented = price if side == "long" else -price
+    touched = first_touch(extreme, oriented)
+    older = _first_touch_of_older(extreme, sign * state.liquidation_price)
+    life = walk_side(
+        SideInput(bars.open_interest, bars.volume, sign * bars.close, oriented, touched, weights, epoch),
+        SideStart(
+            state.tracked,
+            state.untracked,
+            state.log_survival,
+            state.contracts_opened,
+            state.opening_log_survival,
+            older,
+        ),
+        churn,
+    )
+    return SideWalk(
+        side, life.log_survival, life.tracked, life.untracked, life.liquidated, life.opened, life.closed, price,
+        life.contracts, life.liquidated_at, older,
+    )  # fmt: skip
+
+
+def _weights(parameters: WalkParameters, allowed: NDArray[np.bool_], symbol: str) -> Floats:
+    """Return the share of each leverage in what opens, shape (epochs, leverages)."""
+    shares = np.where(allowed, np.ones(len(parameters.ladder)) if parameters.weights is None else parameters.weights, 0)
+    if not (shares.sum(axis=1) > 0).all():
+        raise ValueError(f"no leverage of the ladder {parameters.ladder} is allowed for {symbol}")
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+def _check(bars: WalkInput) -> None:
     if not bars.ts.size:
         raise ValueError("the walk needs at least one bar")
     for name in ("open_interest", "entry_price", "low", "high", "close", "volume"):
@@ -171,48 +230,6 @@ def walk(
             raise ValueError(f"{name} has nulls; spread or drop them before the walk")
     if not (bars.open_interest > 0).all():
         raise ValueError("open interest must be positive at every bar")
-
-    ladder = np.array(parameters.ladder)
-    epoch, history = bracket_epochs(symbol, bars.ts)
-    allowed = np.array([table.allows(ladder) for table in history])
-    shares = np.where(allowed, np.ones(ladder.size) if parameters.weights is None else parameters.weights, 0.0)
-    if not (shares.sum(axis=1) > 0).all():
-        raise ValueError(f"no leverage of the ladder {parameters.ladder} is allowed for {symbol}")
-    weights = shares / shares.sum(axis=1, keepdims=True)
-    if prices is None:
-        mmr = np.array([table.mmr[0] for table in history])[epoch]  # taken as small: first bracket, cum 0
-        prices = {side: liquidation_price(side, bars.entry_price[:, None], ladder, mmr[:, None]) for side in SIDES}
-
-    result: dict[Side, SideWalk] = {}
-    for side in SIDES:
-        # Shorts are longs upside down: one kernel serves both.
-        sign, extreme = (1.0, bars.low) if side == "long" else (-1.0, -bars.high)
-        price = prices[side] if allowed.all() else np.where(allowed[epoch], prices[side], np.nan)
-        oriented = price if side == "long" else -price
-        touched = first_touch(extreme, oriented)
-        state = after[side] if after else _unknown(bars.open_interest[0])
-        older = _first_touch_of_older(extreme, sign * state.liquidation_price)
-        log_survival, tracked, untracked, liquidated, opened, closed, contracts = walk_side(
-            bars.open_interest,
-            bars.volume,
-            sign * bars.close,
-            oriented,
-            touched,
-            weights,
-            epoch,
-            parameters.gamma,
-            parameters.churn_cap,
-            state.tracked,
-            state.untracked,
-            state.log_survival,
-            state.contracts_opened,
-            state.opening_log_survival,
-            older,
-        )
-        result[side] = SideWalk(
-            side, log_survival, tracked, untracked, liquidated, opened, closed, price, contracts, touched, older
-        )
-    return Walk(bars, parameters, result)
 
 
 def _unknown(open_interest: float) -> SideState:

@@ -1,1 +1,4 @@
-"""A read-only service over the published files. It never opens the warehouse and computes no level."""
+"""A read-only HTTP service over the published files: routes in `app`, what they answer in `answers`.
+
+Not here: drawing (`views`), or the simulated exchange's servers (`simulator`).
+"""

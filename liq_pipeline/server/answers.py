@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from liq_pipeline.clock import iso
 from liq_pipeline.model.levels import bin_width
+from liq_pipeline.published.manifests import margin_note
 from liq_pipeline.server.asked import Asked
 from liq_pipeline.server.store import Edition, Store
 from liq_pipeline.views.exports import heatmap_json, levels_csv
 from liq_pipeline.views.frame import frame_of
 from liq_pipeline.views.payload import ESTIMATED, age_facts, heatmap_payload, levels_payload
-from liq_pipeline.warehouse.layout import margin_note
 
 MAX_PAIN = (
     "The middle of the price bin in which the most USD would be liquidated, all leverages added: where one bin's width "
@@ -68,7 +69,7 @@ def candles(edition: Edition, asked: Asked) -> bytes:
     (found,) = edition
     rows = found.rows.drop_columns(["symbol", "timeframe"]).to_pylist()
     for row in rows:
-        row |= {name: row[name].isoformat().replace("+00:00", "Z") for name in ("ts", "open_time")}
+        row |= {name: iso(row[name]) for name in ("ts", "open_time")}
     as_of = datetime.fromisoformat(found.manifest["as_of"])
     about = {"symbol": asked.symbol, "timeframe": asked.timeframe, **age_facts(as_of, asked.moment)}
     return as_json({**about, "candles": rows})

@@ -16,16 +16,16 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp
 
-from liq_pipeline.model.levels import TIMEFRAMES
+from liq_pipeline.model.timeframes import TIMEFRAMES
+from liq_pipeline.published.staleness import AGEING, retired, retired_notice
 from liq_pipeline.server import answers, models
 from liq_pipeline.server.asked import Asked
 from liq_pipeline.server.gate import Gate
+from liq_pipeline.server.metrics import ServiceMetrics
 from liq_pipeline.server.once import Once
 from liq_pipeline.server.problems import MEDIA_TYPE, answer_problems, problem
 from liq_pipeline.server.reply import FOR_EVER, FRESH, TYPES, Desk, answer
 from liq_pipeline.server.store import Store
-from liq_pipeline.server.watch import Watch
-from liq_pipeline.staleness import AGEING, retired, retired_notice
 from liq_pipeline.views.page import page_part, plotly_name, plotly_script, service_html
 
 SymbolName = Annotated[
@@ -75,7 +75,7 @@ def create_app(
         docs_url=None,  # they would load scripts from elsewhere
         redoc_url=None,
     )
-    desk, watch = Desk(Store(folder), Once()), Watch()
+    desk, watch = Desk(Store(folder), Once()), ServiceMetrics()
     answer_problems(app)
     _describe_problems(app)
     clock = partial(_stepped, now)
@@ -163,7 +163,7 @@ def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
 def _add_state(
     app: FastAPI,
     desk: Desk,
-    watch: Watch,
+    watch: ServiceMetrics,
     now: Callable[[], datetime],
     refreshed: Callable[[list[str]], tuple[str, ...] | None],
 ) -> None:

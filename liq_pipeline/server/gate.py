@@ -13,9 +13,9 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from liq_pipeline.model.levels import TIMEFRAMES
+from liq_pipeline.model.timeframes import TIMEFRAMES
+from liq_pipeline.server.metrics import ServiceMetrics
 from liq_pipeline.server.problems import problem
-from liq_pipeline.server.watch import Watch
 
 log = logging.getLogger("liq.serve")
 
@@ -46,7 +46,7 @@ class Gate:
         rate: requests per client, such as '600/minute'; empty for no limit.
     """
 
-    def __init__(self, app: ASGIApp, watch: Watch, token: str = "", rate: str = "") -> None:
+    def __init__(self, app: ASGIApp, watch: ServiceMetrics, token: str = "", rate: str = "") -> None:
         self.app, self.watch, self.token = app, watch, token
         self.bearer = f"Bearer {token}".encode(errors="surrogateescape")  # a variable may hold any bytes
         self.rate = parse(rate) if rate else None

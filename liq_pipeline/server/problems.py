@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 
 from liq_pipeline.errors import PublishedDamaged
-from liq_pipeline.server.store import NotPublished, Torn
+from liq_pipeline.server.store import MixedEdition, NotPublished
 
 log = logging.getLogger("liq.serve")
 
@@ -52,8 +52,8 @@ def answer_problems(app: FastAPI) -> None:
     async def unknown(_: Request, error: NotPublished) -> Response:
         return problem(404, str(error), similar=error.similar)
 
-    @app.exception_handler(Torn)
-    async def torn(_: Request, error: Torn) -> Response:
+    @app.exception_handler(MixedEdition)
+    async def torn(_: Request, error: MixedEdition) -> Response:
         log.warning("%s", error)
         return problem(503, str(error), {"Retry-After": "1"})
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from liq_pipeline.server import answers
 from liq_pipeline.server.asked import Asked
 from liq_pipeline.server.once import Once
-from liq_pipeline.server.store import Body, Edition, Store, Torn
+from liq_pipeline.server.store import Body, Edition, MixedEdition, Store
 
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet",
          "coinglass": "application/json"}  # fmt: skip
@@ -43,7 +43,7 @@ class Desk:
                 return unchanged(etag)
             try:
                 body = await self.body(key, partial(make, edition, asked), edition, asked.is_heavy)
-            except Torn:  # replaced since it was looked up
+            except MixedEdition:  # replaced since it was looked up
                 if attempt == _ATTEMPTS:
                     raise
             else:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from liq_pipeline.errors import PublishedDamaged
-from liq_pipeline.warehouse.layout import SCHEMAS
+from liq_pipeline.published.schemas import SCHEMAS
 
 _MOST_ROWS = 5_000_000
 _MOST_BYTES = 500_000_000  # inflated
@@ -49,9 +49,10 @@ def sound_rows(content: bytes, dataset: str, manifest: dict[str, Any]) -> pa.Tab
             # Threads of Arrow's own would each keep memory; this runs in a thread already.
             rows = file.read(columns=_COLUMNS[dataset], use_threads=False)
         rows.validate(full=True)
+        wrong = _wrong_columns(rows.schema, dataset, _COLUMNS[dataset]) or _wrong_rows(rows, dataset, manifest)
     except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, MemoryError) as error:
         raise _damaged(dataset, f"it is not Parquet that can be read ({str(error)[:200]})") from None
-    if wrong := _wrong_rows(rows, dataset, manifest):
+    if wrong:
         raise _damaged(dataset, wrong)
     return rows
 
@@ -71,7 +72,12 @@ def _wrong_file(file: pq.ParquetFile, dataset: str, manifest: dict[str, Any]) ->
         return f"{about.num_rows} rows, {inflated} bytes when read"
     if manifest.get("row_count") not in (None, about.num_rows):
         return f"{about.num_rows} rows, {manifest['row_count']} in its manifest"
-    for column in SCHEMAS[dataset]:
+    return _wrong_columns(schema, dataset, SCHEMAS[dataset].names)
+
+
+def _wrong_columns(schema: pa.Schema, dataset: str, names: list[str]) -> str:
+    """Say which column is not what the layout promises: of the file, and of what was read, which may differ."""
+    for column in map(SCHEMAS[dataset].field, names):
         found = schema.get_all_field_indices(column.name)
         kind = schema.field(found[0]).type if len(found) == 1 else None
         if kind != column.type and not (kind == pa.dictionary(pa.int32(), pa.string()) and column.type == pa.string()):

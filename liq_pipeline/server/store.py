@@ -19,12 +19,12 @@ from typing import Any, Generic, TypeVar
 import pyarrow as pa
 
 from liq_pipeline.errors import LiqError, PublishedDamaged
-from liq_pipeline.model.levels import TIMEFRAMES
+from liq_pipeline.model.timeframes import TIMEFRAMES
+from liq_pipeline.published.damage import Place, published_files
+from liq_pipeline.published.journal import finish_interrupted, is_unfinished
+from liq_pipeline.published.layout import dataset_path, manifest_path, published_symbols
+from liq_pipeline.published.manifests import sound_manifest
 from liq_pipeline.server.sound import give_back_memory, sound_rows
-from liq_pipeline.warehouse.damage import Place, published_files
-from liq_pipeline.warehouse.journal import finish_interrupted, is_unfinished
-from liq_pipeline.warehouse.layout import dataset_path, published_symbols
-from liq_pipeline.warehouse.manifests import sound_manifest
 
 _PAUSE_SECONDS = 0.005  # a publisher renames data and manifest within microseconds of each other
 _KEPT_BYTES = 16_000_000  # of files; of bodies twice that
@@ -44,7 +44,7 @@ class NotPublished(LiqError):
     similar: tuple[str, ...] = ()
 
 
-class Torn(LiqError):
+class MixedEdition(LiqError):
     """Files and manifests did not match for a while: somebody else writes there, or a publish was interrupted."""
 
 
@@ -55,7 +55,7 @@ class Published:
     Attributes:
         dataset: its name.
         manifest: what its manifest says.
-        load: gives its bytes; raises Torn where they were replaced since and are no longer kept.
+        load: gives its bytes; raises MixedEdition where they were replaced since and are no longer kept.
     """
 
     dataset: str
@@ -163,7 +163,7 @@ class Store:
 
         Raises:
             NotPublished: no such symbol, timeframe or file.
-            Torn: files and manifests do not match, and have not since the service started.
+            MixedEdition: files and manifests do not match, and have not since the service started.
             PublishedDamaged: a file or manifest is not what was published, and has not been since the service started.
         """
         names = self.symbols()
@@ -171,9 +171,11 @@ class Store:
             raise _unknown(symbol[:40], names)
         key = (datasets, symbol, timeframe)
         paths = [dataset_path(self.folder, dataset, symbol, timeframe) for dataset in datasets]
-        places = [str(place) for path in paths for place in (path, path.with_name("manifest.json"))]
+        places = [str(place) for path in paths for place in (path, manifest_path(path))]
         kept, refused = self._editions.get(key), self._refused.get(key)
-        failure: LiqError = Torn(f"{symbol} {timeframe} does not match its manifests", remedy="publish again: liq run")
+        failure: LiqError = MixedEdition(
+            f"{symbol} {timeframe} does not match its manifests", remedy="publish again: liq run"
+        )
         for _ in range(self.attempts):
             stamp = _stamp(places)
             if kept and kept[0] == stamp:
@@ -189,7 +191,7 @@ class Store:
             except PublishedDamaged as error:  # whole, and yet not what it should be: waiting does not help
                 failure = error
                 break
-            except Torn as error:
+            except MixedEdition as error:
                 failure = error
                 finish_interrupted(self.folder)  # its writer may have died since
             else:
@@ -200,7 +202,7 @@ class Store:
         self._refused.put(key, (stamp, failure), 1000)
         if kept:
             return kept[1]
-        if isinstance(failure, Torn) and is_unfinished(self.folder):
+        if isinstance(failure, MixedEdition) and is_unfinished(self.folder):
             raise _unfinished(failure)
         raise failure.with_traceback(None)  # it may be raised again: what it carries must not grow
 
@@ -222,7 +224,7 @@ class Store:
         """Return the file if its bytes are those that its manifest names, and its rows what its name promises."""
         manifest = sound_manifest(path, _NEEDED)
         if manifest is None:
-            raise Torn(f"{path.name} has no manifest", remedy="publish again: liq run")
+            raise MixedEdition(f"{path.name} has no manifest", remedy="publish again: liq run")
         found = Published(dataset, manifest, partial(self._content, path, manifest["sha256"]))
         _ = found.rows
         if manifest["row_count"] > _MANY_ROWS:
@@ -236,9 +238,11 @@ class Store:
         try:
             content = path.read_bytes()  # opened once: a replaced file stays whole for who has it open
         except OSError as error:
-            raise Torn(f"{path.name} cannot be read ({error.strerror})", remedy="publish again: liq run") from None
+            raise MixedEdition(
+                f"{path.name} cannot be read ({error.strerror})", remedy="publish again: liq run"
+            ) from None
         if hashlib.sha256(content).hexdigest() != sha256:
-            raise Torn(f"{path.name} does not match its manifest", remedy="publish again: liq run")
+            raise MixedEdition(f"{path.name} does not match its manifest", remedy="publish again: liq run")
         self._contents.put((sha256,), content, len(content))
         return content
 
@@ -252,8 +256,8 @@ def _unknown(symbol: str, names: list[str]) -> NotPublished:
     return error
 
 
-def _unfinished(failure: Torn) -> Torn:
-    return Torn(
+def _unfinished(failure: MixedEdition) -> MixedEdition:
+    return MixedEdition(
         f"an interrupted publish is not finished yet: {failure.problem}",
         remedy="run `liq status` as a user who may write there, or publish again: liq run",
     )
@@ -273,7 +277,7 @@ def _check_one_edition(edition: Edition, symbol: str, timeframe: str) -> None:
     for part in edition[1:]:
         other = part.manifest
         if differ := [name for name in _EDITION if name in first and name in other and first[name] != other[name]]:
-            raise Torn(
+            raise MixedEdition(
                 f"{edition[0].dataset} and {part.dataset} of {symbol} {timeframe} are of two editions "
                 f"({differ[0]}: {first[differ[0]]}, {other[differ[0]]})",
                 expected="files that were published together",

@@ -13,6 +13,7 @@ from pathlib import Path
 from liq_pipeline.errors import LiqError
 from liq_pipeline.simulator.market import MarketConfig, simulate
 from liq_pipeline.simulator.mirror import publish
+from liq_pipeline.system.storage import write_whole
 
 FORMAT = 1  # raise it when the same configuration would give other bytes
 END = date(2026, 8, 1)  # the label change of 2026-06-25 lies inside
@@ -113,9 +114,7 @@ def _read_stamp(folder: Path) -> object:
 
 
 def _write_stamp(folder: Path, stamp: dict[str, object]) -> None:
-    draft = folder / f"{STAMP}.part"
-    draft.write_text(json.dumps(stamp) + "\n", encoding="utf-8")
-    draft.replace(folder / STAMP)
+    write_whole(folder / STAMP, (json.dumps(stamp) + "\n").encode())
 
 
 def _clear(folder: Path) -> None:

@@ -59,7 +59,7 @@ class MarketConfig:
         weights: shares of the ladder; None for equal ones.
         mmr: maintenance-margin rate of the first bracket.
         max_leverage: highest leverage of the symbol.
-        gamma: churn per turnover, as the model has it.
+        churn_per_turnover: churn per turnover, as the model has it.
         leverage_mix: "concentrated" breaks the equal weights: 10x, 20x, 50x and 100x only.
         closing: who closes. "oldest_first", "winners_first" and "by_leverage" (chance ∝ min(1, L/75)) break pro rata.
         entry: "low_to_high" breaks the entry at the VWAP: anywhere in the bar.
@@ -84,7 +84,7 @@ class MarketConfig:
     weights: tuple[float, ...] | None = None
     mmr: float = 0.004
     max_leverage: float = 150.0
-    gamma: float = 0.05
+    churn_per_turnover: float = 0.05
     leverage_mix: Literal["ladder", "concentrated"] = "ladder"
     closing: Literal["pro_rata", "oldest_first", "winners_first", "by_leverage"] = "pro_rata"
     entry: Literal["vwap", "low_to_high"] = "vwap"
@@ -161,7 +161,7 @@ def simulate(config: MarketConfig) -> Market:
         shock=paths.open_interest_shocks(rng, config.bars, per_day),
         volume=np.zeros(config.bars, np.int64),
         quote=np.zeros(config.bars),
-        interest=np.zeros(config.bars, np.int64),
+        open_interest=np.zeros(config.bars, np.int64),
         liquidated=np.zeros((2, config.bars), np.int64),
         liquidated_usd=np.zeros((2, config.bars)),
     )
@@ -171,11 +171,20 @@ def simulate(config: MarketConfig) -> Market:
     open_time = np.datetime64(config.first_day, "ms") + np.arange(config.bars + 1) * np.timedelta64(
         config.bar_minutes * 60_000, "ms"
     )
-    ts = open_time[1:]
+    return Market(
+        config,
+        _bars(open_time, path, tape, share),
+        tape.open_interest / trading.LOTS,
+        _positions(open_time, rows),
+        _liquidations(open_time, tape),
+    )
+
+
+def _bars(open_time: trading.Array, path: paths.PricePath, tape: trading.Tape, share: trading.Array) -> Columns:
     bought = np.rint(tape.volume * share)
-    bars: Columns = {
+    return {
         "open_time": open_time[:-1],
-        "ts": ts,
+        "ts": open_time[1:],
         "open": path.open,
         "high": path.high,
         "low": path.low,
@@ -186,9 +195,12 @@ def simulate(config: MarketConfig) -> Market:
         "taker_buy_volume": bought / trading.LOTS,
         "taker_buy_quote_volume": np.rint(tape.quote * bought / tape.volume * 1e4) / 1e4,
     }
+
+
+def _positions(open_time: trading.Array, rows: trading.Rows) -> Columns:
     order = np.argsort(rows.opened, kind="stable")
     closed = rows.closed[order]
-    positions: Columns = {
+    return {
         "opened_at": open_time[rows.opened[order] + 1],
         "closed_at": np.where(closed < 0, np.datetime64("NaT", "ms"), open_time[closed + 1]),
         "liquidated": rows.liquidated[order],
@@ -198,14 +210,16 @@ def simulate(config: MarketConfig) -> Market:
         "liquidation_price": rows.price[order],
         "contracts": rows.lots[order] / trading.LOTS,
     }
-    liquidations: Columns = {
-        "ts": ts,
+
+
+def _liquidations(open_time: trading.Array, tape: trading.Tape) -> Columns:
+    return {
+        "ts": open_time[1:],
         "long_contracts": tape.liquidated[0] / trading.LOTS,
         "short_contracts": tape.liquidated[1] / trading.LOTS,
         "long_usd": tape.liquidated_usd[0] / trading.LOTS,
         "short_usd": tape.liquidated_usd[1] / trading.LOTS,
     }
-    return Market(config, bars, tape.interest / trading.LOTS, positions, liquidations)
 
 
 def _check(config: MarketConfig) -> None:
@@ -238,7 +252,7 @@ def _rules(config: MarketConfig, per_day: float) -> trading.Rules:
         cumulative=np.cumsum(list(shares.values())),
         closing=CLOSING[config.closing],
         spread_entry=config.entry == "low_to_high",
-        gamma=config.gamma,
+        churn_per_turnover=config.churn_per_turnover,
         churn_long=config.churn_factor * (1 + config.churn_tilt),
         churn_short=config.churn_factor * (1 - config.churn_tilt),
         large=config.sizes == "large",

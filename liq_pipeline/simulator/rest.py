@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
-from typing import Any, Self
+from threading import Lock
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
+from liq_pipeline.simulator.loopback import Handler, Loopback
 from liq_pipeline.simulator.market import Market
 
 OPEN_INTEREST, KLINES = "/futures/data/openInterestHist", "/fapi/v1/klines"
@@ -52,7 +52,26 @@ class RestFault:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class RestServer:
+class _Handler(Handler):
+    def do_GET(self) -> None:
+        exchange, url = self.server.owner, urlsplit(self.path)
+        exchange.requests.append(self.path)
+        fault = (exchange.faults(self.path) if exchange.faults else None) or RestFault()
+        if fault.delay_seconds:
+            time.sleep(fault.delay_seconds)
+        status, content, headers = exchange.answer(url.path, dict(parse_qsl(url.query)))
+        if fault.status:
+            status, content = fault.status, {"code": -1000, "msg": "simulated fault"}
+        if fault.change:
+            content = fault.change(content)
+        body = (json.dumps(content) if fault.body is None else fault.body).encode()
+        self.send_response_only(status)
+        sent_at = format_datetime(exchange.now().astimezone(UTC) + exchange.skew, usegmt=True)
+        first = {"Date": sent_at, "Content-Type": "application/json"}
+        self.send(body, {**first, **headers, **dict(fault.headers)}, fault.truncate)
+
+
+class RestServer(Loopback):
     """REST on 127.0.0.1, as a context manager.
 
     Args:
@@ -71,6 +90,8 @@ class RestServer:
         statuses: of symbols that are not 'TRADING'.
     """
 
+    handler = _Handler
+
     def __init__(
         self,
         markets: Mapping[str, Market],
@@ -83,6 +104,7 @@ class RestServer:
         skew: timedelta = timedelta(0),
         missing: Collection[datetime] = (),
     ) -> None:
+        super().__init__()
         self.markets, self.now, self.faults = dict(markets), now, faults
         self.label_offset_minutes, self.limit, self.fenced, self.skew = (
             label_offset_minutes, limit_per_5_minutes, fenced, skew,
@@ -90,24 +112,9 @@ class RestServer:
         self.missing = {np.datetime64(at.astimezone(UTC).replace(tzinfo=None), "ms") for at in missing}
         self.statuses: dict[str, str] = {}
         self.requests: list[str] = []
-        self.url = ""
         self._lock = Lock()
         self._bucket: list[datetime] = []
         self._too_many = 0
-        self._server: _Server | None = None
-
-    def __enter__(self) -> Self:
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.exchange = self
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._server:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
 
     def answer(self, path: str, query: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
         """Return status, body and headers of a request."""
@@ -258,45 +265,3 @@ def _instant(at: datetime) -> np.datetime64:
 
 def _milliseconds(at: datetime) -> int:
     return int(at.timestamp() * 1000)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def do_GET(self) -> None:
-        exchange, url = self.server.exchange, urlsplit(self.path)
-        exchange.requests.append(self.path)
-        fault = (exchange.faults(self.path) if exchange.faults else None) or RestFault()
-        if fault.delay_seconds:
-            time.sleep(fault.delay_seconds)
-        status, content, headers = exchange.answer(url.path, dict(parse_qsl(url.query)))
-        if fault.status:
-            status, content = fault.status, {"code": -1000, "msg": "simulated fault"}
-        if fault.change:
-            content = fault.change(content)
-        body = (json.dumps(content) if fault.body is None else fault.body).encode()
-        self.send_response_only(status)
-        self.send_header("Date", format_datetime(exchange.now().astimezone(UTC) + exchange.skew, usegmt=True))
-        self.send_header("Content-Type", "application/json")
-        for name, value in (*headers.items(), *fault.headers, ("Content-Length", str(len(body)))):
-            self.send_header(name, value)
-        if fault.truncate:
-            self.send_header("Connection", "close")
-            body = body[: len(body) // 2]
-        self.end_headers()
-        self.wfile.write(body)
-        if fault.truncate:
-            self.close_connection = True
-
-    def log_message(self, format: str, *args: Any) -> None:  # quiet
-        pass
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-    exchange: RestServer
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # a client that hung up is no news
-        pass

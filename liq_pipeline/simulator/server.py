@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock, Thread
-from typing import Any, Self
+from threading import Lock
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from liq_pipeline.simulator.loopback import Handler, Loopback
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -136,15 +136,12 @@ class Mirror:
         )
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     server_version = "AmazonS3"
     sys_version = ""
-    disable_nagle_algorithm = True
-    server: _Server
 
     def do_GET(self) -> None:
-        archive = self.server.archive
+        archive = self.server.owner
         url = urlsplit(self.path)
         fault = (archive.faults(self.path.lstrip("/")) if archive.faults else None) or Fault()
         archive.note(self.path)
@@ -160,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def _list(self, query: dict[str, str], fault: Fault) -> None:
-        limit, archive = query.get("max-keys", "1000"), self.server.archive
+        limit, archive = query.get("max-keys", "1000"), self.server.owner
         if not limit.isdecimal():
             return self._error(400, "InvalidArgument", fault)
         size = min(int(limit), archive.page_size)
@@ -170,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, page.encode(), fault, {"Content-Type": "application/xml"})
 
     def _object(self, key: str, fault: Fault) -> None:
-        mirror = self.server.archive.mirror
+        mirror = self.server.owner.mirror
         path = mirror.find(key)
         if path is None:
             return self._error(404, "NoSuchKey", fault)
@@ -188,29 +185,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, body: bytes, fault: Fault, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for name, value in (*headers.items(), *fault.headers, ("Content-Length", str(len(body)))):
-            self.send_header(name, value)
-        if fault.truncate:
-            self.send_header("Connection", "close")
-            body = body[: len(body) // 2]
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # quiet
-        pass
+        self.send(body, {**headers, **dict(fault.headers)}, fault.truncate)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-    archive: ArchiveServer
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # a client that hung up is no news
-        pass
-
-
-class ArchiveServer:
+class ArchiveServer(Loopback):
     """The archive on 127.0.0.1, as a context manager.
 
     Args:
@@ -224,25 +202,13 @@ class ArchiveServer:
         requests: paths asked for so far, in order.
     """
 
+    handler = _Handler
+
     def __init__(self, folder: Path, port: int = 0, page_size: int = 1000, faults: Faults | None = None) -> None:
-        self.mirror, self.port, self.page_size, self.faults = Mirror(folder), port, page_size, faults
+        super().__init__(port)
+        self.mirror, self.page_size, self.faults = Mirror(folder), page_size, faults
         self.requests: list[str] = []
-        self.url = ""
-        self._server: _Server | None = None
 
     def note(self, path: str) -> None:
         """Remember a request."""
         self.requests.append(path)
-
-    def __enter__(self) -> Self:
-        self._server = _Server(("127.0.0.1", self.port), _Handler)
-        self._server.archive = self
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._server:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None

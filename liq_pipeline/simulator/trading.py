@@ -42,7 +42,7 @@ class Rules(NamedTuple):
     cumulative: Array  # cumulative weights of the ladder, ends at 1
     closing: int  # who closes: PRO_RATA, ...
     spread_entry: bool  # enter anywhere in [low, high] instead of at the VWAP
-    gamma: float  # churn per turnover, as the model has it
+    churn_per_turnover: float  # churn per turnover, as the model has it
     churn_long: float  # multiples of the model's churn
     churn_short: float
     large: bool  # traders of 0.3 to 50 million USD instead of first-bracket ones
@@ -63,7 +63,7 @@ class Tape(NamedTuple):
     shock: Array
     volume: Array  # lots
     quote: Array  # USD
-    interest: Array  # lots, at the close
+    open_interest: Array  # lots, at the close
     liquidated: Array  # (side, bar), lots
     liquidated_usd: Array  # (side, bar), lots × liquidation price
 
@@ -224,8 +224,8 @@ def run(
         volume = abs(change) + touched + 1 + int(np.rint(tape.turnover[bar] * after))
         quote = np.rint(tape.vwap[bar] * volume / LOTS * 1e4) / 1e4
         entry = min(max(quote / (volume / LOTS), tape.low[bar]), tape.high[bar])
-        tape.volume[bar], tape.quote[bar], tape.interest[bar] = volume, quote, after
-        churn = min(MOST_CHURN, rules.gamma * (volume - abs(change)) / after)
+        tape.volume[bar], tape.quote[bar], tape.open_interest[bar] = volume, quote, after
+        churn = min(MOST_CHURN, rules.churn_per_turnover * (volume - abs(change)) / after)
         for side in range(2):
             book = longs if side == LONG else shorts
             flow = after - book.size[3]

@@ -20,8 +20,9 @@ from liq_pipeline.exchange.coin_m import (
     read_coin_klines,
     read_coin_metrics,
     read_liquidation_snapshots,
-    set_aside,
+    set_bad_aside,
 )
+from liq_pipeline.system.storage import written_whole
 from liq_pipeline.validation.command import run_validation
 from liq_pipeline.validation.files import bar_width
 from liq_pipeline.validation.run import Validation
@@ -66,17 +67,17 @@ def validate_coin_m(
     source = open_archive(archive, listing, needs_checksums=needs_checksums)
     local = fetch_coin_m(source, symbol, bar, since, until, folder / "raw", workers, report=report)
     tables = {name: folder / "tables" / f"{symbol}-{name}.parquet" for name in TABLES}
-    tables["klines"].parent.mkdir(parents=True, exist_ok=True)
     bars, interest = read_coin_klines(local["klines"], symbol), read_coin_metrics(local["metrics"], symbol)
     orders = read_liquidation_snapshots(local["liquidationSnapshot"], symbol)
     for name, read in {"klines": bars, "metrics": interest, "liquidationSnapshot": orders}.items():
         report(f"{name}: {len(read.rows)} rows; {read.notes or 'no quirk'}; {len(read.bad)} bad files")
         for _, error in read.bad:
             report(f"left out: {error}")
-        set_aside(folder / "raw", read.bad)
-    bars.rows.to_parquet(tables["klines"], index=False)
-    interest.rows.to_parquet(tables["open_interest"], index=False)
-    steps_of(orders.rows, orders.days, bar_width(bar)).to_parquet(tables["liquidations"], index=False)
+        set_bad_aside(folder / "raw", read.bad)
+    steps = steps_of(orders.rows, orders.days, bar_width(bar))
+    for name, rows in {"klines": bars.rows, "open_interest": interest.rows, "liquidations": steps}.items():
+        with written_whole(tables[name]) as draft:
+            rows.to_parquet(draft, index=False)
     return run_validation(
         tables["klines"], tables["open_interest"], tables["liquidations"], bar, brackets_of,
         truth_stamp="start", out=out,

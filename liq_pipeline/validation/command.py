@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
-from liq_pipeline.errors import SettingsError
+from liq_pipeline.errors import LiqError, SettingsError
 from liq_pipeline.validation.files import bar_width
 from liq_pipeline.validation.inputs import read_inputs
+from liq_pipeline.validation.report import report_folder
 from liq_pipeline.validation.run import Validation, validate
 from liq_pipeline.validation.truth import Stamp
 
@@ -24,7 +26,7 @@ def run_validation(
     kline_stamp: str = "auto",
     truth_stamp: str = "auto",
     open_interest_stamp: str = "auto",
-    gamma: float | None = None,
+    churn_per_turnover: float | None = None,
     out: Path | None = None,
 ) -> Validation:
     """Score one set of files and write the report where `out` is given.
@@ -48,9 +50,39 @@ def run_validation(
         truth_stamp=cast(Stamp, truth_stamp),
         open_interest_stamp=cast(Stamp, open_interest_stamp),
     )
-    found = validate(inputs, symbol, source=liquidations.name, gamma=gamma)
+    found = validate(inputs, symbol, source=liquidations.name, churn_per_turnover=churn_per_turnover)
     if out is not None:
         from liq_pipeline.validation.report import write_report
 
         write_report(found, out)
     return found
+
+
+def score_sources(
+    klines: Path,
+    open_interest: Path,
+    files: Sequence[Path],
+    bar: str,
+    symbol: str,
+    published: Path,
+    report: Callable[[str], None],
+) -> tuple[dict[str, Validation], dict[str, str]]:
+    """Score the map against each file of reported liquidations, and write a report each.
+
+    Returns:
+        What was found, by file name; and why a file could not be scored, by its stem. One that cannot be used,
+        whatever is in it, does not stop another.
+    """
+    found: dict[str, Validation] = {}
+    failures: dict[str, str] = {}
+    for number, file in enumerate(files, 1):
+        report(f"{symbol}: scoring against {file.name}, {number} of {len(files)}")
+        try:
+            if file.stem in [Path(source).stem for source in found]:
+                raise LiqError(f"{file} has the name of another source", remedy="give it a name of its own")
+            out = report_folder(published, symbol, file.stem)
+            found[file.name] = run_validation(klines, open_interest, file, bar, symbol, out=out)
+        except Exception as error:
+            why = str(error) if isinstance(error, LiqError) else f"{type(error).__name__}: {error}"
+            failures[file.stem] = f"{file}: not scored: {why}"
+    return found, failures

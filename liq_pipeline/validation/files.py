@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from liq_pipeline.errors import FormatError, LiqError, NoData
+from liq_pipeline.exchange.bulk import MOST_COLUMNS, refuse_wide
 from liq_pipeline.exchange.quirks import blank_bad_prints
 from liq_pipeline.validation.packed import inflate, is_packed
 
@@ -35,7 +36,7 @@ def read_frame(path: Path) -> pd.DataFrame:
         if path.suffix.lower() in (".parquet", ".pq"):
             frame = _read_parquet(path)
         else:
-            frame = pd.read_csv(io.BytesIO(inflate(path)) if is_packed(path) else path, compression=None)
+            frame = _read_csv(io.BytesIO(inflate(path)) if is_packed(path) else path)
         if not isinstance(frame.index, pd.RangeIndex):
             frame = frame.reset_index()
     except LiqError:
@@ -53,11 +54,20 @@ def read_frame(path: Path) -> pd.DataFrame:
     return frame
 
 
+def _read_csv(source: io.BytesIO | Path) -> pd.DataFrame:
+    first = source.open("rb") if isinstance(source, Path) else io.BytesIO(source.getbuffer())
+    with first, io.TextIOWrapper(first, encoding="latin-1", newline="") as lines:
+        refuse_wide(lines)
+    return pd.read_csv(source, compression=None)
+
+
 def _read_parquet(path: Path) -> pd.DataFrame:
     with pq.ParquetFile(path) as file:
         cells = file.metadata.num_rows * file.metadata.num_columns
         if cells > MOST_CELLS:
             raise FormatError(f"{path} holds {cells:,} cells", expected=f"at most {MOST_CELLS:,}")
+        if file.metadata.num_columns > MOST_COLUMNS:
+            raise ValueError(f"it has {file.metadata.num_columns:,} columns, more than {MOST_COLUMNS:,}")
     return pd.read_parquet(path)
 
 

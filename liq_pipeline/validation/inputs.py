@@ -22,7 +22,14 @@ from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.exchange.formats import read_klines, read_open_interest
 from liq_pipeline.exchange.keys import METRICS
 from liq_pipeline.exchange.quirks import LARGEST, SMALLEST
-from liq_pipeline.model.alignment import Instants, MarketData, Truth, coarsen, spread_open_interest, usual_step
+from liq_pipeline.model.alignment import (
+    Instants,
+    MarketData,
+    ObservedLiquidations,
+    coarsen,
+    spread_open_interest,
+    usual_step,
+)
 from liq_pipeline.model.walk import WalkInput
 from liq_pipeline.validation.files import OPENING, instants_of, positive_series, read_frame
 from liq_pipeline.validation.truth import Stamp, names_opening, truth_of, truth_rows
@@ -55,7 +62,7 @@ class Inputs:
     """
 
     data: MarketData
-    truth: Truth
+    truth: ObservedLiquidations
     open_interest_step: np.timedelta64
     notes: list[str] = field(default_factory=list)
     facts: dict[str, float | str] = field(default_factory=dict)
@@ -109,7 +116,7 @@ def read_inputs(
         "holes_in_bars": int((np.diff(ts) > data.width).sum()),
         "open_interest_step_minutes": float(step / np.timedelta64(1, "m")),
         "bars_with_own_open_interest": int(data.known.sum()),
-        "coverage_is_unknown": table.is_recorded and table.heard is None,
+        "coverage_is_unknown": table.is_recorded and table.covered is None,
         "truth_step_minutes": float(found.truth.step / np.timedelta64(1, "m")),
     }
     return found
@@ -203,8 +210,8 @@ def _with_open_interest(
 
 def _joined(data: MarketData, instants: np.ndarray, contracts: np.ndarray, notes: list[str]) -> MarketData:
     bars = data.walk_input
-    interest, known = spread_open_interest(bars.ts, data.width, bars.volume, instants, contracts)
-    covered = np.flatnonzero(np.isfinite(interest))
+    open_interest, known = spread_open_interest(bars.ts, data.width, bars.volume, instants, contracts)
+    covered = np.flatnonzero(np.isfinite(open_interest))
     if covered.size < 2:
         raise NoData(
             f"open interest ({instants[0]} .. {instants[-1]}) and klines ({bars.ts[0]} .. {bars.ts[-1]}) have no time "
@@ -212,7 +219,7 @@ def _joined(data: MarketData, instants: np.ndarray, contracts: np.ndarray, notes
         )
     rows = slice(covered[0], covered[-1] + 1)
     cut = {name: values[rows] for name, values in vars(bars).items()}
-    cut["open_interest"] = interest[rows]
+    cut["open_interest"] = open_interest[rows]
     if not cut["volume"].any():
         per_bar = ASSUMED_DAILY_TURNOVER * float(data.width / np.timedelta64(1, "D"))
         cut["volume"] = per_bar * np.full(cut["ts"].size, cut["open_interest"][0])

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from liq_pipeline.fonts import text_style
+from liq_pipeline.system.storage import write_whole
 from liq_pipeline.validation.run import Validation
 from liq_pipeline.validation.words import class_name, markdown
+from liq_pipeline.views.fonts import text_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,13 +30,13 @@ _PROBLEMS_NAME = "problems.json"
 
 def report_folder(published: Path, symbol: str, source: str) -> Path:
     """Return where the report of a symbol against a source of truth is published."""
-    return published / "validation" / f"symbol={symbol}" / f"source={source}"
+    return published / "validation" / symbol / source
 
 
 def reports_of(published: Path, symbol: str) -> list[Path]:
     """Return the folders of the symbol's reports."""
-    place = published / "validation" / f"symbol={symbol}"
-    return sorted(path.parent for path in place.glob(f"source=*/{DATA_NAME}"))
+    place = published / "validation" / symbol
+    return sorted(path.parent for path in place.glob(f"*/{DATA_NAME}"))
 
 
 def write_problems(published: Path, symbol: str, not_scored: dict[str, str], odd: list[str]) -> None:
@@ -46,17 +47,16 @@ def write_problems(published: Path, symbol: str, not_scored: dict[str, str], odd
         not_scored: why, by the name of the source.
         odd: sentences about truth that may have been scored all the same.
     """
-    place = published / "validation" / f"symbol={symbol}" / _PROBLEMS_NAME
+    place = published / "validation" / symbol / _PROBLEMS_NAME
     if not not_scored and not odd:
         place.unlink(missing_ok=True)
         return
-    place.parent.mkdir(parents=True, exist_ok=True)
-    _write(place, json.dumps({"not_scored": not_scored, "odd": odd}, indent=2, ensure_ascii=False).encode())
+    write_whole(place, json.dumps({"not_scored": not_scored, "odd": odd}, indent=2, ensure_ascii=False).encode())
 
 
 def problems_of(published: Path, symbol: str) -> tuple[dict[str, str], list[str]]:
     """Return what `write_problems` wrote."""
-    place = published / "validation" / f"symbol={symbol}" / _PROBLEMS_NAME
+    place = published / "validation" / symbol / _PROBLEMS_NAME
     content = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {"not_scored": {}, "odd": []}
     return content["not_scored"], content["odd"]
 
@@ -77,14 +77,8 @@ def write_report(found: Validation, folder: Path) -> list[Path]:
         **{f"{name}.png": data for name, data in pictures.items()},
     }
     for name, data in files.items():
-        _write(folder / name, data)
+        write_whole(folder / name, data)
     return [folder / name for name in files]
-
-
-def _write(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.write_bytes(data)
-    draft.replace(path)
 
 
 def page(text: str, pictures: dict[str, bytes]) -> str:

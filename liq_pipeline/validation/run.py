@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from liq_pipeline.errors import LiqError, NoData
-from liq_pipeline.model.ablations import MAIN, PRIOR, Exposure, all_exposures, walk_exposure
+from liq_pipeline.model.ablations import LEGACY, MAIN, Exposure, all_exposures, walk_exposure
 from liq_pipeline.model.alignment import MarketData, Steps, coarsen, match_steps
 from liq_pipeline.model.margin import has_own_brackets, leverages_used
 from liq_pipeline.model.scale import Scale, scale_drift
-from liq_pipeline.model.scoring import Figure
+from liq_pipeline.model.scoring import Estimate
 from liq_pipeline.model.scoring_flows import FlowScores, by_leverage, deciles, score_flows
 from liq_pipeline.model.scoring_levels import HORIZONS, LevelScores, control_steps, maps_at, origins_of, score_levels
 from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, SIDES, WalkParameters, walk
@@ -21,7 +21,7 @@ from liq_pipeline.validation.inputs import COARSE_OPEN_INTEREST, Inputs
 WARM_UP = np.timedelta64(1, "D")
 FEWEST_STEPS = 150
 FEWEST_DAYS = 8
-GAMMA_OF_COARSE = 0.2  # churn where open interest is hourly or so (model.md 3: 0.1 to 0.3)
+CHURN_OF_COARSE = 0.2  # churn where open interest is hourly or so (model.md 3: 0.1 to 0.3)
 WIDE = np.timedelta64(60, "m")
 OTHER_UNITS_USD = (1.0, 10_000.0)
 
@@ -31,7 +31,7 @@ NO_BRACKETS = "{} has no margin brackets of its own: the default (1.5 %, at most
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate of issue 5."""
+    """One gate of docs/validation.md."""
 
     number: int
     statement: str
@@ -71,23 +71,25 @@ class Validation:
         return {"model": {"name": MODEL_NAME, "version": MODEL_VERSION}, "passed": self.passed, **found}
 
 
-def validate(inputs: Inputs, symbol: str, source: str = "", gamma: float | None = None) -> Validation:
+def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: float | None = None) -> Validation:
     """Score the model on one set.
 
     Args:
         inputs: bars, open interest, truth.
         symbol: decides the margin brackets.
         source: name of the source of truth, for the report.
-        gamma: churn; None for the model's default, which depends on how often open interest is known.
+        churn_per_turnover: churn; None for the model's default, which depends on how often open interest is known.
 
     Raises:
         NoData: too little data to score.
     """
     data = inputs.data
     default = WalkParameters()
-    if gamma is None:
-        gamma = GAMMA_OF_COARSE if inputs.open_interest_step >= COARSE_OPEN_INTEREST else default.gamma
-    parameters = replace(default, gamma=gamma)
+    if churn_per_turnover is None:
+        churn_per_turnover = (
+            CHURN_OF_COARSE if inputs.open_interest_step >= COARSE_OPEN_INTEREST else default.churn_per_turnover
+        )
+    parameters = replace(default, churn_per_turnover=churn_per_turnover)
     steps = _scored(data, match_steps(data, inputs.truth))
     if steps.end.size < FEWEST_STEPS or steps.days[-1] < FEWEST_DAYS:
         covered = f"{steps.days[-1]:.1f} days" if steps.end.size else "no time"
@@ -110,7 +112,7 @@ def validate(inputs: Inputs, symbol: str, source: str = "", gamma: float | None 
         notes=[*inputs.notes, *([] if has_own_brackets(symbol) else [NO_BRACKETS.format(symbol)])],
         facts={**inputs.facts, "steps": int(steps.end.size), "first_step": str(steps.end[0]),
                "last_step": str(steps.end[-1])},
-        parameters={**asdict(parameters), "ladder": ladder, "interval": "95 %, moving blocks of 3 days"},
+        parameters={**asdict(parameters), "ladder": ladder, "interval": "95 %, circular blocks of 3 days"},
         flows=score_flows(data, steps, exposures, MAIN),
         other_units={f"{unit:g}": score_flows(data, steps, main, MAIN, unit) for unit in OTHER_UNITS_USD},
         wide_bars=_wide_bars(inputs, symbol, parameters, exposures[MAIN]),
@@ -127,10 +129,10 @@ def validate(inputs: Inputs, symbol: str, source: str = "", gamma: float | None 
 
 
 def gates_of(found: Validation) -> list[Gate]:
-    """Return the gates of issue 5 that one set can answer."""
+    """Return the gates that one set can answer."""
     flows, row = found.flows, found.flows.rows[MAIN]
     over_move, rho_over_move = flows.against[f"{MAIN} - adverse move"]
-    over_prior, rho_over_prior = flows.against[f"{MAIN} - {PRIOR}"]
+    over_legacy, rho_over_legacy = flows.against[f"{MAIN} - {LEGACY}"]
     control = found.level_control[HORIZONS[0]]
     level = found.levels[HORIZONS[0]]
     wide_is_printed = found.wide_bars is not None or found.facts["bar_minutes"] >= 60
@@ -143,9 +145,9 @@ def gates_of(found: Validation) -> list[Gate]:
         Gate(3, "added to price + VWAP path: R² ≥ +.010, lower end > 0",
              row.gain_over_path.value >= 0.010 and row.gain_over_path.low > 0,
              f"{text(row.gain_over_path)} on {flows.path.value:.3f}"),
-        Gate(4, "beats the prior system: R² ≥ +.25 and Spearman ≥ +.20",
-             over_prior.value >= 0.25 and rho_over_prior.value >= 0.20,
-             f"R² {text(over_prior)}, Spearman {text(rho_over_prior)}"),
+        Gate(4, "beats the legacy system: R² ≥ +.25 and Spearman ≥ +.20",
+             over_legacy.value >= 0.25 and rho_over_legacy.value >= 0.20,
+             f"R² {text(over_legacy)}, Spearman {text(rho_over_legacy)}"),
         Gate(5, "Spearman of the walk alone ≥ adverse move + .03",
              rho_over_move.value >= 0.03,
              f"{row.rho.value:.3f} against {flows.move_rho.value:.3f}: {text(rho_over_move)}"),
@@ -160,7 +162,7 @@ def gates_of(found: Validation) -> list[Gate]:
     ]  # fmt: skip
 
 
-def text(figure: Figure) -> str:
+def text(figure: Estimate) -> str:
     """Return `+0.071 [+0.052, +0.090]`."""
     return f"{figure.value:+.3f} [{figure.low:+.3f}, {figure.high:+.3f}]"
 

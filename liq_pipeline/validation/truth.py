@@ -11,7 +11,14 @@ import pandas as pd
 
 from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.exchange.quirks import LARGEST
-from liq_pipeline.model.alignment import SPARSE, MarketData, Truth, truth_from_events, usual_step, which_end
+from liq_pipeline.model.alignment import (
+    SPARSE,
+    MarketData,
+    ObservedLiquidations,
+    truth_from_events,
+    usual_step,
+    which_end,
+)
 from liq_pipeline.validation.files import instants_of, read_frame
 from liq_pipeline.validation.recorded import Stretches, read_recording, recording_at, truth_of_recording
 
@@ -31,7 +38,7 @@ class TruthRows:
     step: np.timedelta64
     is_events: bool
     is_recorded: bool = False
-    heard: Stretches | None = None
+    covered: Stretches | None = None
 
 
 def _truth_frame(path: Path) -> pd.DataFrame:
@@ -48,9 +55,10 @@ def _of_symbol(frame: pd.DataFrame, path: Path, symbol: str) -> pd.DataFrame:
     """Return the rows of the symbol, where the rows say of which one they are."""
     if "symbol" not in frame or frame["symbol"].isna().all():
         return frame
-    names = frame["symbol"].astype(str).str.strip().str.upper()
+    names = frame["symbol"].astype(str).str.strip().str.upper()  # pandas leaves missing ones missing
     if not (names == symbol).any():
-        raise NoData(f"{path} holds rows of {', '.join(sorted(set(names))[:5])}", expected=f"liquidations of {symbol}")
+        others = ", ".join(sorted(set(names.dropna()))[:5])
+        raise NoData(f"{path} holds rows of {others}", expected=f"liquidations of {symbol}")
     return frame[names == symbol]
 
 
@@ -73,9 +81,9 @@ def truth_rows(path: Path, symbol: str) -> TruthRows:
         recording = recording_at(path)
     except OSError as error:  # not even whether it is a folder can be told
         raise LiqError(f"{path} cannot be read: {error}", expected="a CSV or Parquet file, or a recording") from error
-    heard: Stretches | None = None
+    covered: Stretches | None = None
     if recording:
-        frame, heard = read_recording(recording, symbol)
+        frame, covered = read_recording(recording, symbol)
         frame = with_sides(frame)
     else:
         frame = with_sides(_of_symbol(_truth_frame(path), path, symbol))
@@ -94,7 +102,7 @@ def truth_rows(path: Path, symbol: str) -> TruthRows:
     frame = frame.fillna(0.0) if is_events else frame.drop_duplicates("ts", keep="last")
     at = frame["ts"].to_numpy().astype("datetime64[us]")
     return TruthRows(
-        at, frame[["long_usd", "short_usd"]].to_numpy(float), name, step, is_events, bool(recording), heard
+        at, frame[["long_usd", "short_usd"]].to_numpy(float), name, step, is_events, bool(recording), covered
     )
 
 
@@ -105,21 +113,21 @@ def names_opening(data: MarketData, rows: TruthRows) -> bool:
     """
     if rows.is_events or rows.step <= data.width:
         return False
-    truth = Truth(rows.at, rows.usd[:, 0], rows.usd[:, 1], rows.step)
+    truth = ObservedLiquidations(rows.at, rows.usd[:, 0], rows.usd[:, 1], rows.step)
     later = replace(data, walk_input=replace(data.walk_input, ts=data.walk_input.ts + data.width))
     now, then = which_end(data, truth), which_end(later, truth)
     best = max(now.fit_of_start, now.fit_of_end)
     return max(then.fit_of_start, then.fit_of_end) > best + 0.05
 
 
-def truth_of(rows: TruthRows, data: MarketData, stamp: Stamp, notes: list[str]) -> Truth:
+def truth_of(rows: TruthRows, data: MarketData, stamp: Stamp, notes: list[str]) -> ObservedLiquidations:
     """Return the truth by the end of its steps; tell in `notes` which end its stamps name."""
     if rows.is_recorded:
-        return truth_of_recording(rows.at, rows.usd, rows.heard, data, notes)
+        return truth_of_recording(rows.at, rows.usd, rows.covered, data, notes)
     if rows.is_events:
         notes.append(f"truth: {rows.at.size} single events, summed per bar; a bar without events counts as zero")
         return truth_from_events(rows.at, rows.usd[:, 0], rows.usd[:, 1], data.width)
-    truth = Truth(rows.at, rows.usd[:, 0], rows.usd[:, 1], rows.step)
+    truth = ObservedLiquidations(rows.at, rows.usd[:, 0], rows.usd[:, 1], rows.step)
     verdict = which_end(data, truth)
     if stamp == "auto":
         by_name: Stamp = "auto"

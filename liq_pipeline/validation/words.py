@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from liq_pipeline.model.ablations import MAIN
 from liq_pipeline.model.exposure import CLASS_EDGES
-from liq_pipeline.model.scoring import Figure
+from liq_pipeline.model.scoring import Estimate
 from liq_pipeline.model.scoring_flows import FlowScores
 from liq_pipeline.model.scoring_levels import LevelScores
 from liq_pipeline.validation.run import Validation, text
@@ -39,8 +39,9 @@ def markdown(found: Validation) -> str:
         f"# {found.symbol}: the map against reported liquidations",
         f"Source of truth: {found.source or 'a file'}. {facts['steps']} steps of {found.flows.step_minutes:g} minutes, "
         f"{facts['first_step'][:16]} to {facts['last_step'][:16]} UTC; bars of {facts['bar_minutes']:g} minutes; open "
-        f"interest every {facts['open_interest_step_minutes']:g} minutes; churn γ = {found.parameters['gamma']:g}. "
-        "Everything is *estimated*; intervals are 95 %, by moving blocks of three days; predictions come from the "
+        f"interest every {facts['open_interest_step_minutes']:g} minutes; churn γ = "
+        f"{found.parameters['churn_per_turnover']:g}. "
+        "Everything is *estimated*; intervals are 95 %, by circular blocks of three days; predictions come from the "
         "other four of five contiguous folds, a day of purge between.",
         "## Gates",
         gate_table(found),
@@ -61,7 +62,11 @@ def markdown(found: Validation) -> str:
             f"### Ablation: 60-minute bars (steps of {found.wide_bars.step_minutes:g} minutes)",
             flow_table(found.wide_bars),
         ]
-    parts += [
+    return "\n\n".join([*parts, *_details(found)]) + "\n"
+
+
+def _details(found: Validation) -> list[str]:
+    return [
         "### Controls",
         table(
             ("truth", "walk alone R²", "added to the move"),
@@ -102,7 +107,6 @@ def markdown(found: Validation) -> str:
         "## Read from the files",
         "\n".join(f"- {note}" for note in found.notes),
     ]  # fmt: skip
-    return "\n\n".join(parts) + "\n"
 
 
 def flow_table(flows: FlowScores) -> str:
@@ -141,7 +145,7 @@ def _levels(title: str, one: LevelScores | None) -> str:
     if one is None:
         return f"### {title}\n\nToo few days with enough reached bins."
 
-    def cells(figures: dict[str, Figure], name: str) -> str:
+    def cells(figures: dict[str, Estimate], name: str) -> str:
         return text(figures[name])
 
     rows = [(name, cells(one.auc, name), cells(one.rank, name), cells(one.lift, name)) for name in one.auc]

@@ -1,1 +1,4 @@
-"""A table in, a picture or a page out. Imports neither the exchange nor assets, and no warehouse but its layout."""
+"""A published table in, a picture, page or export out.
+
+Not here: serving them over HTTP (`server`), or lines in a terminal (`cli.console`).
+"""

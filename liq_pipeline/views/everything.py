@@ -9,7 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from liq_pipeline.clock import iso
 from liq_pipeline.errors import NoData
+from liq_pipeline.published.layout import dataset_path
+from liq_pipeline.published.manifests import read_manifest
 from liq_pipeline.views.exports import heatmap_json, levels_csv
 from liq_pipeline.views.frame import frame_of
 from liq_pipeline.views.heatmap_png import draw_heatmap
@@ -18,11 +21,10 @@ from liq_pipeline.views.map_png import draw_map
 from liq_pipeline.views.page import heatmap_html, plotly_name, plotly_script
 from liq_pipeline.views.payload import heatmap_payload, levels_payload
 from liq_pipeline.views.style import DARK, LIGHT
-from liq_pipeline.warehouse.layout import dataset_path, read_manifest
 
 
 def draw_all(folder: Path, symbol: str, timeframe: str, now: datetime) -> tuple[dict[str, bytes], dict[str, Any]]:
-    """Return the files of `views/symbol=<SYMBOL>/timeframe=<TF>/` by name, and what their manifest says.
+    """Return the files of `views/<SYMBOL>/<TF>/` by name, and what their manifest says.
 
     Raises:
         NoData: the symbol's levels, heatmap or candles are not published.
@@ -41,7 +43,7 @@ def draw_all(folder: Path, symbol: str, timeframe: str, now: datetime) -> tuple[
         "heatmap.json": heatmap_json(frame),
         "levels.csv": levels_csv(levels),
     }
-    return files, {"as_of": facts["as_of"], "drawn_at": now.isoformat().replace("+00:00", "Z")}
+    return files, {"as_of": facts["as_of"], "drawn_at": iso(now)}
 
 
 def shared_files() -> dict[str, bytes]:
@@ -56,6 +58,6 @@ def _published(folder: Path, name: str, symbol: str, timeframe: str) -> tuple[pa
         raise NoData(
             f"{path} is not published",
             expected="levels, heatmap and candles of the same run",
-            remedy="run the job `refresh`",
+            remedy="run `refresh_job`",
         )
     return pq.read_table(path, partitioning=None), manifest

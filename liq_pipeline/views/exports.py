@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from liq_pipeline.views.frame import Frame
+from liq_pipeline.clock import iso
+from liq_pipeline.views.frame import HeatmapView
 from liq_pipeline.views.payload import ESTIMATED, age_facts
 
 
-def bot_payload(frame: Frame) -> dict[str, Any]:
+def bot_payload(frame: HeatmapView) -> dict[str, Any]:
     """Return a heatmap in the shape bots already parse.
 
     `y_axis`: middle price of each row. `liquidation_leverage_data`: [x, y, usd], x into `price_candlesticks`, y into
@@ -36,7 +37,7 @@ def bot_payload(frame: Frame) -> dict[str, Any]:
     }
 
 
-def _candlesticks(frame: Frame) -> list[list[int | str]]:
+def _candlesticks(frame: HeatmapView) -> list[list[int | str]]:
     seconds = (frame.ts - np.datetime64(0, "s")).astype("timedelta64[s]").astype(int) - int(frame.column_width)
     rows: list[list[int | str]] = []
     last = frame.current_price
@@ -49,7 +50,7 @@ def _candlesticks(frame: Frame) -> list[list[int | str]]:
     return rows
 
 
-def heatmap_json(frame: Frame) -> bytes:
+def heatmap_json(frame: HeatmapView) -> bytes:
     """Return `heatmap.json`."""
     return json.dumps(bot_payload(frame), ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -57,9 +58,7 @@ def heatmap_json(frame: Frame) -> bytes:
 def levels_csv(levels: pa.Table) -> bytes:
     """Return rows of `liquidation_levels` as CSV with a header; instants are ISO 8601, UTC."""
     place = levels.schema.get_field_index("as_of")
-    instants = pa.array(
-        [value.isoformat().replace("+00:00", "Z") for value in levels["as_of"].to_pylist()], pa.string()
-    )
+    instants = pa.array([iso(value) for value in levels["as_of"].to_pylist()], pa.string())
     sink = io.BytesIO()
     options = pyarrow.csv.WriteOptions(quoting_style="needed")
     pyarrow.csv.write_csv(levels.set_column(place, "as_of", instants), sink, options)

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from liq_pipeline.model.levels import LEVERAGE_CLASSES
-from liq_pipeline.staleness import notice, short_history
-from liq_pipeline.warehouse.layout import margin_note
+from liq_pipeline.published.manifests import margin_note
+from liq_pipeline.published.staleness import notice, short_history
 
-CLASS_NAMES = {"10x": "≤ 10x", "25x": "11–25x", "50x": "26–50x", "100x": "> 50x"}
+CLASS_NAMES = {"10x": "≤ 10x", "25x": "11–25x", "50x": "26–50x", "over_50x": "> 50x"}
 """How people read the leverage classes, lowest first."""
 
 MAX_ROWS = 240
@@ -27,7 +27,7 @@ QUANTILE = 0.99
 
 
 @dataclass(frozen=True)
-class Frame:
+class HeatmapView:
     """One picture's content.
 
     Attributes:
@@ -89,7 +89,7 @@ class Frame:
 
 def frame_of(
     cells: pa.Table, candles: pa.Table, facts: Mapping[str, Any], now: datetime, max_rows: int = MAX_ROWS
-) -> Frame:
+) -> HeatmapView:
     """Return what a picture shows.
 
     Args:
@@ -127,7 +127,7 @@ def frame_of(
         usd[:, number] = sums.reshape(2, ts.size, rows)
     step = merged * width
     timeframe = cells["timeframe"][0].as_py() if cells.num_rows else ""
-    return Frame(
+    return HeatmapView(
         symbol=cells["symbol"][0].as_py() if cells.num_rows else "",
         timeframe=timeframe,
         source_label=str(facts.get("source_label") or ""),

@@ -12,9 +12,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from liq_pipeline.model.levels import LEVERAGE_CLASSES, bin_width
-from liq_pipeline.staleness import notice
+from liq_pipeline.published.manifests import margin_note
+from liq_pipeline.published.staleness import notice
 from liq_pipeline.views.frame import history_notice
-from liq_pipeline.warehouse.layout import margin_note
 
 MAX_BARS = 240
 _SHOWN_SHARE = 0.8
@@ -22,7 +22,7 @@ _NEAREST, _FARTHEST = 0.03, 0.20
 
 
 @dataclass(frozen=True)
-class LevelsFrame:
+class LevelsView:
     """One map's content.
 
     Attributes:
@@ -75,7 +75,7 @@ class LevelsFrame:
 
 def levels_frame_of(
     levels: pa.Table, facts: Mapping[str, Any], symbol: str, timeframe: str, now: datetime
-) -> LevelsFrame:
+) -> LevelsView:
     """Return what a map shows.
 
     Args:
@@ -104,7 +104,7 @@ def levels_frame_of(
     usd = np.zeros(shape)
     np.add.at(usd.reshape(-1), slot[inside], notional[inside])
     as_of = facts["as_of"]
-    return LevelsFrame(
+    return LevelsView(
         symbol=symbol,
         timeframe=timeframe,
         source_label=str(facts.get("source_label") or ""),

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from liq_pipeline.model.levels import TIMEFRAMES
+from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.views.frame import CLASS_NAMES
 from liq_pipeline.views.style import THEMES, colour_map
 

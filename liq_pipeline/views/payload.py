@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from liq_pipeline.clock import iso
 from liq_pipeline.model.levels import LEVERAGE_CLASSES, bin_width
-from liq_pipeline.staleness import AGEING, STALE, notice
-from liq_pipeline.views.frame import CLASS_NAMES, QUANTILE, Frame, history_notice
-from liq_pipeline.warehouse.layout import margin_note
+from liq_pipeline.published.manifests import margin_note
+from liq_pipeline.published.staleness import AGEING, is_stale, notice
+from liq_pipeline.views.frame import CLASS_NAMES, QUANTILE, HeatmapView, history_notice
 
 ESTIMATED = "Estimated from open interest and prices; exposure, not a forecast."
 
@@ -22,15 +23,15 @@ def age_facts(as_of: datetime, now: datetime) -> dict[str, Any]:
     """Return as_of, age_hours, is_ageing (24 h), is_stale (48 h) and a notice in words."""
     age = now - as_of
     return {
-        "as_of": as_of.isoformat().replace("+00:00", "Z"),
+        "as_of": iso(as_of),
         "age_hours": round(age / timedelta(hours=1), 3),
         "is_ageing": age >= AGEING,
-        "is_stale": age >= STALE,
+        "is_stale": is_stale(age),
         "notice": notice(as_of, now),
     }
 
 
-def heatmap_payload(frame: Frame) -> dict[str, Any]:
+def heatmap_payload(frame: HeatmapView) -> dict[str, Any]:
     """Return a heatmap at display size.
 
     `columns` are closing instants (epoch seconds). `layers` hold, per side and leverage class, one list per column: the

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from liq_pipeline.fonts import text_style
+from liq_pipeline.views.fonts import text_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from liq_pipeline.views.frame import Frame
-    from liq_pipeline.views.levels_frame import LevelsFrame
+    from liq_pipeline.views.frame import HeatmapView
+    from liq_pipeline.views.levels_frame import LevelsView
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def price_text(value: float, _position: object = None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.6g}"
 
 
-def headings(frame: Frame | LevelsFrame, what: str) -> tuple[str, str]:
+def headings(frame: HeatmapView | LevelsView, what: str) -> tuple[str, str]:
     """Return title and subtitle: estimated, symbol, timeframe, as_of, staleness, and the label of invented data."""
     label = f"  ·  {frame.source_label.upper()} DATA" if frame.source_label else ""
     title = f"{frame.symbol}  {frame.timeframe}  ·  estimated {what}{label}"
@@ -129,15 +129,14 @@ def write_headings(
 
 
 def png(figure: Figure) -> bytes:
-    """Return the figure as PNG."""
+    """Return the figure as PNG, without transparency."""
     import io
 
+    import numpy as np
+    from PIL import Image
+
+    canvas: Any = figure.canvas
+    canvas.draw()
     sink = io.BytesIO()
-    figure.savefig(
-        sink,
-        format="png",
-        facecolor=figure.get_facecolor(),
-        metadata={"Software": None},
-        pil_kwargs={"compress_level": 4},
-    )
+    Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(sink, "PNG", compress_level=3)
     return sink.getvalue()

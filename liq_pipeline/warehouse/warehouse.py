@@ -1,88 +1,32 @@
-"""DuckDB behind one resource: it locks, connects, runs `sql/*.sql`, and always closes.
-
-What belongs here: connections, tables, named queries. What does not: formulas, HTTP, published files.
-"""
+"""The DuckDB files, one for each symbol: each locks, connects, makes its tables, and always closes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import re
+import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import datetime
-from functools import cache
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import dagster as dg
 import duckdb
-import pyarrow as pa
-from dagster_duckdb import DuckDBResource
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
-from liq_pipeline.errors import LiqError, NoData, OutOfMemory, StorageFailed, WarehouseLocked, WarehouseUnusable
-from liq_pipeline.storage import writing
+from liq_pipeline.errors import LiqError, OutOfMemory, StorageFailed, WarehouseLocked, WarehouseUnusable
+from liq_pipeline.system.storage import writing
+from liq_pipeline.warehouse.schema import ddl
+from liq_pipeline.warehouse.tables import Tables, show_heatmaps
 
-SQL_DIR = Path(__file__).with_name("sql")
-TIMEFRAMES = ("1d", "7d", "30d", "90d")
-BASE_TABLES = ("open_interest", "klines", "oi_delta", "position_cohorts", "position_survival")
-LEVEL_TABLES = tuple(f"liquidation_levels_{timeframe}" for timeframe in TIMEFRAMES)
-HEATMAP_TABLES = tuple(f"liquidation_heatmap_{timeframe}" for timeframe in TIMEFRAMES)
-_IS_DUCKDB_1 = duckdb.__version__.startswith("1.")
-BEGINNING = "-infinity"
-"""As `since`: everything."""
-SETTLEMENTS = "settlements"
-TABLES = BASE_TABLES + LEVEL_TABLES + HEATMAP_TABLES
-"""Those that are assets."""
-EVERY_TABLE = (*TABLES, SETTLEMENTS)
-
-
-@cache
-def _ddl() -> str:
-    statements = [(SQL_DIR / f"{table}.sql").read_text(encoding="utf-8") for table in (*BASE_TABLES, SETTLEMENTS)]
-    for name in ("liquidation_levels", "liquidation_heatmap"):
-        template = (SQL_DIR / f"{name}.sql").read_text(encoding="utf-8")
-        statements += [template.replace("{timeframe}", timeframe) for timeframe in TIMEFRAMES]
-    return "\n".join(statements)
-
-
-@cache
-def named_query(name: str) -> str:
-    """Return the text of `sql/queries/<name>.sql`."""
-    return (SQL_DIR / "queries" / f"{name}.sql").read_text(encoding="utf-8")
-
-
-@cache
-def table_schemas() -> dict[str, dg.TableSchema]:
-    """Return each table's columns with type, nullability, description and unit, as `sql/*.sql` declares them."""
-    with duckdb.connect(":memory:") as connection:
-        connection.execute(_ddl())
-        rows = connection.execute(
-            "SELECT table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns() "
-            "WHERE NOT internal ORDER BY table_name, column_index"
-        ).fetchall()
-    columns: dict[str, list[dg.TableColumn]] = {}
-    for table, name, kind, nullable, comment in rows:
-        described = re.fullmatch(r"(?P<text>.*?)(?: \[(?P<unit>[^\]]+)\])?", comment or "")
-        assert described
-        columns.setdefault(table, []).append(
-            dg.TableColumn(
-                name=name,
-                type=kind,
-                description=described["text"],
-                constraints=dg.TableColumnConstraints(nullable=nullable),
-                tags={"unit": described["unit"]} if described["unit"] else {},
-            )
-        )
-    return {table: dg.TableSchema(columns=columns[table]) for table in TABLES}
+SYMBOL = "{symbol}"
 
 
 def _ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables that `sql/*.sql` declares. A file made by another version starts anew: all of it is derived."""
-    version = hashlib.sha256(_ddl().encode()).hexdigest()
+    version = hashlib.sha256(ddl().encode()).hexdigest()
     known = dict(connection.execute("SELECT table_name, comment FROM duckdb_tables() WHERE NOT internal").fetchall())
     if known.get("warehouse_version") == version:
         return
@@ -91,7 +35,7 @@ def _ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f'DROP VIEW "{view}"')
     for table in known:
         connection.execute(f'DROP TABLE "{table}"')
-    connection.execute(_ddl())
+    connection.execute(ddl())
     connection.execute("CREATE TABLE warehouse_version AS SELECT $version AS version", {"version": version})
     connection.execute(f"COMMENT ON TABLE warehouse_version IS '{version}'")  # a digest: nothing to escape
     connection.commit()
@@ -104,7 +48,7 @@ def _connect(path: Path, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         raise _typed(error, path) or WarehouseUnusable(
             f"{path} cannot be opened: {error}",
             expected="a DuckDB file of this or an older version",
-            remedy=f"if the file is damaged, delete {path.parent} and run again: all of it is made from data/raw",
+            remedy=f"if the file is damaged, delete {path} and run again: all of it is made from data/raw",
         ) from error
 
 
@@ -141,161 +85,87 @@ def _typed_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def arrow_rows(connection: duckdb.DuckDBPyConnection, text: str, parameters: dict[str, Any]) -> pa.Table:
-    """Run a query with bound parameters and return its rows.
+class Warehouse(BaseModel):
+    """The DuckDB files, one for each symbol, each for one process at a time.
 
-    DuckDB 1.x materialises a relation that has parameters row by row, 20 times slower than a plain result; 2.x has that
-    mended, and copies plain results.
-    """
-    if _IS_DUCKDB_1:
-        return connection.execute(text, parameters).to_arrow_table()
-    return connection.sql(text, params=parameters).to_arrow_table()
-
-
-class Reads(Protocol):
-    """What reads the tables: the warehouse, which connects each time, or `Tables` over an open connection."""
-
-    def read(self, query: str, **parameters: Any) -> pa.Table:
-        """Run `queries/<query>.sql` with bound parameters and return its rows."""
-
-    def sql(self, text: str, **parameters: Any) -> pa.Table:
-        """Run a query with bound parameters and return its rows."""
-
-    def newest_bar(self, symbol: str) -> dict[str, Any]:
-        """Return as_of and first_ts (UTC), current_price (USD) and open_interest (contracts) of a symbol."""
-
-
-class Tables:
-    """The warehouse's tables over one open connection; whether what is changed stays is up to who opened it."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self.connection = connection
-
-    def replace(self, table: str, symbol: str, rows: pa.Table, since: datetime | None = None) -> int:
-        """Replace the symbol's rows, or those at an instant and later, by these. Return how many there are now."""
-        self._delete(table, symbol, since)
-        return self.append(table, symbol, rows)
-
-    def append(self, table: str, symbol: str, rows: pa.Table) -> int:
-        """Add these rows of the symbol. Return how many there are now."""
-        _known(table)
-        with self._relation("new_rows", rows):
-            self.connection.execute(f"INSERT INTO {table} BY NAME FROM new_rows")
-        return self.count(table, symbol)
-
-    def rebuild(self, table: str, symbol: str) -> int:
-        """Replace the symbol's rows by what `queries/<table>.sql` gives."""
-        self._delete(table, symbol)
-        return self.extend(table, symbol, BEGINNING)
-
-    def extend(self, table: str, symbol: str, since: datetime | str) -> int:
-        """Add what `queries/<table>.sql` gives after an instant. Return how many rows there are now."""
-        _known(table)
-        self.connection.execute(f"INSERT INTO {table} BY NAME {named_query(table)}", {"symbol": symbol, "since": since})
-        return self.count(table, symbol)
-
-    def end_positions(self, symbol: str, rows: pa.Table) -> None:
-        """Write down when cells were liquidated: rows of opened_at, side, leverage, ended."""
-        with self._relation("ended_rows", rows):
-            self.connection.execute(
-                "UPDATE position_cohorts AS c SET liquidated_at = e.ended FROM ended_rows AS e "
-                "WHERE c.symbol = $symbol "
-                "AND c.opened_at = e.opened_at AND c.side = e.side AND c.leverage = e.leverage",
-                {"symbol": symbol},
-            )
-
-    def forget(self, symbol: str) -> None:
-        """Remove the symbol's rows from every table."""
-        for table in EVERY_TABLE:
-            self._delete(table, symbol)
-
-    def count(self, table: str, symbol: str) -> int:
-        """Return how many rows the symbol has."""
-        rows = self.sql(f"SELECT count(*) AS n FROM {_known(table)} WHERE symbol = $symbol", symbol=symbol)
-        return int(rows["n"][0].as_py())
-
-    def read(self, query: str, **parameters: Any) -> pa.Table:
-        """Run `queries/<query>.sql` with bound parameters and return its rows."""
-        return self.sql(named_query(query), **parameters)
-
-    def sql(self, text: str, **parameters: Any) -> pa.Table:
-        """Run a query with bound parameters and return its rows."""
-        return arrow_rows(self.connection, text, parameters)
-
-    def newest_bar(self, symbol: str) -> dict[str, Any]:
-        """Return as_of and first_ts (UTC), current_price (USD) and open_interest (contracts) of a symbol.
-
-        Raises:
-            NoData: the symbol has no bar with both klines and open interest.
-        """
-        row: dict[str, Any] = self.read("newest_bar", symbol=symbol).to_pylist()[0]
-        if row["as_of"] is None:
-            raise NoData(
-                f"{symbol} has no bar with both klines and an open interest above zero",
-                expected="at least one day on which both are recorded",
-                remedy="look at the checks of open_interest and klines; widen --since",
-            )
-        return row
-
-    @contextmanager
-    def _relation(self, name: str, rows: pa.Table) -> Iterator[None]:
-        self.connection.register(name, rows)
-        try:
-            yield
-        finally:
-            with suppress(duckdb.Error):  # in an aborted transaction; its own error is the one to see
-                self.connection.unregister(name)
-
-    def _delete(self, table: str, symbol: str, since: datetime | None = None) -> None:
-        parameters: dict[str, Any] = {"symbol": symbol} | ({"since": since} if since else {})
-        later = " AND ts >= $since" if since else ""
-        self.connection.execute(f"DELETE FROM {_known(table)} WHERE symbol = $symbol{later}", parameters)
-
-
-def _known(table: str) -> str:
-    if table not in EVERY_TABLE:
-        raise ValueError(f"{table!r} is not a table of the warehouse: {', '.join(EVERY_TABLE)}")
-    return table
-
-
-class Warehouse(DuckDBResource):
-    """The DuckDB file, one process at a time.
-
-    The stock resource leaks its connection on errors and polls for the lock; this one takes a file lock, which the
-    kernel releases when its process dies, and says who holds it when waiting takes too long.
+    A file lock, which the kernel releases when its process dies, keeps others out; who waits too long is told who holds
+    it. Work on one symbol never waits for work on another.
 
     Args:
-        database: path of the file; its folder is made on first use.
+        database: path of a file, where `{symbol}` stands for the symbol; its folder is made on first use.
         lock_timeout_seconds: how long to wait for another process.
         memory_limit: DuckDB's, for example '2GB'.
     """
 
+    model_config = ConfigDict(frozen=True)
+
+    database: str
     lock_timeout_seconds: float = 600
     memory_limit: str = "2GB"
 
+    _keeps: bool = PrivateAttr(False)
+    _kept: dict[Path, tuple[ExitStack, duckdb.DuckDBPyConnection]] = PrivateAttr(default_factory=dict)
+
+    def file_of(self, symbol: str) -> Path:
+        """Return the file of a symbol."""
+        path = Path(self.database)
+        return path.with_name(path.name.replace(SYMBOL, symbol))
+
     @contextmanager
-    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Connect, in UTC, with every table in place.
+    def kept_open(self) -> Iterator[None]:
+        """Inside, the file that was used last stays open and locked: opening and closing cost more than a query."""
+        self._keeps = True
+        try:
+            yield
+        finally:
+            self._keeps = False
+            self._let_go()
+
+    @contextmanager
+    def get_connection(self, symbol: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Connect to the file of a symbol, in UTC, with every table in place.
 
         Raises:
             WarehouseLocked: another process did not let go in time; the message names it.
             StorageFailed, OutOfMemory: the disk or the memory limit is used up, now or inside the `with`.
         """
-        path = Path(self.database)
-        with _typed_errors(path), self._lock(path):
+        path = self.file_of(symbol)
+        with _typed_errors(path):
+            if path not in self._kept:
+                self._let_go()
+                with ExitStack() as stack:
+                    connection = stack.enter_context(self._opened(path))
+                    self._kept[path] = stack.pop_all(), connection
+            try:
+                yield self._kept[path][1]
+            except BaseException as error:
+                self._let_go(error)
+                raise
+            if not self._keeps:
+                self._let_go()
+
+    def _let_go(self, error: BaseException | None = None) -> None:
+        for path in list(self._kept):
+            stack, _ = self._kept.pop(path)
+            stack.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+
+    @contextmanager
+    def _opened(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._lock(path):
             connection = _connect(
                 path,
                 config={
                     "custom_user_agent": "dagster",
                     "memory_limit": self.memory_limit,
+                    "threads": 1,  # more cost more in all; other cores work on other symbols
                     # Extensions are linked in; looking for more would reach for the network.
                     "autoinstall_known_extensions": "false",
-                    **self.connection_config,
                 },
             )
             try:
                 connection.execute("SET TimeZone = 'UTC'")
                 _ensure_tables(connection)
+                show_heatmaps(connection, path.with_suffix(""))
                 yield connection
             except BaseException:
                 connection.interrupt()  # after Ctrl-C its threads would go on, and closing wait for them
@@ -323,44 +193,29 @@ class Warehouse(DuckDBResource):
         finally:
             lock.release()
 
+    def remove(self, symbol: str) -> None:
+        """Remove the file of a symbol; all of it can be made again."""
+        path = self.file_of(symbol)
+        with self._lock(path):
+            for leftover in (
+                path,
+                path.with_suffix(".duckdb.wal"),
+                path.with_suffix(".holder.json"),
+                path.with_suffix(".lock"),
+            ):
+                leftover.unlink(missing_ok=True)
+            shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+
     @contextmanager
-    def transaction(self) -> Iterator[Tables]:
-        """Connect, and make all changes or none."""
-        with self.get_connection() as connection:
+    def transaction(self, symbol: str) -> Iterator[Tables]:
+        """Connect to the file of a symbol, and make all changes or none."""
+        with self.get_connection(symbol) as connection:
             connection.begin()
             try:
-                yield Tables(connection)
+                yield Tables(connection, self.file_of(symbol).with_suffix(""))
                 connection.commit()
             except BaseException:
                 connection.interrupt()  # as above; then closing undoes what was begun
                 with suppress(duckdb.Error):  # a full disk ends the transaction by itself; its error is the one to see
                     connection.rollback()
                 raise
-
-    def replace(self, table: str, symbol: str, rows: pa.Table) -> int:
-        """Replace the symbol's rows by these, in one transaction. Return how many there are now."""
-        with self.transaction() as tables:
-            return tables.replace(table, symbol, rows)
-
-    def rebuild(self, table: str, symbol: str) -> int:
-        """Replace the symbol's rows by what `queries/<table>.sql` gives, in one transaction."""
-        with self.transaction() as tables:
-            return tables.rebuild(table, symbol)
-
-    def read(self, query: str, **parameters: Any) -> pa.Table:
-        """Run `queries/<query>.sql` with bound parameters and return its rows."""
-        return self.sql(named_query(query), **parameters)
-
-    def sql(self, text: str, **parameters: Any) -> pa.Table:
-        """Run a query with bound parameters and return its rows."""
-        with self.get_connection() as connection:
-            return Tables(connection).sql(text, **parameters)
-
-    def newest_bar(self, symbol: str) -> dict[str, Any]:
-        """Return as_of and first_ts (UTC), current_price (USD) and open_interest (contracts) of a symbol.
-
-        Raises:
-            NoData: the symbol has no bar with both klines and open interest.
-        """
-        with self.get_connection() as connection:
-            return Tables(connection).newest_bar(symbol)

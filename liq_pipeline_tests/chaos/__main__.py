@@ -10,13 +10,15 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
-from signal import SIGKILL
 
+from liq_pipeline_tests.chaos.crew import crews
 from liq_pipeline_tests.chaos.disk import full_disks, read_only
-from liq_pipeline_tests.chaos.stage import Command, Stage, fingerprint, set_stage
+from liq_pipeline_tests.chaos.record import recordings
+from liq_pipeline_tests.chaos.stage import Command, Stage, as_of, ends, set_crew_stage, set_stage
 from liq_pipeline_tests.chaos.strike import Point, kill_at, points, spread, struck
 from liq_pipeline_tests.chaos.witness import Reader, look
 
@@ -34,6 +36,7 @@ class Tally:
     def found(self, what: str, problems: list[str]) -> None:
         """Count what was done; keep and print what is wrong."""
         self.done[what] += 1
+        print(f"{sum(self.done.values()):>5}  {what}", flush=True)
         for problem in problems:
             self.wrong.append(f"{what}: {problem}")
             print(f"  WRONG after {what}: {problem}", flush=True)
@@ -55,8 +58,9 @@ def killed(stage: Stage, command: Command, strikes: list[Point | float], work: P
     with Reader(published, command.editions) as reader:
         for strike in strikes:
             if isinstance(strike, Point):
-                was_killed = kill_at(command, data, strike, log).wait() == -SIGKILL
-                what = f"{command.name} " + (f"killed before {struck(log)}" if was_killed else "ended before the kill")
+                kill_at(command, data, strike, log).wait()
+                before = struck(log)
+                what = f"{command.name} " + (f"killed before {before}" if before else "ended before the kill")
             else:
                 process = subprocess.Popen(
                     command.line(data), env=command.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -73,20 +77,8 @@ def killed(stage: Stage, command: Command, strikes: list[Point | float], work: P
     shutil.rmtree(data)
 
 
-def ends(done: subprocess.CompletedProcess[str], data: Path, command: Command) -> list[str]:
-    """Return how a run's end differs from that of an undisturbed one."""
-    if done.returncode:
-        return [f"lost: exit code {done.returncode}: {(done.stdout + done.stderr)[-600:]}"]
-    end = fingerprint(data)
-    return [
-        f"lost: {name} differs"
-        for name in sorted(end.keys() | command.end.keys())
-        if end.get(name) != command.end.get(name)
-    ]
-
-
 def collide(stage: Stage, command: Command, work: Path, tally: Tally) -> None:
-    """Two at once; one of two is killed; the clock goes back and on again."""
+    """Two at once; one of two is killed."""
     data = stage.copy(work / "two")
     with Reader(data / "published", command.editions) as reader:
         both = [
@@ -110,13 +102,42 @@ def collide(stage: Stage, command: Command, work: Path, tally: Tally) -> None:
     shutil.rmtree(data)
 
 
+def clock_back(stage: Stage, command: Command, work: Path, tally: Tally) -> None:
+    """Run it to its end, then with the clock set back by six hours, then with the clock right again."""
+    data = stage.copy(work / "clock")
+    command.run(data)
+    place = command.arguments.index("--now") + 1
+    earlier = datetime.fromisoformat(command.arguments[place]) - timedelta(hours=6)
+    arguments = (*command.arguments[:place], earlier.isoformat(), *command.arguments[place + 1 :])
+    done = replace(command, arguments=arguments).run(data)
+    wrong = [f"untyped: {done.stdout[-600:]}{done.stderr[-600:]}"] if "Traceback" in done.stdout + done.stderr else []
+    editions = command.editions | {as_of(data)}  # the map of six hours ago is a right one
+    tally.found(f"{command.name} with the clock set back", wrong + look(data / "published", editions))
+    tally.found(f"{command.name} with the clock right again", ends(command.run(data), data, command))
+    shutil.rmtree(data)
+
+
+def at_once(jobs: int, kills: int, rng: Random, tally: Tally) -> None:
+    """Kill runs of several symbols at once: the parent, a worker, all."""
+    with tempfile.TemporaryDirectory() as name, set_crew_stage(Path(name), jobs) as stage:
+        for reader in crews(stage, kills, Path(name), rng, tally.found):
+            tally.views += Counter({what.split(":")[0]: count for what, count in reader.seen.items()})
+            tally.wrong += [f"reader: {what}" for what in reader.seen if what.startswith(("torn", "mixed"))]
+
+
 def main() -> int:
     """Return 1 if anything was torn, mixed or lost."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--kills", type=int, default=100, help="of which two thirds are placed")
     parser.add_argument("--disks", type=int, default=30, help="points at which the disk is full; needs root")
+    parser.add_argument("--jobs", type=int, default=1, help="2 or more: only kill `liq run --jobs N`, and its workers")
     parser.add_argument("--seed", type=int, default=20261126)
     given = parser.parse_args()
+    if given.jobs > 1:
+        tally = Tally()
+        at_once(given.jobs, given.kills, Random(given.seed), tally)
+        print("\n".join(tally.lines()))
+        return int(bool(tally.wrong))
     if not shutil.which("strace"):
         print("strace is needed. To do: apt-get install strace")
         return 2
@@ -137,6 +158,8 @@ def main() -> int:
             for first in range(0, len(strikes), LIVES):
                 killed(stage, command, strikes[first : first + LIVES], work, tally)
             collide(stage, command, work, tally)
+            clock_back(stage, command, work, tally)
+        recordings(given.kills // 5, work, rng, tally.found)
         if given.disks:
             full_disks(stage, stage.commands[0], given.disks, work, tally.found)
             read_only(stage, stage.commands[0], work, tally.found)

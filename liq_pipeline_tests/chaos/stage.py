@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import duckdb
 from liq_pipeline_tests.live_exchange import LiveExchange, live_exchange, markets, publish_everything
 
 SYMBOL = "BTCUSDT"
+CREW = (SYMBOL, "ETHUSDT")  # where several are worked on at once
 HOURS_LATER = 18
 TABLES = ("open_interest", "klines", "oi_delta", "position_cohorts", "position_survival", "settlements")
 
@@ -33,6 +34,7 @@ class Command:
         rest: the REST interface; empty: off.
         end: the published files and tables to which it leads in peace.
         editions: instants that a reader may see meanwhile.
+        symbols: what it works on.
     """
 
     name: str
@@ -40,13 +42,15 @@ class Command:
     rest: str
     end: dict[str, str]
     editions: frozenset[str]
+    symbols: tuple[str, ...] = (SYMBOL,)
 
     def line(self, data: Path) -> list[str]:
         return [str(Path(sys.executable).with_name("liq")), *self.arguments, "--data", str(data)]
 
     def environment(self) -> dict[str, str]:
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("LIQ_", "DAGSTER_"))}
-        return ours | {"LIQ_REST": self.rest or "off", "LIQ_SYMBOLS": SYMBOL, "DAGSTER_DISABLE_TELEMETRY": "1"}
+        symbols = ",".join(self.symbols)
+        return ours | {"LIQ_REST": self.rest or "off", "LIQ_SYMBOLS": symbols, "DAGSTER_DISABLE_TELEMETRY": "1"}
 
     def run(self, data: Path) -> subprocess.CompletedProcess[str]:
         """Run it undisturbed."""
@@ -75,20 +79,48 @@ def fingerprint(data: Path) -> dict[str, str]:
         for path in sorted(published.rglob("*"))
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(published).parts)
     }
-    (database,) = (data / "warehouse").glob("*.duckdb")
-    with duckdb.connect(str(database), read_only=True) as connection:
-        for table in TABLES:
-            (rows,) = connection.execute(
-                f"SELECT md5(string_agg(t::VARCHAR ORDER BY t::VARCHAR)) FROM {table} AS t"
-            ).fetchall()
-            found[f"table {table}"] = str(rows[0])
+    for database in (data / "warehouse").glob("*.duckdb"):
+        with duckdb.connect(str(database), read_only=True) as connection:
+            for table in TABLES:
+                (rows,) = connection.execute(
+                    f"SELECT md5(string_agg(t::VARCHAR ORDER BY t::VARCHAR)) FROM {table} AS t"
+                ).fetchall()
+                found[f"table {table} of {database.stem}"] = str(rows[0])
     return found
 
 
+def ends(done: subprocess.CompletedProcess[str], data: Path, command: Command) -> list[str]:
+    """Return how a run's end differs from that of an undisturbed one."""
+    if done.returncode:
+        return [f"lost: exit code {done.returncode}: {(done.stdout + done.stderr)[-600:]}"]
+    end = fingerprint(data)
+    return [
+        f"lost: {name} differs"
+        for name in sorted(end.keys() | command.end.keys())
+        if end.get(name) != command.end.get(name)
+    ]
+
+
 def as_of(data: Path) -> str:
-    """Return the instant of the published levels."""
-    (manifest,) = data.glob("published/liquidation_levels/*/timeframe=7d/manifest.json")
-    return str(json.loads(manifest.read_text())["as_of"])
+    """Return the instant of the published levels: one for all symbols, as they are run together."""
+    manifests = data.glob("published/manifests/liquidation_levels/*/7d.json")
+    (instant,) = {str(json.loads(manifest.read_text())["as_of"]) for manifest in manifests}
+    return instant
+
+
+@contextmanager
+def set_crew_stage(folder: Path, jobs: int) -> Iterator[Stage]:
+    """Build the same with several symbols, for one command: `liq run --jobs N`."""
+    of = markets(*CREW)
+    everything = publish_everything(of, folder / "everything")
+    with live_exchange(folder, everything, of) as exchange:
+        before, more = folder / "before", ("--jobs", str(jobs), "--no-pictures")
+        first = Command("first", ("run", *_options(exchange, exchange.now), *more), "", {}, frozenset(), CREW)
+        _good(first.run(before), "the first run")
+        exchange.archive_until(date(2026, 6, 26))
+        full = ("run", *_options(exchange, exchange.now + timedelta(hours=HOURS_LATER)), *more)
+        command = Command(f"liq run --jobs {jobs}", full, "", {}, frozenset(), CREW)
+        yield Stage(before, (_in_peace(command, before, folder / "run", as_of(before)),))
 
 
 @contextmanager
@@ -129,7 +161,7 @@ def exchange_days(exchange: LiveExchange) -> list[date]:
 def _in_peace(command: Command, before: Path, data: Path, old: str) -> Command:
     shutil.copytree(before, data)
     _good(command.run(data), command.name)
-    return Command(command.name, command.arguments, command.rest, fingerprint(data), frozenset((old, as_of(data))))
+    return replace(command, end=fingerprint(data), editions=frozenset((old, as_of(data))))
 
 
 def _good(done: subprocess.CompletedProcess[str], what: str) -> None:

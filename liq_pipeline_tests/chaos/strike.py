@@ -26,7 +26,7 @@ class Point:
 def points(command: Command, data: Path, log: Path) -> list[Point]:
     """Run a command in peace and return every rename and fsync below its folder, in order."""
     done = subprocess.run(
-        [*_strace(log), *command.line(data)], env=command.environment(), capture_output=True, text=True, check=False
+        [*traced(log), *command.line(data)], env=command.environment(), capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise RuntimeError(f"{command.name} failed under strace: {done.stderr[-2000:]}")
@@ -60,15 +60,20 @@ def kill_at(command: Command, data: Path, point: Point, log: Path) -> subprocess
     """Start a command that is killed before the point (-9); `struck` tells where it was."""
     inject = f"inject={point.call}:signal=KILL:when={point.number}"
     return subprocess.Popen(
-        [*_strace(log), "-e", inject, *command.line(data)], env=command.environment(), text=True,
+        [*traced(log), "-e", inject, *command.line(data)], env=command.environment(), text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
 
-def struck(log: Path) -> str:
-    """Return the last call that a killed process made: the one before which it was killed."""
-    calls = [match for line in log.read_text(errors="replace").splitlines() if (match := _LINE.match(line))]
-    return f"{calls[-1]['call']} {place_of(calls[-1]['rest'])}" if calls else "elsewhere"
+def struck(log: Path) -> str | None:
+    """Return the call before which a process was killed, and what it was about; None if none was killed."""
+    last: dict[str, re.Match[str]] = {}
+    for line in log.read_text(errors="replace").splitlines():
+        if match := _LINE.match(line):
+            last[match["pid"]] = match
+        elif "+++ killed by SIGKILL" in line and (match := last.get(line.split()[0])):
+            return f"{match['call']} {place_of(match['rest'])}"
+    return None
 
 
 def place_of(rest: str) -> str:
@@ -81,17 +86,7 @@ def place_of(rest: str) -> str:
     return "elsewhere"
 
 
-def _strace(log: Path) -> list[str]:
-    return [
-        "strace",
-        "-f",
-        "--seccomp-bpf",
-        "-qq",
-        "-y",
-        "-s",
-        "4096",
-        "-o",
-        str(log),
-        "-e",
-        f"trace={','.join(CALLS)}",
-    ]
+def traced(log: Path) -> list[str]:
+    """Return the command that writes down every rename and fsync of what is run by it."""
+    # without --seccomp-bpf: with it, strace 6.1 counts no further than the first call to inject into
+    return ["strace", "-f", "-q", "-y", "-s", "4096", "-o", str(log), "-e", f"trace={','.join(CALLS)}"]

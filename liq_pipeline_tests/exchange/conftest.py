@@ -17,8 +17,8 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from liq_pipeline.exchange import fetch
-from liq_pipeline.exchange.archive import METRICS, Dataset, HttpArchive
-from liq_pipeline.exchange.http_archive import RETRY
+from liq_pipeline.exchange.http_archive import RETRY, HttpArchive
+from liq_pipeline.exchange.keys import METRICS, ArchiveDataset
 
 NOW = datetime(2026, 1, 20, 9, tzinfo=UTC)
 METRICS_HEADER = (
@@ -61,7 +61,9 @@ class Files:
     def klines(self, day: date, rows: list[str], symbol: str = "BTCUSDT", *, header: bool = True) -> Path:
         return self.zip(f"{symbol}-5m-{day}.zip", [KLINES_HEADER, *rows] if header else rows)
 
-    def put(self, day: date, rows: list[str] | None = None, dataset: Dataset = METRICS, symbol: str = "BTCUSDT") -> str:
+    def put(
+        self, day: date, rows: list[str] | None = None, dataset: ArchiveDataset = METRICS, symbol: str = "BTCUSDT"
+    ) -> str:
         """A listed metrics day with its sidecar; returns its key."""
         key = dataset.key(symbol, day)
         self.zip(key, [METRICS_HEADER, *(rows if rows is not None else metrics_rows(day, symbol=symbol))])

@@ -10,9 +10,11 @@ from werkzeug import Response
 
 from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, FormatError, SettingsError
 from liq_pipeline.exchange import http_archive
-from liq_pipeline.exchange.archive import METRICS, FolderArchive, HttpArchive, RemoteFile, klines, open_archive
+from liq_pipeline.exchange.archive import open_archive
 from liq_pipeline.exchange.fetch import fetch_file
-from liq_pipeline.exchange.keys import inside
+from liq_pipeline.exchange.folder_archive import FolderArchive
+from liq_pipeline.exchange.http_archive import HttpArchive
+from liq_pipeline.exchange.keys import METRICS, RemoteFile, inside, klines
 from liq_pipeline.exchange.transfer import MOST_BYTES_OF_A_ZIP, MissingObject, TransferError, parse_checksum
 from liq_pipeline.settings import BINANCE_ARCHIVE, BINANCE_LISTING
 
@@ -115,9 +117,10 @@ def test_404_is_definitive(server: Any, tmp_path: Path) -> None:
     assert server.asked == ["absent.zip"]
 
 
-def test_503_is_tried_again(files: Any, server: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_an_answer_that_may_pass_is_tried_again(status: int, files: Any, server: Any, tmp_path: Path) -> None:
     key = files.put(DAYS[0])
-    server.faults[key] = [Response("slow down", 503)] * 2
+    server.faults[key] = [Response("slow down", status)] * 2
     server.archive().download(key, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == (files.root / key).read_bytes()
 

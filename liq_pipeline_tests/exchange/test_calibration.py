@@ -47,6 +47,18 @@ def test_a_change_that_is_too_new_to_tell_is_unclear(values: np.ndarray) -> None
         calibrate(pa.concat_tables([before, after]), rows(values), NOW)
 
 
+def test_of_a_series_that_stands_still_for_hours_only_what_moves_is_compared(values: np.ndarray) -> None:
+    partly = values.copy()
+    partly[:250] = values[0]
+    partly[260:270] = values[260]
+
+    found = calibrate(rows(partly, 5, decimals=4), rows(partly), NOW)
+
+    # Of those that move, not the first, and none beside one that stands still.
+    telling = [n for n in range(1, 287) if len({partly[n - 1], partly[n], partly[n + 1]}) == 3]
+    assert (found.matches, found.compared) == (len(telling) + 1, len(telling) + 1)  # the newest has one neighbour only
+
+
 @pytest.mark.parametrize("case", ["still", "few", "other", "empty"])
 def test_what_proves_nothing_is_not_believed(values: np.ndarray, case: str) -> None:
     theirs = {

@@ -10,15 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from liq_pipeline.exchange.formats import (
-    KLINES_SCHEMA,
-    OPEN_INTEREST_SCHEMA,
-    OffGrid,
-    label_shift_disagreements,
-    observed_label_shift,
-    read_klines,
-    read_open_interest,
-)
+from liq_pipeline.exchange.formats import KLINES_SCHEMA, OPEN_INTEREST_SCHEMA, read_klines, read_open_interest
+from liq_pipeline.exchange.label_check import label_shift_disagreements, observed_label_shift
+from liq_pipeline.exchange.quirks import OffGrid
 
 DAY = date(2026, 1, 11)
 MIDNIGHT = datetime(2026, 1, 11, tzinfo=UTC)

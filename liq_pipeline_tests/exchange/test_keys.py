@@ -4,12 +4,12 @@ from datetime import date
 
 import pytest
 
-from liq_pipeline.exchange.archive import METRICS, Dataset, klines
+from liq_pipeline.exchange.keys import METRICS, ArchiveDataset, klines
 
 
 @pytest.mark.parametrize("dataset", [METRICS, klines("5m"), klines("15m")])
 @pytest.mark.parametrize("symbol", ["BTCUSDT", "1000PEPEUSDT", "币安人生USDT", "BTCUSDT_260327", "ICPUSDTSETTLED"])
-def test_a_key_is_read_back_as_its_day(dataset: Dataset, symbol: str) -> None:
+def test_a_key_is_read_back_as_its_day(dataset: ArchiveDataset, symbol: str) -> None:
     day = date(2026, 1, 11)
     assert dataset.day_of(symbol, dataset.key(symbol, day)) == day
 

@@ -94,11 +94,11 @@ def years(shared_archive: Path, name: str) -> Feeds:
         "quote_volume": bars["volume"].to_numpy() * typical, "taker_buy_volume": nothing,
         "taker_buy_quote_volume": nothing,
     }  # fmt: skip
-    interest = {
+    open_interest = {
         "ts": closes, "open_interest": np.full(len(closes), 1e6),
         "open_interest_value_usd": bars["close"].to_numpy() * 1e6,
     }  # fmt: skip
-    return Feeds(pa.table(interest), pa.table(klines))
+    return Feeds(pa.table(open_interest), pa.table(klines))
 
 
 @pytest.mark.parametrize("name", ["BTCUSDT-5m", "SOLUSDT-5m", "BTCUSDT-15m"])
@@ -222,6 +222,15 @@ class TestPrices:
         row = feeds.klines.num_rows // 2
         planted = feeds.plant("klines", [row], **{name: times(factor) for name, factor in changes.items()})
         assert planted.found("klines") == {row: why.UNTRADED_RANGE}
+
+    @pytest.mark.parametrize(("factor", "is_blamed"), [(1 / 7, False), (1 / 9, True)])
+    def test_of_a_fall_to_an_eighth_within_one_bar_become_null_however_much_was_traded(
+        self, feeds: Feeds, factor: float, is_blamed: bool
+    ) -> None:
+        row = feeds.klines.num_rows // 2
+        more = times(30)
+        fallen = feeds.plant("klines", [row], low=times(factor), volume=more, quote_volume=more)
+        assert fallen.found("klines") == ({row: why.UNTRADED_RANGE} if is_blamed else {})
 
     def test_of_a_deep_fall_that_was_traded_stay(self, feeds: Feeds) -> None:
         row = feeds.klines.num_rows // 2

@@ -401,10 +401,10 @@ def fast():
 def liq_record(fast, child_env, tmp_path):
     """Start `liq record`; the flush interval of a process is a fifth of a second."""
     code = (
-        "import sys, liq_pipeline.recording as r; from liq_pipeline.exchange.connection import Pace; "
+        "import sys, liq_pipeline.cli.recording as r; from liq_pipeline.exchange.connection import Timeouts; "
         "from liq_pipeline.settings import load_settings; "
         "sys.exit(r.record(load_settings(), lambda line: print(line, flush=True), "
-        "Pace(flush=0.2, ping=0.05, tell=0.2)))"
+        "Timeouts(flush=0.2, ping=0.05, tell=0.2)))"
     )
     processes = []
 
@@ -473,19 +473,19 @@ def test_killed_at_any_moment_it_leaves_whole_files_and_the_truth_about_its_gaps
 
 
 def complete(folder, stretches):
-    """No row stands twice, and within the stretches that count as heard not one order is missing."""
+    """No row stands twice, and within the stretches that count as covered not one order is missing."""
     for symbol in BOTH:
         found = numbers(folder, symbol)
         assert max(Counter(found).values()) == 1
         # Order n has traded at n - 0.75 s and is told at n s: the last seconds of a stretch may not have been told yet.
-        heard = {
+        covered = {
             number
             for since, until_ in stretches
             for number in range(20_000)
             if since <= after(number) and after(number) < until_ - timedelta(seconds=2)
         }
-        assert len(heard) > 10
-        assert heard <= set(found)
+        assert len(covered) > 10
+        assert covered <= set(found)
 
 
 def test_the_verb_says_what_is_wrong_with_its_settings(liq, tmp_path):

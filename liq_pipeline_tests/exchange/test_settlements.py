@@ -149,10 +149,10 @@ class TestNotSuspected:
         bars = pq.read_table(shared_archive.parent / "market" / f"{file}.parquet")
         opened, close = bars["open_time"].to_numpy().astype("datetime64[us]"), bars["close"].to_numpy()
         ts = opened + np.diff(opened).min()
-        interest = {"ts": ts, "open_interest": np.full(ts.size, 1000.0), "open_interest_value_usd": 1000 * close}
+        open_interest = {"ts": ts, "open_interest": np.full(ts.size, 1000.0), "open_interest_value_usd": 1000 * close}
 
         bars = bars.set_column(0, "open_time", pa.array(opened)).append_column("ts", pa.array(ts))
-        assert found(Feeds(pa.table(interest), bars)) == []
+        assert found(Feeds(pa.table(open_interest), bars)) == []
 
     @pytest.mark.parametrize("symbol", ["BTCUSDT", "ETHUSDT", "SOLUSDT"])
     def test_real_holes(self, symbol, shared_archive: Path) -> None:

@@ -14,10 +14,13 @@ from urllib3.util import Retry
 from werkzeug import Response
 
 from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, ChecksumsMissing, UnknownSymbol
-from liq_pipeline.exchange.archive import METRICS, FolderArchive, HttpArchive, klines
+from liq_pipeline.exchange.folder_archive import FolderArchive
+from liq_pipeline.exchange.http_archive import HttpArchive
+from liq_pipeline.exchange.keys import METRICS, klines
 from liq_pipeline.exchange.manifest import good_files, load_manifest, manifest_path, unverified_files
+from liq_pipeline.exchange.report import SyncReport
 from liq_pipeline.exchange.settlements import Settlement, listed_settlements
-from liq_pipeline.exchange.sync import SyncReport, plan, sync
+from liq_pipeline.exchange.sync import plan, sync
 
 SINCE = date(2026, 1, 10)
 DAYS = [date(2026, 1, day) for day in range(10, 20)]  # up to yesterday
@@ -66,7 +69,7 @@ def folder(files: Any) -> FolderArchive:
 
 def test_everything_once_then_nothing(local: Local, server: Any, keys: list[str]) -> None:
     first = local.sync(server.archive())
-    assert (first.fetched, first.rewritten, first.unchanged, first.problems) == (10, 0, 0, [])
+    assert (first.fetched, first.rewritten, len(first.files) - first.fetched, first.problems) == (10, 0, 0, [])
     assert (first.first_day, first.last_day) == (DAYS[0], DAYS[-1])
     assert first.files == [local.raw / key for key in keys]
     assert first.fetched_bytes == sum(path.stat().st_size for path in first.files)
@@ -77,7 +80,7 @@ def test_everything_once_then_nothing(local: Local, server: Any, keys: list[str]
     before, asked = local.manifest.read_bytes(), len(server.asked)
     assert local.planned(server.archive()) == []
     second = local.sync(server.archive(), now=local.now + timedelta(minutes=1))
-    assert (second.fetched, second.unchanged, second.files) == (0, 10, first.files)
+    assert (second.fetched, len(second.files) - second.fetched, second.files) == (0, 10, first.files)
     assert local.manifest.read_bytes() == before
     assert set(server.asked[asked:]) == {""}  # two listings, nothing else
 
@@ -112,7 +115,7 @@ def test_a_rewritten_file_is_fetched_again(
     files.put(DAYS[3], rows_of_day(DAYS[3], count=9))
     assert local.planned(server.archive()) == [keys[3]]
     report = local.sync(server.archive())
-    assert (report.fetched, report.rewritten, report.unchanged) == (1, 1, 9)
+    assert (report.fetched, report.rewritten, len(report.files) - report.fetched) == (1, 1, 9)
     assert report.manifest["rows"].to_pylist()[3] == 9
 
 
@@ -133,7 +136,7 @@ def test_what_a_kill_leaves_behind(local: Local, server: Any, keys: list[str]) -
     (local.raw / keys[0]).with_suffix(".zip.part").write_bytes(b"half")
     server.asked.clear()
     report = local.sync(server.archive())
-    assert (report.fetched, report.unchanged) == (0, 10)
+    assert (report.fetched, len(report.files) - report.fetched) == (0, 10)
     assert not [key for key in server.asked if key.endswith(".zip")]
     assert local.leftovers() == []
 
@@ -142,7 +145,7 @@ def test_an_unreadable_manifest_is_rebuilt(local: Local, folder: FolderArchive, 
     local.sync(folder)
     before = local.manifest.read_bytes()
     local.manifest.write_bytes(before[:100])
-    assert local.sync(folder).unchanged == 10
+    assert local.sync(folder).fetched == 0
     assert local.manifest.read_bytes() == before
 
 
@@ -412,7 +415,7 @@ class TestWithoutSidecars:
         assert len(local.planned(server.archive())) == 10
         server.asked.clear()
         report = local.sync(server.archive())
-        assert (report.unchanged, report.unverified, report.problems) == (10, [], [])
+        assert (len(report.files) - report.fetched, report.unverified, report.problems) == (10, [], [])
         assert not [key for key in server.asked if key.endswith(".zip")]
 
     @pytest.mark.parametrize("needs_checksums", [True, False])
@@ -452,7 +455,7 @@ def test_a_manifest_from_before_there_was_a_mark_is_of_verified_files(
     local.sync(folder)
     pq.write_table(pq.read_table(local.manifest, partitioning=None).drop_columns(["unverified"]), local.manifest)
     before = local.manifest.read_bytes()
-    assert local.sync(folder).unchanged == 10
+    assert local.sync(folder).fetched == 0
     assert local.manifest.read_bytes() == before
 
 
@@ -496,7 +499,7 @@ def test_an_outage_half_way_loses_nothing(local: Local, server: Any, keys: list[
         local.sync(server.archive(), workers=1)
     assert local.leftovers() == []
     report = local.sync(server.archive())
-    assert (report.fetched, report.unchanged) == (1, 9)
+    assert (report.fetched, len(report.files) - report.fetched) == (1, 9)
 
 
 def test_nobody_there(local: Local, server: Any, keys: list[str]) -> None:
@@ -518,7 +521,7 @@ def test_two_syncs_at_once_both_finish(local: Local, server: Any, keys: list[str
 
 
 def test_progress_is_told(local: Local, folder: FolderArchive, keys: list[str]) -> None:
-    class Told:
+    class Delivery:
         def __init__(self) -> None:
             self.calls: list[Any] = []
 
@@ -531,7 +534,7 @@ def test_progress_is_told(local: Local, folder: FolderArchive, keys: list[str]) 
         def finish(self) -> None:
             self.calls.append("finish")
 
-    told = Told()
+    told = Delivery()
     report = local.sync(folder, progress=told)
     assert told.calls[0] == (10, report.fetched_bytes)
     assert sum(call[1] for call in told.calls[1:-1]) == report.fetched_bytes

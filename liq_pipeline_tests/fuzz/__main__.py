@@ -36,7 +36,7 @@ def main() -> int:
             parser.error(f"no target {unknown}; there are {', '.join(target.name for target in every)}")
         print(f"{len(targets)} targets, seed {arguments.seed}", flush=True)
         tallies = {target.name: Tally(target.name) for target in targets}
-        rng = Random(arguments.seed)
+        rngs = {target.name: Random(f"{arguments.seed} {target.name}") for target in targets}  # however fast others are
         end = time.perf_counter() + 60 * arguments.minutes
         while True:
             total = sum(tally.inputs for tally in tallies.values())
@@ -46,7 +46,7 @@ def main() -> int:
                 if arguments.until_enough and had_enough:
                     continue
                 turn = min(SECONDS_A_TURN, max(0.0, end - time.perf_counter())) if not arguments.until_enough else 5.0
-                shoot(target, rng, tally, 5_000, time.perf_counter() + turn)
+                shoot(target, rngs[target.name], tally, 5_000, time.perf_counter() + turn)
             if arguments.json:
                 arguments.json.write_text(json.dumps([vars(t) for t in tallies.values()], indent=1), encoding="utf-8")
             enough = all(tallies[target.name].inputs >= target.least for target in targets) and total >= arguments.total

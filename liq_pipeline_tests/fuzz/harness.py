@@ -120,10 +120,10 @@ def shoot(target: Target, rng: Random, tally: Tally, inputs: int, deadline: floa
         data = target.draw(rng)
         peak = _peak_bytes()
         fault, accepted, seconds = fault_of(target, data)
+        if not fault and (grown := _peak_bytes() - peak) > MOST_BYTES:  # what is large is slow as well
+            fault = f"large: {grown >> 20} MB"
         if not fault and seconds > MOST_SECONDS:
             fault = f"slow: {seconds:.1f} s"
-        if not fault and (grown := _peak_bytes() - peak) > MOST_BYTES:
-            fault = f"large: {grown >> 20} MB"
         tally.inputs += 1
         tally.accepted += accepted
         tally.refused += not accepted and not fault

@@ -23,7 +23,7 @@ class ReferenceSide:
     closed: np.ndarray
 
 
-def reference_walk(bars, side, ladder, weights, mmr=0.004, gamma=0.05, churn_cap=0.3):
+def reference_walk(bars, side, ladder, weights, mmr=0.004, churn_per_turnover=0.05, churn_cap=0.3):
     """Walk one side. `weights` sum to 1."""
     q, volume, entry = bars.open_interest, bars.volume, bars.entry_price
     count, tiers = q.size, len(ladder)
@@ -56,7 +56,7 @@ def reference_walk(bars, side, ladder, weights, mmr=0.004, gamma=0.05, churn_cap
             cells = {key: contracts * (1 - share) for key, contracts in cells.items()}
             rest *= 1 - share
 
-        share = min(churn_cap, gamma * max(volume[t] - abs(q[t] - q[t - 1]), 0.0) / q[t])
+        share = min(churn_cap, churn_per_turnover * max(volume[t] - abs(q[t] - q[t - 1]), 0.0) / q[t])
         churn = share * (sum(cells.values()) + rest)
         closed[t] += churn
         cells = {key: contracts * (1 - share) for key, contracts in cells.items()}

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liq_pipeline.model.levels import TIMEFRAMES, Cells, bin_edge, bin_index, bin_width, liquidation_levels
+from liq_pipeline.model.levels import SPANS, Cells, bin_edge, bin_index, bin_width, liquidation_levels
+from liq_pipeline.model.timeframes import TIMEFRAMES
 
 AS_OF = np.datetime64("2026-03-10T00:00", "us")
 HOUR = np.timedelta64(1, "h")
@@ -147,7 +148,7 @@ def test_binning_loses_nothing(seed, price):
     living = many_cells(seed, price)
     found = liquidation_levels(living, AS_OF, price)
     for name, levels in found.items():
-        young = living.opened_at > AS_OF - TIMEFRAMES[name]
+        young = living.opened_at > AS_OF - SPANS[name]
         for side in (True, False):
             mine = young & (living.is_long == side)
             assert levels.contracts[levels.is_long == side].sum() == pytest.approx(
@@ -160,10 +161,10 @@ def test_binning_loses_nothing(seed, price):
 
 @pytest.mark.parametrize("name", TIMEFRAMES)
 def test_a_timeframe_ends_just_before_the_cell_that_is_exactly_as_old(name):
-    assert np.timedelta64(DAYS[name], "D") == TIMEFRAMES[name]
+    assert np.timedelta64(DAYS[name], "D") == SPANS[name]
     micro = np.timedelta64(1, "us")
     found = liquidation_levels(
-        cells((TIMEFRAMES[name], "long", 10, 80_000, 1), (TIMEFRAMES[name] - micro, "long", 10, 81_000, 2)),
+        cells((SPANS[name], "long", 10, 80_000, 1), (SPANS[name] - micro, "long", 10, 81_000, 2)),
         AS_OF, 90_000,
     )  # fmt: skip
     assert found[name].contracts.tolist() == [2]

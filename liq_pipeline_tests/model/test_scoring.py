@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
+from liq_pipeline.model.alignment import MarketData, Steps
+from liq_pipeline.model.exposure import MARGINS, bar_exposure, leverage_class
 from liq_pipeline.model.scale import scale_drift
-from liq_pipeline.model.scoring import Resampler, auc, fold_tests, out_of_sample, score, spearman
+from liq_pipeline.model.scoring import Resampler, fold_tests, out_of_sample, score, spearman
+from liq_pipeline.model.scoring_flows import path_features
+from liq_pipeline.model.walk import WalkInput, walk
 
 DAYS = np.arange(2000) / 48  # half hours
 
@@ -39,8 +43,6 @@ def test_ranks_share_ties():
     assert spearman(np.array([1.0, 1, 2, 3]), np.array([1.0, 1, 2, 3])) == pytest.approx(1)
     assert spearman(np.array([1.0, 2, 3, 4]), np.array([4.0, 3, 2, 1])) == pytest.approx(-1)
     assert np.isnan(spearman(np.ones(4), np.arange(4.0)))
-    assert auc(np.array([1.0, 2, 3, 4]), np.array([False, False, True, True])) == 1
-    assert auc(np.ones(4), np.array([False, False, True, True])) == 0.5
 
 
 def test_noise_scores_nothing_and_the_truth_scores_one():
@@ -75,3 +77,83 @@ def test_scale_is_fitted_on_the_past_only():
     assert scale.by_part[3]["rate_of_past"] == pytest.approx(0.01)
     assert scale.by_part[5]["predicted_over_reported"] == pytest.approx(1 / 3, rel=0.05)
     assert scale.rate == pytest.approx(0.02, rel=0.01)
+
+
+def test_every_step_of_the_data_weighs_the_same_in_the_intervals():
+    resampler = Resampler(np.arange(0, 30, 1 / 288), draws=20_000)
+
+    weights = resampler.counts.mean(axis=0)
+
+    np.testing.assert_allclose(weights, 1, atol=0.05)
+    assert (resampler.counts.sum(axis=1) == resampler.units).all()
+
+
+def test_a_score_of_two_sides_is_drawn_once_for_each_draw_around_its_value():
+    rng = np.random.default_rng(4)
+    resampler = Resampler(DAYS, draws=300)
+    sides = []
+    for noise in (0.5, 2.0):
+        target = rng.normal(size=DAYS.size)
+        sides.append((target, target + rng.normal(size=DAYS.size) * noise, np.zeros(DAYS.size)))
+
+    found = score(resampler, sides)
+
+    singles = [score(resampler, [side]) for side in sides]
+    assert found.rho_draws.shape == found.r2_draws.shape == (300,)
+    np.testing.assert_allclose(found.rho_draws, (singles[0].rho_draws + singles[1].rho_draws) / 2)
+    assert found.rho == pytest.approx((singles[0].rho + singles[1].rho) / 2)
+    assert found.rho_draws.mean() == pytest.approx(found.rho, abs=0.02)
+
+
+def test_the_features_of_the_path_are_what_a_hand_computes():
+    ts = np.datetime64("2026-03-01T00:05", "us") + np.arange(4) * np.timedelta64(5, "m")
+    close, high, low = (
+        np.array([100.0, 101, 99, 98]),
+        np.array([100.5, 102, 101, 99.5]),
+        np.array([99.5, 100, 98.5, 96]),
+    )
+    entry, volume = np.array([100.0, 101, 100, 97.5]), np.array([10.0, 30, 20, 5])
+    bars = WalkInput(ts, np.full(4, 1e3), entry, low, high, close, volume)
+    data = MarketData(bars, np.array([100.0, 100, 101, 99]), np.ones(4, bool), np.timedelta64(5, "m"))
+    steps = Steps(ts[3:], np.array([3]), np.array([3]), np.zeros((1, 2)))
+
+    longs, shorts = path_features(data, steps)
+
+    # All windows hold every bar before the fourth. Its low is 96, its high 99.5; the close before was 99.
+    vwap = (100 * 10 + 101 * 30 + 100 * 20) / 60
+    usual = np.log(np.mean(np.log(high[:3] / low[:3])) + 1e-4)
+    adverse, favourable = (99 - 96) / 99, (99.5 - 99) / 99
+    logs = np.log1p(np.array([99 - 96, *[98.5 - 96, vwap - 96] * 4]) / 99 / 1e-4)
+    move = np.log1p(adverse / 1e-4)
+    expected = [move, move**2, np.log1p(favourable / 1e-4), usual, *logs, logs[0] ** 2]
+    np.testing.assert_allclose(longs[0], expected, rtol=1e-9)
+    # Above: the high lies below every earlier high and below the VWAP.
+    logs = np.log1p(np.array([99.5 - 99, *[0.0, 0.0] * 4]) / 99 / 1e-4)
+    move = np.log1p(favourable / 1e-4)
+    expected = [move, move**2, np.log1p(adverse / 1e-4), usual, *logs, logs[0] ** 2]
+    np.testing.assert_allclose(shorts[0], expected, rtol=1e-9)
+
+
+def test_exposure_has_one_class_for_each_range_of_leverage():
+    ladder = np.array([3, 30, 30.5, 60, 75, 110, 125, 150])
+    assert leverage_class(ladder).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+    rng = np.random.default_rng(2)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.004, 400)))
+    opening = np.concatenate([[100.0], close[:-1]])
+    high, low = np.maximum(close, opening) * 1.001, np.minimum(close, opening) * 0.999
+    ts = np.datetime64("2026-03-01", "us") + np.arange(400) * np.timedelta64(5, "m")
+    bars = WalkInput(ts, np.full(400, 1e4), (high + low) / 2, low, high, close, np.full(400, 500.0))
+    walked = walk(bars, "BTCUSDT")
+
+    found = bar_exposure(walked, np.ones(400, bool))
+
+    for side, one in walked.sides.items():
+        assert found[side].shape == (400, 4, len(MARGINS))
+        assert (found[side].sum(axis=(0, 2)) > 0).all()
+        # With every snapshot known, what a bar touches is what the walk liquidates in it.
+        at = np.flatnonzero(one.liquidated)
+        cells = [(one.liquidated_at == t) & (np.arange(400)[:, None] < t) for t in at]
+        left = [one.contracts_opened * np.exp(one.log_survival[t - 1] - one.log_survival)[:, None] for t in at]
+        usd = [np.where(mine, kept * one.liquidation_price, 0).sum() for mine, kept in zip(cells, left, strict=True)]
+        np.testing.assert_allclose(found[side][at, :, 0].sum(axis=1), usd, rtol=1e-9)

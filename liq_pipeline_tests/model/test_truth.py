@@ -5,12 +5,14 @@ from datetime import date
 import numpy as np
 import pytest
 
-from liq_pipeline.assets.positions import read_walk_input
 from liq_pipeline.exchange.formats import read_klines, read_open_interest
-from liq_pipeline.model.levels import TIMEFRAMES, Cells, liquidation_levels
+from liq_pipeline.model.levels import Cells, liquidation_levels
+from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.model.walk import Walk, WalkInput, walk
 from liq_pipeline.simulator.market import MarketConfig, simulate
+from liq_pipeline.transform.positions import read_walk_input
 from liq_pipeline.warehouse.warehouse import Warehouse
+from liq_pipeline_tests.once import once
 
 BINS = 50  # of 0.1 % of the price: ± 5 %
 
@@ -92,10 +94,11 @@ def march(shared, tmp_path_factory):
     metrics = read_open_interest(sorted((folder / "metrics" / "BTCUSDT").glob("*.zip")), "BTCUSDT")
     candles = read_klines(sorted((folder / "klines" / "BTCUSDT" / "15m").glob("*.zip")), "BTCUSDT", "15m")
     assert not metrics.bad + candles.bad
-    warehouse.replace("open_interest", "BTCUSDT", metrics.table)
-    warehouse.replace("klines", "BTCUSDT", candles.table)
-    warehouse.rebuild("oi_delta", "BTCUSDT")
-    return walk(read_walk_input(warehouse, "BTCUSDT"), "BTCUSDT")
+    once(warehouse).replace("open_interest", "BTCUSDT", metrics.table)
+    once(warehouse).replace("klines", "BTCUSDT", candles.table)
+    once(warehouse).rebuild("oi_delta", "BTCUSDT")
+    with warehouse.transaction("BTCUSDT") as tables:
+        return walk(read_walk_input(tables, "BTCUSDT"), "BTCUSDT")
 
 
 @pytest.mark.shared

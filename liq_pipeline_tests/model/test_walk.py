@@ -67,12 +67,12 @@ def flat(count=4, **changes) -> WalkInput:
 
 @given(markets, st.sampled_from([0.0, 0.05, 3.0]), st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_it_agrees_with_the_reference_cell_by_cell(reference_walk, bars, gamma, classic):
+def test_it_agrees_with_the_reference_cell_by_cell(reference_walk, bars, churn_per_turnover, classic):
     ladder, weights = (tuple(CLASSIC_LADDER), tuple(CLASSIC_LADDER.values())) if classic else (LADDER, None)
     shares = np.array(weights) if classic else np.full(len(ladder), 1 / len(ladder))
-    result = walk(bars, "BTCUSDT", WalkParameters(ladder, weights, gamma))
+    result = walk(bars, "BTCUSDT", WalkParameters(ladder, weights, churn_per_turnover))
     for name, side in result.sides.items():
-        expected = reference_walk(bars, name, ladder, shares, gamma=gamma)
+        expected = reference_walk(bars, name, ladder, shares, churn_per_turnover=churn_per_turnover)
         np.testing.assert_allclose(side.liquidation_price, expected.liquidation_price, rtol=1e-14)
         scale = bars.open_interest
         for column in ("tracked", "untracked", "liquidated", "opened", "closed"):
@@ -345,7 +345,7 @@ def test_a_ladder_that_nobody_can_have_is_an_error():
     [
         ({"weights": (1.0,)}, "13 leverages but 1 weights"),
         ({"weights": (-1.0,) + (1.0,) * 12}, "weights"),
-        ({"gamma": -0.1}, "gamma"),
+        ({"churn_per_turnover": -0.1}, "churn_per_turnover"),
         ({"churn_cap": 1.0}, "churn_cap"),
         ({"churn_cap": -0.1}, "churn_cap"),
     ],

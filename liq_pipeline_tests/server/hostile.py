@@ -24,16 +24,18 @@ import pyarrow.parquet as pq
 import uvicorn
 
 from liq_pipeline.errors import LiqError
-from liq_pipeline.model.levels import TIMEFRAMES
+from liq_pipeline.model.levels import LEVERAGE_CLASSES
+from liq_pipeline.model.timeframes import TIMEFRAMES
+from liq_pipeline.published.layout import dataset_path, manifest_path
+from liq_pipeline.published.publish import PublishedDataset, Publisher
+from liq_pipeline.published.schemas import CANDLES_SCHEMA, HEATMAP_SCHEMA, LEVELS_SCHEMA, OI_DELTA_SCHEMA
+from liq_pipeline.published.status import read_status
 from liq_pipeline.server import answers
 from liq_pipeline.server.app import create_app
 from liq_pipeline.server.asked import Asked
 from liq_pipeline.server.connection import Connection
 from liq_pipeline.server.run import OPTIONS
 from liq_pipeline.server.store import Store
-from liq_pipeline.status import read_status
-from liq_pipeline.warehouse.layout import CANDLES_SCHEMA, HEATMAP_SCHEMA, LEVELS_SCHEMA, OI_DELTA_SCHEMA, dataset_path
-from liq_pipeline.warehouse.publish import Dataset, Publisher
 
 AS_OF = datetime(2026, 6, 28, tzinfo=UTC)
 NOW = AS_OF + timedelta(hours=5)
@@ -45,22 +47,24 @@ SECONDS = 2.0
 # A small published folder and a service over it ----------------------------------------------------------------------
 
 
-def datasets_of(symbol: str, timeframe: str, as_of: datetime = AS_OF, price: float = 100.0) -> list[Dataset]:
+def datasets_of(symbol: str, timeframe: str, as_of: datetime = AS_OF, price: float = 100.0) -> list[PublishedDataset]:
     """Return a few rows of everything that the service reads."""
+    key = {"exchange": "binance", "symbol": symbol, "timeframe": timeframe}
     hours = [as_of - timedelta(hours=back) for back in (3, 2, 1, 0)]
     levels = [
-        {"symbol": symbol, "timeframe": timeframe, "as_of": as_of, "side": side, "leverage": leverage,
+        {**key, "as_of": as_of, "side": side, "leverage": leverage,
          "price_low": low, "price_high": low + 0.1, "contracts": 2.0, "notional_usd": 2 * low, "current_price": price,
          "distance_pct": low - price}
         for side, low in (("long", 95.0), ("long", 90.0), ("short", 105.0)) for leverage in (10.0, 100.0)
     ]  # fmt: skip
     cells = [
-        {"symbol": symbol, "timeframe": timeframe, "ts": ts, "price_low": low, "price_high": low + 0.5, "side": side,
-         "notional_usd": 100.0, "contracts": 1.0, **{f"notional_usd_{name}x": 25.0 for name in (10, 25, 50, 100)}}
+        {**key, "ts": ts, "price_low": low, "price_high": low + 0.5, "side": side,
+         "notional_usd": 100.0, "contracts": 1.0,
+         **{f"notional_usd_{name}": 25.0 for name in LEVERAGE_CLASSES}}
         for ts in hours for side, low in (("long", 98.0), ("long", 97.5), ("short", 102.0))
     ]  # fmt: skip
     candles = [
-        {"symbol": symbol, "timeframe": timeframe, "ts": ts, "open_time": ts - timedelta(hours=1), "open": price,
+        {**key, "ts": ts, "open_time": ts - timedelta(hours=1), "open": price,
          "high": price + 1, "low": price - 1, "close": price, "volume": 5.0}
         for ts in hours
     ]  # fmt: skip
@@ -74,7 +78,10 @@ def datasets_of(symbol: str, timeframe: str, as_of: datetime = AS_OF, price: flo
         pa.Table.from_pylist(cells, HEATMAP_SCHEMA),
         pa.Table.from_pylist(candles, CANDLES_SCHEMA),
     )
-    return [Dataset(name, symbol, table, dict(facts), timeframe) for name, table in zip(DATASETS, rows, strict=True)]
+    return [
+        PublishedDataset(name, symbol, table, dict(facts), timeframe)
+        for name, table in zip(DATASETS, rows, strict=True)
+    ]
 
 
 def publish_small(folder: Path) -> Path:
@@ -86,12 +93,12 @@ def publish_small(folder: Path) -> Path:
     return folder
 
 
-def deltas_of(symbol: str) -> Dataset:
+def deltas_of(symbol: str) -> PublishedDataset:
     """Return `oi_delta` with one row."""
     row = {"symbol": symbol, "ts": AS_OF, "open_interest": 1000.0, "oi_delta": 1.0, "oi_delta_usd": 100.0,
            "entry_price": 100.0, "volume": 5.0, "is_interpolated": False, "contract": 0}  # fmt: skip
     facts = {"as_of": AS_OF.isoformat().replace("+00:00", "Z")}
-    return Dataset("oi_delta", symbol, pa.Table.from_pylist([row], OI_DELTA_SCHEMA), facts)
+    return PublishedDataset("oi_delta", symbol, pa.Table.from_pylist([row], OI_DELTA_SCHEMA), facts)
 
 
 class Impatient(Connection):
@@ -260,7 +267,7 @@ def one_manifest(random: Random) -> None:
     """Damage one manifest; its symbol answers or is said to be damaged, the others answer."""
 
     def damage(path: Path) -> None:
-        place = path.with_name("manifest.json")
+        place = manifest_path(path)
         plain = place.read_bytes()
         choice = random.random()
         if choice < 0.15:
@@ -291,7 +298,7 @@ def one_parquet(random: Random) -> None:
                 pq.write_table(_odd_rows(random, pq.read_table(path, partitioning=None)), Path(scratch) / "x")
                 data = (Path(scratch) / "x").read_bytes()
         path.write_bytes(data)
-        place = path.with_name("manifest.json")
+        place = manifest_path(path)
         vouch = json.loads(place.read_text()) | {"sha256": hashlib.sha256(data).hexdigest()}
         if random.random() < 0.5:
             with contextlib.suppress(Exception):  # whatever cannot be counted stays as it was said
@@ -338,7 +345,7 @@ def _odd_rows(random: Random, rows: pa.Table) -> pa.Table:
             rows = rows.slice(0, 0)
         elif choice < 0.95:
             rows = pa.concat_tables([rows, rows])
-        else:
+        elif not pa.types.is_nested(field.type):
             rows = rows.set_column(place, field.name, rows.column(place).dictionary_encode())
         if not rows.num_columns:
             return pa.table({"x": [1]})
@@ -351,9 +358,9 @@ def _with_damage(random: Random, damage: Callable[[Path], None]) -> None:
     began = time.monotonic()
     try:
         damage(path)
-        _look_at_all(random, path.parent.name.removeprefix("timeframe="))
+        _look_at_all(random, path.stem)
     finally:
-        for place in (path, path.with_name("manifest.json")):
+        for place in (path, manifest_path(path)):
             place.write_bytes(originals[place])
     assert time.monotonic() - began < SECONDS
 

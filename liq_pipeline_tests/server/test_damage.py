@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from liq_pipeline.errors import PublishedDamaged
+from liq_pipeline.published.layout import dataset_path, manifest_path
+from liq_pipeline.published.manifests import read_manifest, sound_manifest
+from liq_pipeline.published.publish import Publisher
+from liq_pipeline.published.status import read_status
 from liq_pipeline.server import models
-from liq_pipeline.status import read_status
-from liq_pipeline.warehouse.layout import dataset_path, read_manifest
-from liq_pipeline.warehouse.manifests import sound_manifest
-from liq_pipeline.warehouse.publish import Publisher
 from liq_pipeline_tests.server.hostile import DATASETS, GOOD, HURT, NOW, datasets_of, publish_small
 
 
@@ -25,7 +25,7 @@ def small(tmp_path) -> Path:
 
 
 def manifest_of(folder: Path, dataset: str = "liquidation_levels", timeframe: str = "7d") -> Path:
-    return dataset_path(folder, dataset, HURT, timeframe).with_name("manifest.json")
+    return manifest_path(dataset_path(folder, dataset, HURT, timeframe))
 
 
 def altered(manifest: Path, **facts) -> None:
@@ -89,7 +89,7 @@ def test_a_damaged_manifest_is_said_and_everything_else_is_served(own_service, s
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in FACTS.items() for value in values])
 def test_a_manifest_of_wrong_types_is_damaged_for_every_reader(small, name, value) -> None:
     path = dataset_path(small, "liquidation_levels", HURT, "7d")
-    altered(path.with_name("manifest.json"), **{name: value})
+    altered(manifest_path(path), **{name: value})
 
     with pytest.raises(PublishedDamaged, match=name):
         sound_manifest(path, ("current_price",))
@@ -102,7 +102,7 @@ def test_writers_begin_anew_where_a_manifest_is_damaged(small) -> None:
     path = dataset_path(small, "liquidation_levels", HURT, "7d")
     assert read_manifest(path)
     for content in DAMAGED.values():
-        path.with_name("manifest.json").write_bytes(content)
+        manifest_path(path).write_bytes(content)
         assert read_manifest(path) is None
 
 
@@ -113,7 +113,7 @@ def test_status_says_what_is_damaged(liq, small) -> None:
     said = " ".join(done.out.split())
 
     assert done.code == 3
-    assert f"symbol={HURT}" in said
+    assert HURT in said
     assert "is damaged" in said
     assert f"{GOOD}: data up to 2026-06-28" in said
     told = json.loads(liq("status", "--data", small.parent, "--now", NOW.isoformat(), "--json").out)["symbols"]
@@ -124,7 +124,7 @@ def vouched(path: Path, content: bytes, rows: int | None = None) -> None:
     """Replace a file and let its manifest say that all is well."""
     path.write_bytes(content)
     known = {"row_count": rows} if rows is not None else {}
-    altered(path.with_name("manifest.json"), sha256=hashlib.sha256(content).hexdigest(), **known)
+    altered(manifest_path(path), sha256=hashlib.sha256(content).hexdigest(), **known)
 
 
 def parquet(table: pa.Table) -> bytes:
@@ -240,7 +240,7 @@ def test_the_tag_of_a_heatmap_changes_with_every_part_of_it(own_service, small, 
     else:
         new = {"source_label": "simulated", "current_price": 100.5, "burn_in_days": 3.0}[fact]
         for name in ("liquidation_heatmap", "candles"):
-            altered(dataset_path(small, name, HURT, "7d").with_name("manifest.json"), **{fact: new})
+            altered(manifest_path(dataset_path(small, name, HURT, "7d")), **{fact: new})
     second = service.get(asked, headers={"If-None-Match": first.headers["etag"]})
 
     assert second.status_code == 200

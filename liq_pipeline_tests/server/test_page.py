@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 
-from liq_pipeline.warehouse.layout import dataset_path
+from liq_pipeline.published.layout import dataset_path, manifest_path
 
 pytestmark = pytest.mark.browser
 
@@ -85,7 +85,7 @@ def test_every_control_works_and_the_address_follows(visit, tmp_path) -> None:
 
 def test_the_saved_picture_says_all_that_the_title_line_says(visit, own_service, published) -> None:
     for dataset in ("liquidation_heatmap", "candles"):
-        manifest = dataset_path(published, dataset, "BTCUSDT", "30d").with_name("manifest.json")
+        manifest = manifest_path(dataset_path(published, dataset, "BTCUSDT", "30d"))
         manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"source_label": "simulated"}))
     page = visit("/?timeframe=30d", base=own_service(folder=published).url)
     page.evaluate(

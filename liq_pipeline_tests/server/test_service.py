@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter
 
-from liq_pipeline.model.levels import TIMEFRAMES
+from liq_pipeline.model.timeframes import TIMEFRAMES
+from liq_pipeline.published.layout import dataset_path
+from liq_pipeline.published.publish import Publisher
 from liq_pipeline.server import models
-from liq_pipeline.warehouse.layout import dataset_path
-from liq_pipeline.warehouse.publish import Publisher
 
 LEVELS = "/liquidations/levels?symbol=BTCUSDT"
 
@@ -267,9 +267,9 @@ def test_metrics_and_health_count_requests(own_service) -> None:
 
 
 def test_slowness_and_errors_are_logged(caplog) -> None:
-    from liq_pipeline.server.watch import Watch
+    from liq_pipeline.server.metrics import ServiceMetrics
 
-    watch = Watch()
+    watch = ServiceMetrics()
     with caplog.at_level(logging.WARNING, "liq.serve"):
         watch.count("/x", "1d", 200, 2.5, False)
         watch.count("/x", "1d", 500, 0.1, False)

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import requests
 
-from liq_pipeline.warehouse.layout import dataset_path, read_manifest
-from liq_pipeline.warehouse.publish import Dataset, Publisher
+from liq_pipeline.published.layout import dataset_path
+from liq_pipeline.published.manifests import read_manifest
+from liq_pipeline.published.publish import PublishedDataset, Publisher
 
 
 def test_no_answer_is_torn_while_files_are_replaced(own_service, published) -> None:
@@ -29,7 +30,11 @@ def test_no_answer_is_torn_while_files_are_replaced(own_service, published) -> N
             marked = rows.set_column(place, "contracts", pa.array([float(editions[0])] * rows.num_rows))
             facts = {name: manifest[name] for name in ("as_of", "open_interest_contracts")}
             publisher.publish(
-                [Dataset("liquidation_levels", "BTCUSDT", marked, facts | {"current_price": float(editions[0])}, "7d")]
+                [
+                    PublishedDataset(
+                        "liquidation_levels", "BTCUSDT", marked, facts | {"current_price": float(editions[0])}, "7d"
+                    )
+                ]
             )
             time.sleep(0.01)
 

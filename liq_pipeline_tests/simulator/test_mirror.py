@@ -12,18 +12,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from liq_pipeline.simulator.market import MarketConfig, simulate
-from liq_pipeline.simulator.mirror import (
-    ALL_DEFECTS,
+from liq_pipeline.simulator.defects import ALL_DEFECTS
+from liq_pipeline.simulator.files import (
     corrupt_zip,
     garbage_row,
     kline_key,
     metrics_key,
-    publish,
     remove_day,
     rewrite_day,
     wrong_checksum,
 )
+from liq_pipeline.simulator.market import MarketConfig, simulate
+from liq_pipeline.simulator.mirror import publish
 
 FLIP = date(2026, 6, 25)
 LOSSLESS = sorted(name for name in ALL_DEFECTS if not name.endswith("_hole"))

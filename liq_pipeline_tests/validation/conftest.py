@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from liq_pipeline.model.alignment import MarketData, Steps, Truth, match_steps
+from liq_pipeline.model.alignment import MarketData, ObservedLiquidations, Steps, match_steps
 from liq_pipeline.model.walk import WalkInput
 from liq_pipeline.simulator.market import Market, MarketConfig, simulate
 
@@ -16,7 +16,7 @@ from liq_pipeline.simulator.market import Market, MarketConfig, simulate
 class Scene:
     market: Market
     data: MarketData
-    truth: Truth
+    truth: ObservedLiquidations
     steps: Steps
 
 
@@ -38,7 +38,7 @@ def market_data(market: Market, every: int = 1) -> MarketData:
 
 def scene_of(market: Market) -> Scene:
     data, reported = market_data(market), market.liquidations
-    truth = Truth(data.walk_input.ts, reported["long_usd"], reported["short_usd"], data.width)
+    truth = ObservedLiquidations(data.walk_input.ts, reported["long_usd"], reported["short_usd"], data.width)
     return Scene(market, data, truth, match_steps(data, truth))
 
 

@@ -11,9 +11,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from liq_pipeline.cli import app
+from liq_pipeline.cli.main import app
 from liq_pipeline.errors import ChecksumsMissing, UnknownSymbol
-from liq_pipeline.exchange.archive import FolderArchive, RemoteFile
 from liq_pipeline.exchange.coin_m import (
     drop_doubled_rows,
     fetch_coin_m,
@@ -23,6 +22,8 @@ from liq_pipeline.exchange.coin_m import (
     read_coin_metrics,
     read_liquidation_snapshots,
 )
+from liq_pipeline.exchange.folder_archive import FolderArchive
+from liq_pipeline.exchange.keys import RemoteFile
 from liq_pipeline.simulator.coin_m import publish_coin_m
 from liq_pipeline.simulator.files import corrupt_zip, write_zip
 from liq_pipeline.simulator.market import MarketConfig, simulate
@@ -128,7 +129,9 @@ def test_whatever_is_wrong_with_a_zip_costs_its_day_only(published, tmp_path, ki
         assert second.stem[-10:] in map(str, read.days)
 
 
-@pytest.mark.parametrize("content", ["", "\n\n", "time\n", "a,b\n1,2\n", '"', "open_time,open_time\n1,2\n", "\0" * 50])
+@pytest.mark.parametrize(
+    "content", ["", "\n\n", "time\n", "a,b\n1,2\n", '"', "open_time,open_time\n1,2\n", "\0" * 50, "time,side," * 15_000]
+)
 def test_a_csv_that_is_none_is_left_out(published, tmp_path, content):
     for kind, reader in READERS.items():
         good = files(published, kind)[1]
@@ -202,5 +205,5 @@ def test_the_command_works_on_a_folder(published, tmp_path):
         ],
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert "prior system" in result.output
+    assert "legacy system" in result.output
     assert np.any([path.suffix == ".html" for path in tmp_path.rglob("*")])

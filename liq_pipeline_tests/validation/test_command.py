@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from liq_pipeline.cli import app
+from liq_pipeline.cli.main import app
 from liq_pipeline.errors import NoData, SettingsError
 from liq_pipeline.validation.command import run_validation
 from liq_pipeline_tests.validation.conftest import frames, write
@@ -32,7 +32,7 @@ def test_json_has_every_figure_with_its_interval(files):
     result = CliRunner().invoke(app, ["validate", *files.options(), "--bar", "15m", "--json"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    names = {"walk", "constant open interest", "shuffled open interest", "classic ladder", "prior system", "1/L bands"}
+    names = {"walk", "constant open interest", "shuffled open interest", "classic ladder", "legacy system", "1/L bands"}
     assert names <= set(found["flows"]["rows"])
     assert "walk on 60-minute bars" in found["wide_bars"]["rows"]
     assert [gate["number"] for gate in found["gates"]] == [1, 2, 3, 4, 5, 6, 7]

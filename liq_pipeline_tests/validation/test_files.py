@@ -128,6 +128,21 @@ def test_columns_of_one_name_are_refused(tmp_path: Path, header: str) -> None:
         read_frame(path)
 
 
+@pytest.mark.parametrize("before", ["", "\n \n", '"a\nb",'])
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet"])
+def test_a_very_wide_table_is_refused_at_once(tmp_path: Path, kind: str, before: str) -> None:
+    path = tmp_path / f"oi.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.table({f"c{n}": [1] for n in range(5_000)}), path)
+    else:
+        content = (before + "time,side," * 15_000).encode()
+        path.write_bytes(gzip.compress(content) if kind == "csv.gz" else content)
+    begin = time.process_time()
+    with pytest.raises(FormatError, match=r"(cells|columns), more than 1,000"):
+        read_frame(path)
+    assert time.process_time() - begin < 2  # pandas alone: twenty
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" * 100, b"\0" * 64])
 def test_a_parquet_file_that_is_none_is_an_error_of_ours(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "oi.parquet"

@@ -20,22 +20,22 @@ def read(folder, tables, **options):
 
 
 def test_truth_stamps_are_read_as_the_end_that_fits_the_moves(tmp_path, scene):
-    klines, interest, truth = frames(scene)
-    start = read(tmp_path, (klines, interest, truth))
-    end = read(tmp_path, (klines, interest, truth.assign(ts=truth["ts"] + pd.Timedelta("30min"))))
+    klines, open_interest, truth = frames(scene)
+    start = read(tmp_path, (klines, open_interest, truth))
+    end = read(tmp_path, (klines, open_interest, truth.assign(ts=truth["ts"] + pd.Timedelta("30min"))))
     assert any("name the start" in note for note in start.notes)
     assert any("name the end" in note for note in end.notes)
     assert np.array_equal(start.truth.end, end.truth.end)
 
 
 def test_stamps_may_be_naive_or_numbers(tmp_path, scene):
-    klines, interest, truth = frames(scene)
-    plain = read(tmp_path, (klines, interest, truth))
+    klines, open_interest, truth = frames(scene)
+    plain = read(tmp_path, (klines, open_interest, truth))
     other = read(
         tmp_path,
         (
             klines.assign(ts=klines["ts"].dt.tz_localize(None)),
-            interest.assign(ts=interest["ts"].astype("datetime64[ms, UTC]").astype("int64")),
+            open_interest.assign(ts=open_interest["ts"].astype("datetime64[ms, UTC]").astype("int64")),
             truth.assign(ts=truth["ts"].astype("datetime64[s, UTC]").astype("int64")),
         ),
     )
@@ -45,55 +45,55 @@ def test_stamps_may_be_naive_or_numbers(tmp_path, scene):
 
 
 def test_open_time_is_the_start_of_a_bar(tmp_path, scene):
-    klines, interest, truth = frames(scene)
+    klines, open_interest, truth = frames(scene)
     opened = klines.assign(open_time=klines["ts"] - pd.Timedelta("15min")).drop(columns="ts")
     assert np.array_equal(
-        read(tmp_path, (opened, interest, truth)).data.walk_input.ts,
-        read(tmp_path, (klines, interest, truth)).data.walk_input.ts,
+        read(tmp_path, (opened, open_interest, truth)).data.walk_input.ts,
+        read(tmp_path, (klines, open_interest, truth)).data.walk_input.ts,
     )
 
 
 def test_opening_stamps_under_a_closing_name_are_noticed(tmp_path, scene):
-    klines, interest, truth = frames(scene)
-    found = read(tmp_path, (klines.assign(ts=klines["ts"] - pd.Timedelta("15min")), interest, truth))
+    klines, open_interest, truth = frames(scene)
+    found = read(tmp_path, (klines.assign(ts=klines["ts"] - pd.Timedelta("15min")), open_interest, truth))
     assert any("only as the START" in note for note in found.notes)
     assert found.data.walk_input.ts[0] == klines["ts"].iloc[0].tz_localize(None).to_datetime64()
 
 
 def test_open_interest_in_usd_becomes_contracts_at_the_price_of_its_instant(tmp_path, scene):
-    klines, interest, truth = frames(scene)
-    value = interest["open_interest"] * klines["close"]
-    in_usd = pd.DataFrame({"ts": interest["ts"], "open_interest_value": value})
+    klines, open_interest, truth = frames(scene)
+    value = open_interest["open_interest"] * klines["close"]
+    in_usd = pd.DataFrame({"ts": open_interest["ts"], "open_interest_value": value})
     found = read(tmp_path, (klines, in_usd, truth))
-    assert np.allclose(found.data.walk_input.open_interest, interest["open_interest"])
+    assert np.allclose(found.data.walk_input.open_interest, open_interest["open_interest"])
     # Candles of open interest are stamped with their opening and close a step later: read as they are, they look ahead.
     candles = in_usd.assign(ts=in_usd["ts"] - pd.Timedelta("15min"))
     late = read(tmp_path, (klines, candles, truth))
-    assert np.allclose(late.data.walk_input.open_interest, interest["open_interest"])
+    assert np.allclose(late.data.walk_input.open_interest, open_interest["open_interest"])
     assert any("start of its step" in note for note in late.notes)
 
 
 def test_opening_and_closing_value_make_one_series(tmp_path, scene):
-    klines, interest, truth = frames(scene)
-    value = (interest["open_interest"] * klines["close"]).to_numpy()
+    klines, open_interest, truth = frames(scene)
+    value = (open_interest["open_interest"] * klines["close"]).to_numpy()
     pair = pd.DataFrame(
         {
-            "ts": interest["ts"].iloc[:-1],
+            "ts": open_interest["ts"].iloc[:-1],
             "open_interest_value_open": value[:-1],
             "open_interest_value_close": value[1:],
         }
     )
     found = read(tmp_path, (klines, pair, truth))
-    assert np.allclose(found.data.walk_input.open_interest, interest["open_interest"])
+    assert np.allclose(found.data.walk_input.open_interest, open_interest["open_interest"])
 
 
 def test_bad_rows_are_left_out_and_holes_are_not_scored(tmp_path, scene):
-    klines, interest, truth = frames(scene)
+    klines, open_interest, truth = frames(scene)
     klines.loc[100:104, "high"] = np.nan
     klines = pd.concat([klines.drop(index=range(300, 310)), klines.iloc[:20]]).sample(frac=1, random_state=1)
-    interest.loc[50:60, "open_interest"] = 0.0
+    open_interest.loc[50:60, "open_interest"] = 0.0
     truth.loc[truth.index[70], "long_usd"] = np.nan
-    found = read(tmp_path, (klines, interest.sample(frac=1, random_state=2), truth))
+    found = read(tmp_path, (klines, open_interest.sample(frac=1, random_state=2), truth))
     bars = found.data.walk_input
     assert bars.ts.size == scene.data.walk_input.ts.size - 15
     assert (np.diff(bars.ts) > np.timedelta64(0)).all()
@@ -102,15 +102,15 @@ def test_bad_rows_are_left_out_and_holes_are_not_scored(tmp_path, scene):
 
 
 def test_klines_without_volume_get_a_constant_turnover(tmp_path, scene):
-    klines, interest, truth = frames(scene)
-    found = read(tmp_path, (klines.drop(columns="volume"), interest, truth))
+    klines, open_interest, truth = frames(scene)
+    found = read(tmp_path, (klines.drop(columns="volume"), open_interest, truth))
     assert (found.data.walk_input.volume > 0).all()
     assert any("without volume" in note for note in found.notes)
 
 
 def test_finer_klines_are_merged(tmp_path, scene):
-    klines, interest, truth = frames(scene)
-    found = read(tmp_path, (klines, interest, truth), bar=60)
+    klines, open_interest, truth = frames(scene)
+    found = read(tmp_path, (klines, open_interest, truth), bar=60)
     assert found.data.width == np.timedelta64(60, "m")
     first = klines[(klines["ts"] > klines["ts"].iloc[3]) & (klines["ts"] <= klines["ts"].iloc[7])]
     assert found.data.walk_input.low[1] == first["low"].min()
@@ -118,10 +118,10 @@ def test_finer_klines_are_merged(tmp_path, scene):
 
 
 def test_single_events_are_summed_per_bar(tmp_path, scene):
-    klines, interest, _ = frames(scene)
+    klines, open_interest, _ = frames(scene)
     at = klines["ts"].iloc[10] + pd.to_timedelta([1, 100, 500, 901, 4000, 9000, 20000], unit="s")
     events = pd.DataFrame({"ts": at, "long_usd": [1.0, 2, 3, 4, 5, 6, 7], "short_usd": 0.0})
-    found = read(tmp_path, (klines, interest, events))
+    found = read(tmp_path, (klines, open_interest, events))
     assert found.truth.step == np.timedelta64(15, "m")
     assert found.truth.long_usd.sum() == pytest.approx(4 + 5 + 6)  # the outer bars may be parts and are left out
 
@@ -130,11 +130,11 @@ def test_change_of_open_interest_is_spread_by_volume_or_equally():
     ts = np.datetime64("2026-01-01", "us") + np.arange(5) * np.timedelta64(5, "m")
     at, values = ts[[0, 4]], np.array([100.0, 140.0])
     width = np.timedelta64(5, "m")
-    interest, known = spread_open_interest(ts, width, np.array([9.0, 1, 1, 0, 2]), at, values)
-    assert interest.tolist() == [100, 110, 120, 120, 140]
+    open_interest, known = spread_open_interest(ts, width, np.array([9.0, 1, 1, 0, 2]), at, values)
+    assert open_interest.tolist() == [100, 110, 120, 120, 140]
     assert known.tolist() == [True, False, False, False, True]
-    interest, _ = spread_open_interest(ts, width, np.zeros(5), at, values)
-    assert interest.tolist() == [100, 110, 120, 130, 140]
+    open_interest, _ = spread_open_interest(ts, width, np.zeros(5), at, values)
+    assert open_interest.tolist() == [100, 110, 120, 130, 140]
 
 
 def test_a_wide_bar_with_a_hole_is_left_out(scene):
@@ -156,9 +156,9 @@ def test_a_missing_column_is_named(tmp_path, scene, lacking):
 
 
 def test_files_without_common_time_are_refused(tmp_path, scene):
-    klines, interest, truth = frames(scene)
+    klines, open_interest, truth = frames(scene)
     with pytest.raises(NoData, match="no time in common"):
-        read(tmp_path, (klines, interest.assign(ts=interest["ts"] + pd.Timedelta("900D")), truth))
+        read(tmp_path, (klines, open_interest.assign(ts=open_interest["ts"] + pd.Timedelta("900D")), truth))
 
 
 def test_widths_are_read():

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from liq_pipeline.model.ablations import all_exposures, prior_exposure
-from liq_pipeline.model.baselines import PriorInput, prior_levels
+from liq_pipeline.model.ablations import all_exposures, legacy_exposure
+from liq_pipeline.model.baselines import LegacyInput, legacy_levels
 from liq_pipeline.model.exposure import MARGINS, bar_exposure
 from liq_pipeline.model.scoring_flows import path_features, score_flows
 from liq_pipeline.model.scoring_levels import control_steps, maps_at, score_levels
@@ -62,7 +62,7 @@ def test_open_interest_that_is_not_observed_yet_is_not_used(scene):
     other = data.walk_input.open_interest.copy()
     other[before + 1 :] *= 1.5
     changed = replace(data, walk_input=replace(data.walk_input, open_interest=other))
-    for name in ("walk", "prior system", "1/L bands"):
+    for name in ("walk", "legacy system", "1/L bands"):
         one, two = all_exposures(data, SYMBOL)[name], all_exposures(changed, SYMBOL)[name]
         for side in SIDES:
             assert np.allclose(one[side][: at + 1], two[side][: at + 1], rtol=1e-9, atol=1e-3), name
@@ -79,14 +79,14 @@ def test_maps_and_path_are_the_same_when_the_future_is_cut_off(scene):
         assert np.allclose(one, two)
 
 
-def test_the_prior_system_is_asked_anew_after_each_bar(scene):
+def test_the_legacy_system_is_asked_anew_after_each_bar(scene):
     part = cut(scene.data, 1000)
-    exposure = prior_exposure(part)
+    exposure = legacy_exposure(part)
     inputs = part.walk_input
     for now in (700, 850, 998):
         rows = slice(0, now + 1)
-        shown = prior_levels(
-            PriorInput(
+        shown = legacy_levels(
+            LegacyInput(
                 inputs.ts[rows], part.open[rows], inputs.high[rows], inputs.low[rows], inputs.close[rows],
                 (inputs.volume * inputs.entry_price)[rows], (inputs.open_interest * inputs.close)[rows],
             ),

@@ -1,4 +1,4 @@
-"""A recorded stream as truth: what was not heard is unknown, not zero, and all of it is a lower bound."""
+"""A recorded stream as truth: what was not covered is unknown, not zero, and all of it is a lower bound."""
 
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from liq_pipeline.errors import NoData
 from liq_pipeline.exchange.forced_orders import parse_message
 from liq_pipeline.exchange.recorded import Batch, Connected, RecordingFolder, Reject, read_coverage, read_orders
 from liq_pipeline.model.alignment import match_steps
-from liq_pipeline.refresh import refresh
+from liq_pipeline.orchestration.refresh import refresh
 from liq_pipeline.settings import Settings
 from liq_pipeline.simulator.mirror import publish
 from liq_pipeline.simulator.stream import StreamServer, forced_orders_of
@@ -84,27 +84,27 @@ def test_the_recorder_kept_what_was_told_while_it_listened(recording, begun, ord
     found = read_orders(recording, "BTCUSDT").to_pylist()
     assert {(round(row["ts"].timestamp() * 1000), row["quantity"]) for row in found} == told
     assert len(found) == len(told) > 1000
-    heard = read_coverage(recording, "BTCUSDT")
-    assert len(heard) == 3
-    assert [(a[1], b[0]) for a, b in pairwise(heard)] == off
+    covered = read_coverage(recording, "BTCUSDT")
+    assert len(covered) == 3
+    assert [(a[1], b[0]) for a, b in pairwise(covered)] == off
 
 
-def test_bars_that_were_not_heard_whole_are_left_out_and_quiet_ones_count_as_zero(recording, files, scene, begun):
+def test_bars_that_were_not_covered_whole_are_left_out_and_quiet_ones_count_as_zero(recording, files, scene, begun):
     found = inputs_of(files, recording)
     ends = found.truth.end
     touching = is_off(ends, begun)[0] | is_off(ends - np.timedelta64(15, "m"), begun)[0]
     assert not touching.any()
     missing = np.setdiff1d(scene.market.bars["ts"].astype("datetime64[us]"), ends)
     # The second pause begins with a bar: the end of the bar before is not known either, since orders are told late.
-    unheard = sum(np.ceil(round(96 * on, 6)) - np.floor(96 * (off - 2 / 86_400)) for off, on in OFF)
-    assert missing.size == unheard
+    uncovered = sum(np.ceil(round(96 * on, 6)) - np.floor(96 * (off - 2 / 86_400)) for off, on in OFF)
+    assert missing.size == uncovered
     quiet = (found.truth.long_usd == 0) & (found.truth.short_usd == 0)
     assert quiet.any()
     steps = match_steps(found.data, found.truth)
     assert not np.isin(missing, steps.end).any()
 
 
-def test_within_what_was_heard_the_sums_are_those_of_the_market_or_less(recording, files, scene):
+def test_within_what_was_covered_the_sums_are_those_of_the_market_or_less(recording, files, scene):
     truth = inputs_of(files, recording).truth
     rows = np.isin(scene.market.bars["ts"].astype("datetime64[us]"), truth.end)
     happened = scene.market.liquidations["long_usd"][rows]
@@ -127,13 +127,13 @@ def test_without_coverage_it_says_that_nobody_knows(recording, files, tmp_path, 
     assert found.facts["coverage_is_unknown"]
     off = is_off(found.truth.end - np.timedelta64(15, "m"), begun)[1]
     assert off.sum() > 100
-    # The first bar of the gap was heard in part: all that is known after it is zero.
+    # The first bar of the gap was covered in part: all that is known after it is zero.
     assert not found.truth.long_usd[off][1:].any()
 
 
 def test_gates_judge_a_recording_and_the_report_says_what_it_is(recording, files, tmp_path):
     found = run_validation(
-        files.klines, files.open_interest, recording, "15m", "BTCUSDT", gamma=0.05, out=tmp_path / "report"
+        files.klines, files.open_interest, recording, "15m", "BTCUSDT", churn_per_turnover=0.05, out=tmp_path / "report"
     )
     gates = {gate.number: gate for gate in found.gates}
     assert gates[1].passed, gates[1].found
@@ -167,7 +167,7 @@ def test_another_symbol_or_another_time_is_said(recording, files, tmp_path, begu
     with RecordingFolder(folder) as other:
         late = begun + timedelta(days=100)
         other.write(Batch(connected=[Connected(late, late + timedelta(days=1), ("BTCUSDT",))]))
-    with pytest.raises(NoData, match=r"24\.0 hours were heard, none of them"):
+    with pytest.raises(NoData, match=r"24\.0 hours were covered, none of them"):
         inputs_of(files, folder)
 
 
@@ -194,6 +194,7 @@ def test_the_asset_scores_a_recording_that_a_setting_names(scene, recording, tmp
     settings = Settings(
         symbols=config.symbol, bar="15m", archive=str(tmp_path / "exchange"), data_dir=tmp_path / "data",
         since=config.first_day, now=datetime(2026, 6, 25, 6, tzinfo=UTC), truth=f"BTCUSDT={recording}",
+        pictures=False,
     )  # fmt: skip
     result = next(iter(refresh(settings)))
     assert result.published, result.errors

@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from liq_pipeline.checks.gates import gates_hold
-from liq_pipeline.errors import LiqError, SettingsError
-from liq_pipeline.refresh import refresh
+from liq_pipeline.errors import LiqError, NoData, SettingsError
+from liq_pipeline.orchestration.refresh import refresh
 from liq_pipeline.settings import Settings, load_settings
+from liq_pipeline.transform.rules.gates import gates_hold
+from liq_pipeline.validation.named import NamedTruth
 from liq_pipeline.validation.report import report_folder, write_problems
 from liq_pipeline.validation.truth import truth_rows
 
@@ -64,37 +65,46 @@ class TestFilesThatCannotBeUsed:
             truth_rows(tmp_path / "eth.csv", "BTCUSDT")
         assert truth_rows(tmp_path / "both.csv", "BTCUSDT").usd[:, 0].tolist() == [5.0] * 24
 
+    @pytest.mark.parametrize("other", ["ETHUSDT", True, 7])
+    def test_rows_without_a_symbol_among_those_of_another_are_of_no_symbol(self, other, tmp_path) -> None:
+        table(symbol=[other, None] * 12).to_csv(tmp_path / "some.csv", index=False)
+
+        with pytest.raises(NoData, match=f"holds rows of {str(other).upper()}"):
+            truth_rows(tmp_path / "some.csv", "BTCUSDT")
+
 
 class TestSettings:
     def test_truth_that_no_symbol_uses_is_told_once_with_the_first_symbol(self) -> None:
         settings = Settings(symbols="BTCUSDT,SOLUSDT", truth="ETHUSDT=/x/a.csv,/y/liquidations.csv,/z/btcusdt.csv")
 
-        unknown, nameless = settings.truth_problems("BTCUSDT")
+        unknown, nameless = NamedTruth(settings.truth, settings.symbols).problems_of("BTCUSDT")
         assert (
             "ETHUSDT=/x/a.csv: not scored: it is of ETHUSDT, which is not in LIQ_SYMBOLS (BTCUSDT, SOLUSDT)" in unknown
         )
         assert "/y/liquidations.csv: not scored: it is of no symbol in LIQ_SYMBOLS" in nameless
-        assert settings.truth_problems("SOLUSDT") == []
+        assert NamedTruth(settings.truth, settings.symbols).problems_of("SOLUSDT") == []
 
     def test_a_file_whose_name_says_another_symbol_is_odd_and_one_of_its_own_is_not(self) -> None:
         settings = Settings(
             symbols="BTCUSDT", truth="BTCUSDT=/x/ethusdt_30m.csv,BTCUSDT=/x/btcusdt_1h.csv,BTCUSDT=/x/b"
         )
 
-        (odd,) = settings.truth_problems("BTCUSDT")
+        (odd,) = NamedTruth(settings.truth, settings.symbols).problems_of("BTCUSDT")
         assert "the name of the file says ETHUSDT, and not BTCUSDT" in odd
 
     def test_a_name_that_begins_with_two_symbols_is_of_the_longer_one(self) -> None:
         settings = Settings(symbols="BTCUSDT,BTCUSDT_260925", truth="/x/btcusdt_260925_1h.csv")
 
-        assert settings.truth_of("BTCUSDT") == []
-        assert settings.truth_of("BTCUSDT_260925") == [Path("/x/btcusdt_260925_1h.csv")]
+        assert NamedTruth(settings.truth, settings.symbols).files_of("BTCUSDT") == []
+        assert NamedTruth(settings.truth, settings.symbols).files_of("BTCUSDT_260925") == [
+            Path("/x/btcusdt_260925_1h.csv")
+        ]
 
     def test_an_equals_sign_in_a_path_names_no_symbol(self) -> None:
         settings = Settings(truth="/x/day=3/btcusdt.csv,ETHUSDT=/x/symbol=ETHUSDT/all.csv")
 
-        assert settings.truth_of("BTCUSDT") == [Path("/x/day=3/btcusdt.csv")]
-        assert settings.truth_of("ETHUSDT") == [Path("/x/symbol=ETHUSDT/all.csv")]
+        assert NamedTruth(settings.truth, settings.symbols).files_of("BTCUSDT") == [Path("/x/day=3/btcusdt.csv")]
+        assert NamedTruth(settings.truth, settings.symbols).files_of("ETHUSDT") == [Path("/x/symbol=ETHUSDT/all.csv")]
 
     @pytest.mark.parametrize("item", ["BTCUSDT=", "=/x/truth.csv", "BTCUSDT= "])
     def test_half_an_item_is_refused(self, item: str) -> None:
@@ -125,7 +135,7 @@ class TestCheck:
         outcome = gates_hold(subject)
 
         assert not outcome.passed
-        assert outcome.severity.value == "WARN"
+        assert outcome.severity == "WARN"
         assert "/x/ours.csv: not scored: gone. The report in " in outcome.found
         assert "it goes up to 2026-06-01" in outcome.found
         assert "odd one" in outcome.found
@@ -146,7 +156,7 @@ def ran(good_run: Settings, tmp_path_factory):
     (folder / "btcusdt_empty.csv").touch()
     (folder / "btcusdt_folder").mkdir()
     named = [folder / f"btcusdt_{name}" for name in ("old.csv", "empty.csv", "folder", "gone.csv")]
-    settings = good_run.model_copy(update={"data_dir": folder / "data", "since": date(2026, 6, 25)})
+    settings = good_run.model_copy(update={"data_dir": folder / "data", "since": date(2026, 6, 25), "pictures": False})
     found = []
     for truth in ((*map(str, named), "SOLUSDT=/x/sol.csv"), ()):
         (result,) = refresh(settings.model_copy(update={"truth": truth}))

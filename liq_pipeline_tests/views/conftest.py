@@ -10,17 +10,18 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from liq_pipeline.published.layout import dataset_path, view_folder
+from liq_pipeline.published.manifests import read_manifest
 from liq_pipeline.settings import Settings
-from liq_pipeline.views.frame import Frame, frame_of
-from liq_pipeline.views.levels_frame import LevelsFrame, levels_frame_of
-from liq_pipeline.warehouse.layout import dataset_path, read_manifest, view_folder
+from liq_pipeline.views.frame import HeatmapView, frame_of
+from liq_pipeline.views.levels_frame import LevelsView, levels_frame_of
 
 
 @pytest.fixture(scope="session")
-def frames(good_run: Settings) -> Callable[..., tuple[Frame, LevelsFrame]]:
+def frames(good_run: Settings) -> Callable[..., tuple[HeatmapView, LevelsView]]:
     """Return what the pictures of a timeframe show, some hours after the data ends."""
 
-    def make(timeframe: str, hours: float = 6, **facts: Any) -> tuple[Frame, LevelsFrame]:
+    def make(timeframe: str, hours: float = 6, **facts: Any) -> tuple[HeatmapView, LevelsView]:
         found = {}
         for name in ("liquidation_heatmap", "candles", "liquidation_levels"):
             path = dataset_path(good_run.published_dir, name, "BTCUSDT", timeframe)

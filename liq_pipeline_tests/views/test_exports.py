@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from liq_pipeline.model.levels import TIMEFRAMES
+from liq_pipeline.model.timeframes import TIMEFRAMES
+from liq_pipeline.published.layout import dataset_path, manifest_path, shared_path
 from liq_pipeline.views.exports import bot_payload
 from liq_pipeline.views.page import plotly_name
 from liq_pipeline.views.payload import heatmap_payload
-from liq_pipeline.warehouse.layout import dataset_path, shared_path
 
 NAMES = {"heatmap.png", "heatmap-light.png", "map.png", "map-light.png", "heatmap.html", "heatmap.json", "levels.csv"}
 
@@ -23,9 +23,9 @@ NAMES = {"heatmap.png", "heatmap-light.png", "map.png", "map-light.png", "heatma
 @pytest.mark.parametrize("timeframe", TIMEFRAMES)
 def test_every_view_is_published_and_named_in_the_manifest(pages, timeframe) -> None:
     folder = pages(timeframe)
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads(manifest_path(folder).read_text())
 
-    assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == NAMES | {"manifest.json"}
+    assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == NAMES
     assert manifest["sha256"] == {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in NAMES}
     assert manifest["as_of"] == "2026-06-28T00:00:00Z"
 

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from liq_pipeline.model.levels import TIMEFRAMES
+from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.views.frame import QUANTILE
 from liq_pipeline.views.heatmap_png import draw_heatmap, draw_preview, heatmap_figure
 from liq_pipeline.views.map_png import draw_map, map_figure
@@ -154,8 +154,8 @@ def test_amounts_are_short() -> None:
 def test_an_empty_map_is_drawn_too(frames) -> None:
     import pyarrow as pa
 
+    from liq_pipeline.published.schemas import LEVELS_SCHEMA
     from liq_pipeline.views.levels_frame import levels_frame_of
-    from liq_pipeline.warehouse.layout import LEVELS_SCHEMA
 
     now = datetime(2026, 6, 28, tzinfo=UTC)
     facts = {"current_price": 100.0, "as_of": now.isoformat()}
@@ -199,3 +199,13 @@ def test_a_label_is_drawn_as_text_whatever_it_holds(label: str, frames) -> None:
         title = next(text for text in figure.texts if "estimated" in text.get_text())
         assert label.upper() in title.get_text()
         assert not title.get_parse_math()
+
+
+def test_a_map_of_one_column_is_drawn(frames) -> None:
+    frame, _ = frames("1d")
+    last = {name: values[-1:] for name, values in frame.candles.items()}
+    one = replace(frame, ts=frame.ts[-1:], usd=frame.usd[:, :, -1:], candles=last)
+
+    assert collisions(heatmap_figure(one)) == []
+    picture = Image.open(io.BytesIO(draw_heatmap(one)))
+    assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 50

@@ -11,6 +11,7 @@ import pytest
 
 from liq_pipeline.exchange.formats import KLINES_SCHEMA, OPEN_INTEREST_SCHEMA
 from liq_pipeline.warehouse.warehouse import Warehouse
+from liq_pipeline_tests.once import once
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -36,7 +37,7 @@ class Book:
             {"symbol": symbol, "ts": ts, "open_interest": value, "source": "test"}
             for ts, value in zip(closed, snapshots, strict=True)
         ]
-        self.warehouse.replace("open_interest", symbol, _table(rows, OPEN_INTEREST_SCHEMA))
+        once(self.warehouse).replace("open_interest", symbol, _table(rows, OPEN_INTEREST_SCHEMA))
         bars = [
             {
                 "symbol": symbol, "ts": ts, "open_time": ts - timedelta(minutes=5), "open": price, "high": price + 2,
@@ -46,12 +47,12 @@ class Book:
             for number, (ts, volume) in enumerate(zip(closed, volumes, strict=True))
             if number not in missing_bars
         ]  # fmt: skip
-        self.warehouse.replace("klines", symbol, _table(bars, KLINES_SCHEMA))
+        once(self.warehouse).replace("klines", symbol, _table(bars, KLINES_SCHEMA))
 
     def deltas(self, symbol: str = "BTCUSDT") -> list[dict]:
         """Rebuild `oi_delta` and return its rows."""
-        self.warehouse.rebuild("oi_delta", symbol)
-        return self.warehouse.sql("SELECT * FROM oi_delta WHERE symbol = $s ORDER BY ts", s=symbol).to_pylist()
+        once(self.warehouse).rebuild("oi_delta", symbol)
+        return once(self.warehouse).sql("SELECT * FROM oi_delta WHERE symbol = $s ORDER BY ts", s=symbol).to_pylist()
 
 
 def _table(rows: list[dict], schema: pa.Schema) -> pa.Table:

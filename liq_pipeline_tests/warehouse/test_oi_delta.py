@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from liq_pipeline.warehouse.warehouse import Warehouse
+from liq_pipeline_tests.once import once
 
 
 def _column(rows: list[dict], name: str) -> list:
@@ -45,7 +46,7 @@ def test_the_entry_price_of_a_bar_without_volume_is_its_typical_price(book) -> N
 
 def test_the_entry_price_stays_within_the_range_of_the_bar(book) -> None:
     book.fill([100, 100])
-    with book.warehouse.get_connection() as connection:
+    with book.warehouse.get_connection("BTCUSDT") as connection:
         connection.execute("UPDATE klines SET quote_volume = volume * 500")
 
     assert _column(book.deltas(), "entry_price") == [102, 102]
@@ -111,7 +112,7 @@ def test_the_newest_bar_needs_both_a_kline_and_a_snapshot(book) -> None:
     book.fill([100, 110, None])
     book.deltas()
 
-    newest = book.warehouse.newest_bar("BTCUSDT")
+    newest = once(book.warehouse).newest_bar("BTCUSDT")
 
     assert f"{newest['as_of']:%H:%M %Z}" == "00:10 UTC"
     assert newest["open_interest"] == 110
@@ -147,8 +148,8 @@ def test_deltas_add_up_to_the_change_between_any_two_snapshots(book, places) -> 
 
 
 def test_rebuilding_gives_the_same_rows(warehouse: Warehouse) -> None:
-    before = warehouse.sql("SELECT * FROM oi_delta ORDER BY ts")
+    before = once(warehouse).sql("SELECT * FROM oi_delta ORDER BY ts")
 
-    warehouse.rebuild("oi_delta", "BTCUSDT")
+    once(warehouse).rebuild("oi_delta", "BTCUSDT")
 
-    assert warehouse.sql("SELECT * FROM oi_delta ORDER BY ts").equals(before)
+    assert once(warehouse).sql("SELECT * FROM oi_delta ORDER BY ts").equals(before)

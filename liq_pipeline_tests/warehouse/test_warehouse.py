@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,86 +14,73 @@ import pyarrow as pa
 import pytest
 
 from liq_pipeline.errors import NoData, WarehouseLocked, WarehouseUnusable
+from liq_pipeline.published.publish import parquet_bytes
+from liq_pipeline.published.schemas import HEATMAP_SCHEMA
 from liq_pipeline.warehouse import warehouse as module
-from liq_pipeline.warehouse.warehouse import LEVEL_TABLES, TABLES, Warehouse, table_schemas
+from liq_pipeline.warehouse.schema import HEATMAP_TABLES, LEVEL_TABLES, TABLES, table_columns
+from liq_pipeline.warehouse.warehouse import Warehouse
+from liq_pipeline_tests.once import another_process_holding, once
 
 # Columns whose numbers or instants mean nothing without a unit; all others are names, flags and counts.
 UNITLESS = {
-    "symbol", "timeframe", "side", "source", "is_interpolated", "trade_count", "file_date", "contract",
+    "exchange", "symbol", "timeframe", "side", "source", "is_interpolated", "trade_count", "file_date", "contract",
 }  # fmt: skip
-
-
-@contextmanager
-def _another_process_holding(path: Path) -> Iterator[subprocess.Popen[str]]:
-    code = (
-        "import sys, time\n"
-        "from liq_pipeline.warehouse.warehouse import Warehouse\n"
-        f"with Warehouse(database={str(path)!r}).get_connection():\n"
-        "    print('held', flush=True)\n"
-        "    sys.stdin.readline()\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    assert process.stdout.readline() == "held\n"
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 class TestTables:
     @pytest.mark.parametrize("table", TABLES)
     def test_every_table_says_what_it_holds(self, table: str, empty: Warehouse) -> None:
-        (comment,) = empty.sql("SELECT comment FROM duckdb_tables() WHERE table_name = $t", t=table)["comment"]
+        (comment,) = once(empty).sql("SELECT comment FROM duckdb_tables() WHERE table_name = $t", t=table)["comment"]
 
         assert comment.as_py()
 
     @pytest.mark.parametrize("table", TABLES)
     def test_every_column_has_a_description_and_where_it_measures_something_a_unit(self, table: str) -> None:
-        for column in table_schemas()[table].columns:
+        for column in table_columns()[table]:
             assert column.description, column.name
-            assert ("unit" in column.tags) != (column.name in UNITLESS), column.name
+            assert bool(column.unit) != (column.name in UNITLESS), column.name
 
-    def test_every_table_is_keyed_by_symbol(self) -> None:
+    def test_every_table_is_keyed_by_symbol_and_those_that_are_published_by_exchange_before(self) -> None:
         for table in TABLES:
-            symbol, *_ = table_schemas()[table].columns
-            assert (symbol.name, symbol.constraints.nullable) == ("symbol", False)
+            keys = [column for column in table_columns()[table][:2] if column.name in ("exchange", "symbol")]
+            is_published = table in ("oi_delta", *LEVEL_TABLES, *HEATMAP_TABLES)
+            assert [key.name for key in keys] == (["exchange", "symbol"] if is_published else ["symbol"])
+            assert not any(key.nullable for key in keys)
 
     def test_the_four_timeframes_have_the_same_columns(self) -> None:
-        names = [[column.name for column in table_schemas()[table].columns] for table in LEVEL_TABLES]
+        names = [[column.name for column in table_columns()[table]] for table in LEVEL_TABLES]
 
         assert all(other == names[0] for other in names)
 
     def test_a_file_made_by_another_version_starts_anew(self, warehouse: Warehouse, monkeypatch) -> None:
-        other = module._ddl() + "\nCREATE TABLE invented (x INTEGER);"
-        monkeypatch.setattr(module, "_ddl", lambda: other)
+        other = module.ddl() + "\nCREATE TABLE invented (x INTEGER);"
+        monkeypatch.setattr(module, "ddl", lambda: other)
 
-        assert warehouse.sql("SELECT count(*) AS n FROM klines")["n"].to_pylist() == [0]
-        assert warehouse.sql("SELECT count(*) AS n FROM invented")["n"].to_pylist() == [0]
+        assert once(warehouse).sql("SELECT count(*) AS n FROM klines")["n"].to_pylist() == [0]
+        assert once(warehouse).sql("SELECT count(*) AS n FROM invented")["n"].to_pylist() == [0]
 
     def test_a_file_of_this_version_keeps_its_rows(self, warehouse: Warehouse) -> None:
-        first = warehouse.sql("SELECT count(*) AS n FROM klines")
+        first = once(warehouse).sql("SELECT count(*) AS n FROM klines")
 
         assert first["n"][0].as_py() == 2880
-        assert warehouse.sql("SELECT count(*) AS n FROM klines") == first
+        assert once(warehouse).sql("SELECT count(*) AS n FROM klines") == first
 
 
 class TestConnection:
     def test_it_is_closed_after_use(self, empty: Warehouse) -> None:
-        with empty.get_connection() as connection:
+        with empty.get_connection("BTCUSDT") as connection:
             pass
 
         with pytest.raises(duckdb.ConnectionException):
             connection.execute("SELECT 1")
 
     def test_it_is_closed_and_the_lock_free_after_an_error(self, empty: Warehouse) -> None:
-        with pytest.raises(ZeroDivisionError), empty.get_connection() as connection:
+        with pytest.raises(ZeroDivisionError), empty.get_connection("BTCUSDT") as connection:
             raise ZeroDivisionError
 
         with pytest.raises(duckdb.ConnectionException):
             connection.execute("SELECT 1")
-        assert empty.sql("SELECT 1 AS one")["one"].to_pylist() == [1]
+        assert once(empty).sql("SELECT 1 AS one")["one"].to_pylist() == [1]
 
     def test_the_lock_is_free_after_a_connection_that_could_not_be_made(self, empty: Warehouse) -> None:
         Path(empty.database).parent.mkdir()
@@ -105,7 +88,7 @@ class TestConnection:
         for _ in range(2):  # a lock that leaked would make the second attempt wait, and say so
             with (
                 pytest.raises(WarehouseUnusable, match=r"To do: .*delete"),
-                empty.get_connection(),
+                empty.get_connection("BTCUSDT"),
             ):
                 pass
 
@@ -113,7 +96,9 @@ class TestConnection:
         monkeypatch.setenv("TZ", "America/New_York")
         time.tzset()
         try:
-            table = empty.sql("SELECT TIMESTAMPTZ '2026-06-01 00:00:00+00' AS ts, current_setting('TimeZone') AS zone")
+            table = once(empty).sql(
+                "SELECT TIMESTAMPTZ '2026-06-01 00:00:00+00' AS ts, current_setting('TimeZone') AS zone"
+            )
         finally:
             monkeypatch.undo()
             time.tzset()
@@ -125,16 +110,16 @@ class TestConnection:
     def test_values_are_bound_never_formatted(self, empty: Warehouse) -> None:
         nasty = "'; DROP TABLE klines; --"
 
-        assert empty.sql("SELECT $v AS v", v=nasty)["v"].to_pylist() == [nasty]
+        assert once(empty).sql("SELECT $v AS v", v=nasty)["v"].to_pylist() == [nasty]
 
 
 class TestLock:
     def test_a_second_process_waits_until_the_first_is_done(self, empty: Warehouse) -> None:
-        with _another_process_holding(Path(empty.database)) as holder:
+        with another_process_holding(Path(empty.database)) as holder:
             assert holder.stdin
             started = time.monotonic()
             threading.Timer(0.5, holder.kill).start()
-            empty.sql("SELECT 1 AS one")
+            once(empty).sql("SELECT 1 AS one")
             waited = time.monotonic() - started
 
         assert 0.4 < waited < 60
@@ -142,27 +127,100 @@ class TestLock:
     def test_a_time_out_names_the_holder_and_what_to_do(self, empty: Warehouse) -> None:
         impatient = Warehouse(database=empty.database, lock_timeout_seconds=0.2)
 
-        with _another_process_holding(Path(empty.database)) as holder, pytest.raises(WarehouseLocked) as caught:
-            impatient.sql("SELECT 1")
+        with another_process_holding(Path(empty.database)) as holder, pytest.raises(WarehouseLocked) as caught:
+            once(impatient).sql("SELECT 1")
 
         assert f'"pid": {holder.pid}' in str(caught.value)
         assert "LIQ_LOCK_TIMEOUT_SECONDS" in str(caught.value)
         assert "0.2 s" in str(caught.value)
 
     def test_the_lock_dies_with_its_process(self, empty: Warehouse) -> None:
-        with _another_process_holding(Path(empty.database)) as holder:
+        with another_process_holding(Path(empty.database)) as holder:
             holder.send_signal(signal.SIGKILL)
             holder.wait()
             started = time.monotonic()
-            empty.sql("SELECT 1")
+            once(empty).sql("SELECT 1")
 
         assert time.monotonic() - started < 2
 
     def test_the_holder_is_written_down_while_the_lock_is_held(self, empty: Warehouse) -> None:
-        with empty.get_connection():
+        with empty.get_connection("BTCUSDT"):
             holder = json.loads(Path(empty.database).with_suffix(".holder.json").read_text())
 
         assert set(holder) == {"pid", "command"}
+
+
+class TestFilesOfSymbols:
+    @pytest.fixture
+    def by_symbol(self, tmp_path: Path) -> Warehouse:
+        return Warehouse(database=str(tmp_path / "warehouse" / "{symbol}.duckdb"), lock_timeout_seconds=0.2)
+
+    def test_each_symbol_has_its_own_and_work_on_one_does_not_wait_for_another(self, by_symbol: Warehouse) -> None:
+        with another_process_holding(by_symbol.file_of("BTCUSDT")):
+            assert once(by_symbol, "ETHUSDT").sql("SELECT 1 AS one")["one"].to_pylist() == [1]
+            with pytest.raises(WarehouseLocked, match=r"BTCUSDT\.duckdb has been locked"):
+                once(by_symbol).sql("SELECT 1")
+
+        assert by_symbol.file_of("ETHUSDT").exists()
+
+    def test_a_damaged_file_costs_one_symbol(self, by_symbol: Warehouse) -> None:
+        by_symbol.file_of("BTCUSDT").parent.mkdir()
+        by_symbol.file_of("BTCUSDT").write_bytes(b"not a database" * 1000)
+
+        with pytest.raises(WarehouseUnusable, match=r"delete \S*BTCUSDT\.duckdb and run again"):
+            once(by_symbol).sql("SELECT 1")
+        assert once(by_symbol, "ETHUSDT").sql("SELECT 1 AS one").num_rows == 1
+
+    def test_a_connection_has_one_thread_since_other_cores_work_on_other_symbols(self, by_symbol: Warehouse) -> None:
+        assert once(by_symbol).sql("SELECT current_setting('threads') AS n")["n"].to_pylist() == [1]
+
+    def test_inside_kept_open_one_connection_serves_all_transactions_of_a_symbol(self, by_symbol: Warehouse) -> None:
+        with by_symbol.kept_open():
+            with by_symbol.transaction("BTCUSDT") as first:
+                first.connection.execute("CREATE TEMP TABLE of_this_connection AS SELECT 1 AS one")
+            with by_symbol.transaction("BTCUSDT") as second:
+                assert second.sql("FROM of_this_connection")["one"].to_pylist() == [1]
+            impatient = Warehouse(database=by_symbol.database, lock_timeout_seconds=0.2)
+            with pytest.raises(WarehouseLocked):  # nobody else comes in between
+                once(impatient).sql("SELECT 1")
+
+        assert once(impatient).sql("SELECT 1 AS one").num_rows == 1
+
+    def test_inside_kept_open_another_symbol_closes_the_one_before(self, by_symbol: Warehouse) -> None:
+        other = Warehouse(database=by_symbol.database, lock_timeout_seconds=0.2)
+        with by_symbol.kept_open():
+            once(by_symbol).sql("SELECT 1")
+            once(by_symbol, "ETHUSDT").sql("SELECT 1")
+            assert once(other).sql("SELECT 1 AS one").num_rows == 1
+
+    def test_inside_kept_open_what_failed_is_undone_and_the_next_begins_anew(self, by_symbol: Warehouse) -> None:
+        with by_symbol.kept_open():
+            with pytest.raises(duckdb.ConversionException), by_symbol.transaction("BTCUSDT") as tables:
+                tables.connection.execute("CREATE TABLE half (one INTEGER); INSERT INTO half VALUES ('x')")
+            names = once(by_symbol).sql("SELECT table_name FROM duckdb_tables()")["table_name"].to_pylist()
+
+        assert "half" not in names
+        assert "klines" in names
+
+    def test_a_damaged_heatmap_counts_as_not_made(self, by_symbol: Warehouse) -> None:
+        with by_symbol.transaction("BTCUSDT") as tables:
+            file = tables.file_of("liquidation_heatmap_1d")
+        file.parent.mkdir()
+        file.write_bytes(b"PAR1 and then nothing")
+
+        assert once(by_symbol).count("liquidation_heatmap_1d", "BTCUSDT") == 0
+        assert not file.exists()
+        with by_symbol.transaction("BTCUSDT") as tables:
+            for _ in range(2):
+                tables.store_file("liquidation_heatmap_1d", parquet_bytes(HEATMAP_SCHEMA.empty_table()))
+            assert tables.sql("FROM liquidation_heatmap_1d").schema.names == HEATMAP_SCHEMA.names
+
+    def test_a_removed_symbol_leaves_no_file(self, by_symbol: Warehouse) -> None:
+        with by_symbol.transaction("BTCUSDT") as tables:
+            tables.store_file("liquidation_heatmap_1d", parquet_bytes(HEATMAP_SCHEMA.empty_table()))
+        by_symbol.remove("BTCUSDT")
+
+        assert list(by_symbol.file_of("BTCUSDT").parent.iterdir()) == []
 
 
 class TestReplace:
@@ -181,54 +239,54 @@ class TestReplace:
         )
 
     def _count(self, warehouse: Warehouse, symbol: str = "BTCUSDT") -> int:
-        return warehouse.sql("SELECT count(*) AS n FROM klines WHERE symbol = $s", s=symbol)["n"][0].as_py()
+        return once(warehouse).sql("SELECT count(*) AS n FROM klines WHERE symbol = $s", s=symbol)["n"][0].as_py()
 
     def test_twice_gives_what_once_gives(self, empty: Warehouse) -> None:
-        assert empty.replace("klines", "BTCUSDT", self._bars(3)) == 3
-        assert empty.replace("klines", "BTCUSDT", self._bars(3)) == 3
+        assert once(empty).replace("klines", "BTCUSDT", self._bars(3)) == 3
+        assert once(empty).replace("klines", "BTCUSDT", self._bars(3)) == 3
         assert self._count(empty) == 3
 
     def test_old_rows_are_gone(self, empty: Warehouse) -> None:
-        empty.replace("klines", "BTCUSDT", self._bars(3))
+        once(empty).replace("klines", "BTCUSDT", self._bars(3))
 
-        assert empty.replace("klines", "BTCUSDT", self._bars(1)) == 1
+        assert once(empty).replace("klines", "BTCUSDT", self._bars(1)) == 1
 
     def test_other_symbols_are_left_alone(self, empty: Warehouse) -> None:
-        empty.replace("klines", "ETHUSDT", self._bars(2, "ETHUSDT"))
-        empty.replace("klines", "BTCUSDT", self._bars(3))
+        once(empty).replace("klines", "ETHUSDT", self._bars(2, "ETHUSDT"))
+        once(empty).replace("klines", "BTCUSDT", self._bars(3))
 
         assert self._count(empty, "ETHUSDT") == 2
 
     def test_a_failure_in_the_middle_leaves_the_old_rows(self, empty: Warehouse) -> None:
-        empty.replace("klines", "BTCUSDT", self._bars(3))
+        once(empty).replace("klines", "BTCUSDT", self._bars(3))
         bad = self._bars(2).drop_columns(["close"])  # the column must not be null: the insert fails after the delete
 
         with pytest.raises(duckdb.ConstraintException):
-            empty.replace("klines", "BTCUSDT", bad)
+            once(empty).replace("klines", "BTCUSDT", bad)
 
         assert self._count(empty) == 3
 
     def test_columns_are_matched_by_name_not_by_place(self, empty: Warehouse) -> None:
         bars = self._bars(1)
-        empty.replace("klines", "BTCUSDT", bars.select(list(reversed(bars.column_names))))
+        once(empty).replace("klines", "BTCUSDT", bars.select(list(reversed(bars.column_names))))
 
-        assert empty.sql("SELECT close, source FROM klines").to_pylist() == [{"close": 100.0, "source": "test"}]
+        assert once(empty).sql("SELECT close, source FROM klines").to_pylist() == [{"close": 100.0, "source": "test"}]
 
     def test_an_unknown_table_is_refused(self, empty: Warehouse) -> None:
         with pytest.raises(ValueError, match="'users' is not a table of the warehouse"):
-            empty.replace("users", "BTCUSDT", self._bars(1))
+            once(empty).replace("users", "BTCUSDT", self._bars(1))
 
 
 def test_a_symbol_without_a_bar_has_no_newest_bar_and_the_error_says_what_to_do(empty: Warehouse) -> None:
     with pytest.raises(NoData, match=r"BTCUSDT has no bar with both klines and an open.*To do: .*widen --since"):
-        empty.newest_bar("BTCUSDT")
+        once(empty).newest_bar("BTCUSDT")
 
 
 class TestQuarterHours:
     def test_three_bars_make_one(self, book) -> None:
         book.fill([100] * 6, volumes=[1, 2, 3, 4, 5, 6])
 
-        rows = book.warehouse.sql("SELECT * FROM klines_15m ORDER BY ts").to_pylist()
+        rows = once(book.warehouse).sql("SELECT * FROM klines_15m ORDER BY ts").to_pylist()
 
         assert [f"{row['open_time']:%H:%M}-{row['ts']:%H:%M}" for row in rows] == ["00:00-00:15", "00:15-00:30"]
         assert [row["volume"] for row in rows] == [6, 15]
@@ -236,23 +294,23 @@ class TestQuarterHours:
 
     def test_open_and_close_are_those_of_the_first_and_the_last_bar(self, book) -> None:
         book.fill([100] * 3)
-        with book.warehouse.get_connection() as connection:
+        with book.warehouse.get_connection("BTCUSDT") as connection:
             connection.execute("UPDATE klines SET open = minute(open_time), close = minute(ts)")
 
-        (row,) = book.warehouse.sql("SELECT open, close FROM klines_15m").to_pylist()
+        (row,) = once(book.warehouse).sql("SELECT open, close FROM klines_15m").to_pylist()
 
         assert row == {"open": 0, "close": 15}
 
     def test_a_quarter_hour_with_a_missing_bar_is_left_out(self, book) -> None:
         book.fill([100] * 6, missing_bars=[4])
 
-        rows = book.warehouse.sql("SELECT ts FROM klines_15m").to_pylist()
+        rows = once(book.warehouse).sql("SELECT ts FROM klines_15m").to_pylist()
 
         assert [f"{row['ts']:%H:%M}" for row in rows] == ["00:15"]
 
     def test_bars_of_fifteen_minutes_are_themselves(self, book) -> None:
         book.fill([100])
-        with book.warehouse.get_connection() as connection:
+        with book.warehouse.get_connection("BTCUSDT") as connection:
             connection.execute("UPDATE klines SET ts = open_time + INTERVAL 15 MINUTE")
 
-        assert book.warehouse.sql("SELECT close FROM klines_15m").to_pylist() == [{"close": 101}]
+        assert once(book.warehouse).sql("SELECT close FROM klines_15m").to_pylist() == [{"close": 101}]

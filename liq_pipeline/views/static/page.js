@@ -279,7 +279,7 @@ async function start() {
   $("controls").addEventListener("submit", (event) => event.preventDefault());
   $("symbol").addEventListener("change", () => { state.symbol = $("symbol").value; choose(); });
   $("timeframe").addEventListener("change", () => {
-    if (!served) { location.href = `../timeframe=${$("timeframe").value}/heatmap.html${location.search}`; return; }
+    if (!served) { location.href = `../${$("timeframe").value}/heatmap.html${location.search}`; return; }
     state.timeframe = $("timeframe").value;
     choose();
   });

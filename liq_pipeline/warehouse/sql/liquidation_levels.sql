@@ -1,5 +1,6 @@
 -- One table per timeframe; {timeframe} is one of the constants 1d, 7d, 30d, 90d.
 CREATE TABLE IF NOT EXISTS liquidation_levels_{timeframe} (
+    exchange VARCHAR NOT NULL,
     symbol VARCHAR NOT NULL,
     timeframe VARCHAR NOT NULL,
     as_of TIMESTAMPTZ NOT NULL,
@@ -13,6 +14,7 @@ CREATE TABLE IF NOT EXISTS liquidation_levels_{timeframe} (
     distance_pct DOUBLE NOT NULL
 );
 COMMENT ON TABLE liquidation_levels_{timeframe} IS 'Estimated liquidation levels of positions younger than {timeframe}: exposure, not a forecast.';
+COMMENT ON COLUMN liquidation_levels_{timeframe}.exchange IS 'where the perpetual is traded: binance (USD-M futures)';
 COMMENT ON COLUMN liquidation_levels_{timeframe}.symbol IS 'perpetual, as the exchange names it';
 COMMENT ON COLUMN liquidation_levels_{timeframe}.timeframe IS 'the levels hold positions opened within this time before as_of';
 COMMENT ON COLUMN liquidation_levels_{timeframe}.as_of IS 'newest bar that has both klines and open interest [UTC]';

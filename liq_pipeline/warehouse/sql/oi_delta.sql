@@ -1,4 +1,5 @@
 CREATE TABLE IF NOT EXISTS oi_delta (
+    exchange VARCHAR NOT NULL,
     symbol VARCHAR NOT NULL,
     ts TIMESTAMPTZ NOT NULL,
     open_interest DOUBLE NOT NULL,
@@ -10,6 +11,7 @@ CREATE TABLE IF NOT EXISTS oi_delta (
     contract INTEGER NOT NULL
 );
 COMMENT ON TABLE oi_delta IS 'Change of open interest per bar: how many contracts were opened (positive) or closed (negative).';
+COMMENT ON COLUMN oi_delta.exchange IS 'where the perpetual is traded: binance (USD-M futures)';
 COMMENT ON COLUMN oi_delta.symbol IS 'perpetual, as the exchange names it';
 COMMENT ON COLUMN oi_delta.ts IS 'closing instant of the bar [UTC]';
 COMMENT ON COLUMN oi_delta.open_interest IS 'open interest at ts; between snapshots: spread by volume [contracts]';

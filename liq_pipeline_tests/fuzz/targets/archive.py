@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from liq_pipeline.errors import FormatError
-from liq_pipeline.exchange.archive import METRICS
 from liq_pipeline.exchange.formats import (
     KLINES_LAYOUT,
     METRICS_LAYOUT,
@@ -23,7 +22,7 @@ from liq_pipeline.exchange.formats import (
     read_klines,
     read_open_interest,
 )
-from liq_pipeline.exchange.keys import inside, lies_under
+from liq_pipeline.exchange.keys import METRICS, inside, lies_under
 from liq_pipeline.exchange.manifest import MANIFEST_SCHEMA, Entry, load_manifest, to_table
 from liq_pipeline.exchange.quirks import blank_bad_prints
 from liq_pipeline.exchange.row_rules import KLINE_NUMBERS, kline_faults

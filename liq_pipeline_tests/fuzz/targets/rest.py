@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from liq_pipeline.exchange.archive import METRICS, klines
 from liq_pipeline.exchange.calibration import load_calibration
+from liq_pipeline.exchange.keys import METRICS, klines
 from liq_pipeline.exchange.rest import read_json
 from liq_pipeline.exchange.rest_rows import WrongShape, kline_rows, open_interest_rows, symbol_facts
 from liq_pipeline.exchange.tail import read_tail, refusal, tail_path

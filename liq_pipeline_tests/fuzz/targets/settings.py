@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from liq_pipeline.exchange.forced_orders import stream_url
-from liq_pipeline.settings import Settings, load_settings
+from liq_pipeline.settings import DEFAULT_HISTORY, Settings, load_settings
 from liq_pipeline_tests.fuzz.harness import Broken, Target
 from liq_pipeline_tests.fuzz.mutators import NUMBERS, TOKENS
 
@@ -54,7 +54,8 @@ def _parse(data: bytes) -> None:
     given = {name: str(value) for name, value in given.items() if name in Settings.model_fields}
     settings = load_settings(**given)
     now = settings.now or datetime(2026, 6, 27, tzinfo=UTC)
-    if not isinstance(settings.first_day(now), date) or now + timedelta(days=400) < now - timedelta(days=400):
+    first_day = settings.since or (now - DEFAULT_HISTORY).date()
+    if not isinstance(first_day, date) or now + timedelta(days=400) < now - timedelta(days=400):
         raise Broken("days that cannot be")
     if not all(0 < len(symbol.encode()) <= 100 for symbol in settings.symbols):
         raise Broken("a symbol that cannot name a file")

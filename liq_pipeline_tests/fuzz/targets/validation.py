@@ -29,11 +29,11 @@ Pack = Callable[[bytes], bytes]
 def targets(workspace: Path) -> list[Target]:
     """Return the targets of this module."""
     stamps = pd.date_range("2026-01-11", periods=40, freq="5min", tz="UTC")
-    interest = pd.DataFrame({"ts": stamps, "open_interest": np.arange(40) + 5.5})
+    open_interest = pd.DataFrame({"ts": stamps, "open_interest": np.arange(40) + 5.5})
     truth = pd.DataFrame({"ts": stamps, "long_usd": np.arange(40.0), "short_usd": np.arange(40.0)})
     bars = pd.DataFrame({"ts": stamps, "open": 100.0, "high": 102.0, "low": 99.0, "close": 101.0, "volume": 5.0})
     return [
-        _target(workspace, "open-interest", interest, _open_interest),
+        _target(workspace, "open-interest", open_interest, _open_interest),
         _target(workspace, "liquidations", truth, _truth),
         _target(workspace, "bars", bars, _read_bars),
     ]

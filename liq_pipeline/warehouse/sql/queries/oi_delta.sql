@@ -63,6 +63,7 @@ spread AS (
     FROM filled
 )
 SELECT
+    'binance' AS exchange,
     $symbol AS symbol,
     o.ts,
     coalesce(s.open_interest, o.snapshot) AS open_interest,

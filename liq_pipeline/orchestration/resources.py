@@ -1,0 +1,77 @@
+"""What assets, checks and sensors are handed: what the other rooms offer, as Dagster's resources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, Self
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from liq_pipeline.clock import Clock
+from liq_pipeline.exchange.report import Progress
+from liq_pipeline.exchange.sources import ArchiveSource, RestSource
+from liq_pipeline.published.publish import Publisher
+from liq_pipeline.warehouse.warehouse import Warehouse
+
+
+class Reporter(Protocol):
+    """Somebody to tell about long work."""
+
+    def track(self, label: str) -> Progress | None:
+        """Return who is told about one piece of work; None if nobody listens."""
+
+    def say(self, line: str) -> None:
+        """Tell one line."""
+
+
+class NoReporter:
+    """Nobody listens: Dagster keeps its own record."""
+
+    def track(self, label: str) -> Progress | None:
+        """Return None."""
+
+    def say(self, line: str) -> None:
+        """Tell nobody."""
+
+
+class ArchiveResource(ArchiveSource, dg.ConfigurableResource):
+    """The exchange's archive and the local copy of it."""
+
+
+class RestResource(RestSource, dg.ConfigurableResource):
+    """The exchange's REST interface, which has the newest hours."""
+
+
+class WarehouseResource(Warehouse, DuckDBResource):
+    """The DuckDB files. The stock resource leaks its connection on errors and polls for the lock; ours does neither.
+
+    It has the life of a run: the symbol's file stays open, and nobody else changes it, from the first step to the last.
+    """
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+        """Yield this, with what it opens kept open."""
+        with self.kept_open():
+            yield self
+
+
+class PublisherResource(Publisher, dg.ConfigurableResource):
+    """Writes published files."""
+
+
+class ClockResource(Clock, dg.ConfigurableResource):
+    """Tells the time, in UTC."""
+
+
+class TruthFiles(dg.ConfigurableResource):
+    """Where reported liquidations are.
+
+    Args:
+        files: per symbol, files in a format of `liq validate`.
+        problems: per symbol, sentences about how they are named.
+    """
+
+    files: dict[str, list[str]]
+    problems: dict[str, list[str]]

@@ -1,0 +1,80 @@
+"""Dagster runs of this and of other processes: who is at work, who has died, which are old enough to be forgotten."""
+
+import os
+import shutil
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+
+from liq_pipeline.errors import LiqError
+
+RECENT_JOB = "recent_refresh_job"
+RUNS_KEPT = 600  # of this job: two days. Dagster itself forgets no run.
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
+]  # fmt: skip
+
+
+def busy_elsewhere(instance: dg.DagsterInstance, symbol: str) -> str:
+    """Return the run of another job that works on the symbol now; empty if there is none."""
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED)):
+        if run.job_name != RECENT_JOB and run.tags.get("dagster/partition") == symbol and not _has_died(run.tags):
+            return run.run_id
+    return ""
+
+
+def process_tags() -> dict[str, str]:
+    """Return tags that tell in which process a run is executed: nobody else watches over a run of `liq run`."""
+    # Somebody sees it fail, and runs it again with the same options: the daemon knows only its own settings.
+    return {"liq/host": socket.gethostname(), "liq/pid": str(os.getpid()), "dagster/max_retries": "0"}
+
+
+def _has_died(tags: Mapping[str, str]) -> bool:
+    """Tell whether a run's process was on this machine and is gone: killed, it could not say so itself."""
+    if "liq/pid" not in tags or tags.get("liq/host") != socket.gethostname():
+        return False
+    try:
+        os.kill(int(tags["liq/pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass  # alive, of another user
+    return False
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs as failed whose process was killed, and return them: else the queue waits for them for ever."""
+    dead = [run for run in instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED)) if _has_died(run.tags)]
+    for run in dead:
+        instance.report_run_failed(run, f"Process {run.tags['liq/pid']}, which executed this run, is gone.")
+    return [run.run_id for run in dead]
+
+
+def forget_old_runs(instance: dg.DagsterInstance, kept: int = RUNS_KEPT) -> int:
+    """Forget all but the newest runs of this job, their logs included; return how many. Latest values stay."""
+    filters = dg.RunsFilter(job_name=RECENT_JOB, statuses=[dg.DagsterRunStatus.SUCCESS])
+    old = instance.get_run_ids(filters=filters)[kept:]
+    for run_id in old:
+        instance.delete_run(run_id)
+        # Dagster leaves the run's files behind.
+        home = Path(instance.root_directory)
+        shutil.rmtree(home / "storage" / run_id, ignore_errors=True)
+        for file in (home / "history" / "runs").glob(f"{run_id}.db*"):
+            file.unlink(missing_ok=True)
+    return len(old)
+
+
+def failure_reason(event: dg.DagsterEvent) -> str:
+    """Return why a step failed: its own words where it has some, else those of the error at the bottom."""
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return f"{event.step_key}: {data.user_failure_data.description}"
+    error = data.error
+    ours = {kind.__name__ for kind in LiqError.__subclasses__()}  # these already say what to do; causes are older
+    while error and error.cause and error.cls_name not in ours:
+        error = error.cause
+    said = error.message.strip().removeprefix(f"liq_pipeline.errors.{error.cls_name}: ") if error else "failed"
+    return f"{event.step_key}: {said}"

@@ -1,0 +1,189 @@
+"""Published files: Parquet and a manifest, replaced whole, never seen half-written.
+
+Readers read these and nothing else. The layout and the schema are a contract (docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
+
+from liq_pipeline.published.journal import locked, replacing
+from liq_pipeline.published.layout import (
+    EXCHANGE,
+    SCHEMA_VERSION,
+    dataset_path,
+    manifest_path,
+    older_folder,
+    published_folders,
+    shared_path,
+    view_folder,
+)
+from liq_pipeline.published.schemas import REPEATED
+from liq_pipeline.system.storage import sync_folders, writing
+
+
+@dataclass(frozen=True)
+class PublishedDataset:
+    """One published file: its place, its rows and what its manifest says.
+
+    `rows` may be a Parquet file that `parquet_bytes` made: its bytes are published.
+    """
+
+    name: str
+    symbol: str
+    rows: pa.Table | Path
+    manifest: dict[str, Any]
+    timeframe: str | None = None
+
+    def content(self) -> tuple[bytes, int]:
+        """Return the bytes of the file, and its number of rows."""
+        if isinstance(self.rows, Path):
+            data = self.rows.read_bytes()
+            return data, pq.read_metadata(pa.BufferReader(data)).num_rows
+        return parquet_bytes(self.rows), self.rows.num_rows
+
+    def path_in(self, folder: Path) -> Path:
+        """Return the file's path below the published folder."""
+        return dataset_path(folder, self.name, self.symbol, self.timeframe)
+
+
+@dataclass(frozen=True)
+class Views:
+    """What people open for one symbol and timeframe: pictures, a page, exports; with one manifest."""
+
+    symbol: str
+    timeframe: str
+    files: dict[str, bytes]
+    manifest: dict[str, Any]
+
+
+class Publisher(BaseModel):
+    """Writes published files.
+
+    Args:
+        folder: the published folder.
+        source_label: note shown in titles, such as 'simulated'; empty for the exchange's own data.
+        code_version: version of this package.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    folder: str
+    source_label: str = ""
+    code_version: str = "0"
+
+    def publish(self, datasets: list[PublishedDataset]) -> list[Path]:
+        """Replace the published files by these and return their paths. Files whose bytes stay the same are left alone.
+
+        They change together: after a kill at any moment all are the last good ones, or all are these (journal.py).
+        """
+        root = Path(self.folder)
+        with self._replacing({(dataset.name, dataset.symbol) for dataset in datasets}) as stage:
+            for dataset in datasets:
+                target = dataset.path_in(root)
+                data, row_count = dataset.content()
+                manifest = {
+                    "schema_version": SCHEMA_VERSION,
+                    "dataset": dataset.name,
+                    "exchange": EXCHANGE,
+                    "symbol": dataset.symbol,
+                    **({"timeframe": dataset.timeframe} if dataset.timeframe else {}),
+                    "row_count": row_count,
+                    "sha256": hashlib.sha256(data).hexdigest(),
+                    "source_label": self.source_label,
+                    "code_version": self.code_version,
+                    **dataset.manifest,
+                }
+                stage(target, data)
+                stage(manifest_path(target), _json_bytes(manifest))
+        return [dataset.path_in(root) for dataset in datasets]
+
+    def publish_views(self, views: list[Views], shared: dict[str, bytes]) -> list[Path]:
+        """Replace the pictures and pages by these and return their paths.
+
+        Args:
+            views: per timeframe.
+            shared: files that every page uses, by name; their names carry a version, so they never change.
+        """
+        root = Path(self.folder)
+        paths: list[Path] = []
+        with self._replacing({("views", view.symbol) for view in views}) as stage:
+            for name, data in shared.items():
+                stage(shared_path(root, name), data)
+            for view in views:
+                folder = view_folder(root, view.symbol, view.timeframe)
+                for name, data in view.files.items():
+                    stage(folder / name, data)
+                    paths.append(folder / name)
+                manifest = {
+                    "schema_version": SCHEMA_VERSION,
+                    "dataset": "views",
+                    "exchange": EXCHANGE,
+                    "symbol": view.symbol,
+                    "timeframe": view.timeframe,
+                    "source_label": self.source_label,
+                    "code_version": self.code_version,
+                    "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in view.files.items()},
+                    **view.manifest,
+                }
+                stage(manifest_path(folder), _json_bytes(manifest))
+        return paths
+
+    def withdraw(self, symbol: str) -> list[Path]:
+        """Remove everything that is published of a symbol and return the folders it was in.
+
+        Each folder leaves in one rename, the levels first: a reader finds a dataset whole, or not at all.
+        """
+        root = Path(self.folder)
+        aside = root / ".withdrawn"
+        with self._lock():
+            shutil.rmtree(aside, ignore_errors=True)  # of one that was killed
+            found = published_folders(root, symbol)
+            for folder in found:
+                target = aside / folder.relative_to(root)
+                target.parent.mkdir(parents=True)
+                folder.replace(target)
+                sync_folders([folder.parent])
+            shutil.rmtree(aside, ignore_errors=True)
+        return found
+
+    @contextmanager
+    def _replacing(self, published: set[tuple[str, str]]) -> Iterator[Callable[[Path, bytes], None]]:
+        """Stage files of these datasets and symbols; once they are in place, what an older version published goes."""
+        root = Path(self.folder)
+        with self._lock():
+            with replacing(root) as stage:
+                yield stage
+            for name, symbol in published:
+                shutil.rmtree(older_folder(root, name, symbol), ignore_errors=True)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with writing(self.folder), locked(Path(self.folder)):
+            yield
+
+
+def parquet_bytes(rows: pa.Table) -> bytes:
+    """Return a Parquet file, as it is published: numbers that never come again as streams of bytes, 30 % less."""
+    sink = pa.BufferOutputStream()
+    split = [f.name for f in rows.schema if pa.types.is_floating(f.type) and f.name not in REPEATED]
+    pq.write_table(
+        rows, sink, compression="zstd", use_dictionary=[name for name in rows.column_names if name not in split],
+        column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
+    )  # fmt: skip
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _json_bytes(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()

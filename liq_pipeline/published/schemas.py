@@ -1,0 +1,77 @@
+"""The columns of each published file, as Arrow schemas. A contract (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+LEVELS_SCHEMA = pa.schema(
+    {
+        "exchange": pa.string(),
+        "symbol": pa.string(),
+        "timeframe": pa.string(),
+        "as_of": pa.timestamp("us", "UTC"),
+        "side": pa.string(),
+        "leverage": pa.float64(),
+        "price_low": pa.float64(),
+        "price_high": pa.float64(),
+        "contracts": pa.float64(),
+        "notional_usd": pa.float64(),
+        "current_price": pa.float64(),
+        "distance_pct": pa.float64(),
+    }
+)
+OI_DELTA_SCHEMA = pa.schema(
+    {
+        "exchange": pa.string(),
+        "symbol": pa.string(),
+        "ts": pa.timestamp("us", "UTC"),
+        "open_interest": pa.float64(),
+        "oi_delta": pa.float64(),
+        "oi_delta_usd": pa.float64(),
+        "entry_price": pa.float64(),
+        "volume": pa.float64(),
+        "is_interpolated": pa.bool_(),
+        "contract": pa.int32(),
+    }
+)
+HEATMAP_SCHEMA = pa.schema(
+    {
+        "exchange": pa.string(),
+        "symbol": pa.string(),
+        "timeframe": pa.string(),
+        "ts": pa.timestamp("us", "UTC"),
+        "price_low": pa.float64(),
+        "price_high": pa.float64(),
+        "side": pa.string(),
+        "notional_usd": pa.float32(),
+        "contracts": pa.float32(),
+        "notional_usd_10x": pa.float32(),
+        "notional_usd_25x": pa.float32(),
+        "notional_usd_50x": pa.float32(),
+        "notional_usd_over_50x": pa.float32(),
+    }
+)
+CANDLES_SCHEMA = pa.schema(
+    {
+        "exchange": pa.string(),
+        "symbol": pa.string(),
+        "timeframe": pa.string(),
+        "ts": pa.timestamp("us", "UTC"),
+        "open_time": pa.timestamp("us", "UTC"),
+        "open": pa.float64(),
+        "high": pa.float64(),
+        "low": pa.float64(),
+        "close": pa.float64(),
+        "volume": pa.float64(),
+    }
+)
+
+
+SCHEMAS = {
+    "liquidation_levels": LEVELS_SCHEMA,
+    "oi_delta": OI_DELTA_SCHEMA,
+    "liquidation_heatmap": HEATMAP_SCHEMA,
+    "candles": CANDLES_SCHEMA,
+}
+REPEATED = {"leverage", "price_low", "price_high", "current_price", "distance_pct", "open", "high", "low", "close"}
+"""Numbers that come again from row to row: a dictionary holds them best. Others are stored byte by byte."""

@@ -1,0 +1,115 @@
+"""Positions by bar, side and leverage: rows of `position_cohorts` as arrays, as `position_cells` shows them in SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from liq_pipeline.model.heatmap import Cohorts
+from liq_pipeline.model.levels import Cells
+from liq_pipeline.model.margin import LADDER, Side, liquidation_price
+from liq_pipeline.model.walk import SIDES, SideState
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Positions:
+    """All positions of a symbol. `rows` = bars × sides in which something opened, by bar, then side (long first).
+
+    Attributes:
+        opened_at: datetime64[us], UTC, shape (rows,).
+        is_long: shape (rows,).
+        opening_log_survival: of the side when they opened, shape (rows,).
+        survived: share that has not closed by the newest bar, shape (rows,).
+        liquidation_price: USD, shape (rows, leverages).
+        contracts_opened: shape (rows, leverages); 0 where the brackets do not allow the leverage.
+        liquidated_at: datetime64[us], NaT while alive, shape (rows, leverages).
+    """
+
+    opened_at: NDArray[np.datetime64]
+    is_long: NDArray[np.bool_]
+    opening_log_survival: Floats
+    survived: Floats
+    liquidation_price: Floats
+    contracts_opened: Floats
+    liquidated_at: NDArray[np.datetime64]
+
+    @property
+    def is_alive(self) -> NDArray[np.bool_]:
+        """Which cells are alive at the newest bar, shape (rows, leverages)."""
+        return np.isnat(self.liquidated_at) & (self.contracts_opened > 0)
+
+    def living(self) -> Cells:
+        """Return the cells that are alive at the newest bar, in the order in which they opened."""
+        row, place = np.nonzero(self.is_alive)
+        return Cells(
+            opened_at=self.opened_at[row],
+            is_long=self.is_long[row],
+            leverage=np.array(LADDER)[place],
+            liquidation_price=self.liquidation_price[row, place],
+            contracts=self.contracts_opened[row, place] * self.survived[row],
+        )
+
+    def alive_since(self, since: np.datetime64, ts: NDArray[np.datetime64]) -> Cohorts:
+        """Return the cells that were alive at an instant or later; their instants as indices of `ts`, the bars."""
+        row, place = np.nonzero(
+            ((self.liquidated_at > since) | np.isnat(self.liquidated_at)) & (self.contracts_opened > 0)
+        )
+        ended = self.liquidated_at[row, place]
+        return Cohorts(
+            opened=np.searchsorted(ts, self.opened_at)[row],
+            ended=np.where(np.isnat(ended), ts.size, np.searchsorted(ts, ended)),
+            is_long=self.is_long[row],
+            leverage=np.array(LADDER)[place],
+            liquidation_price=self.liquidation_price[row, place],
+            contracts_opened=self.contracts_opened[row, place],
+        )
+
+    def touched(self, side: Side, low: float, high: float) -> NDArray[np.bool_]:
+        """Return which living cells of a side lie where a range of prices reaches, shape (rows, leverages)."""
+        is_within = self.liquidation_price >= low if side == "long" else self.liquidation_price <= high
+        return self.is_alive & is_within & (self.is_long == (side == "long"))[:, None]
+
+    def state(self, cells: NDArray[np.bool_], tracked: float, untracked: float, log_survival: float) -> SideState:
+        """Return where a side stands, with these of its cells (`touched`)."""
+        row, place = np.nonzero(cells)
+        price, opened = self.liquidation_price[row, place], self.contracts_opened[row, place]
+        return SideState(tracked, untracked, log_survival, price, opened, self.opening_log_survival[row])
+
+
+def positions_of(rows: pa.Table) -> Positions:
+    """Unfold rows of `queries/cohorts.sql`."""
+    columns = {
+        name: rows[name].to_numpy(zero_copy_only=False)
+        for name in rows.column_names
+        if name != "liquidated_after_minutes"
+    }
+    ladder, leverages, is_long = np.array(LADDER), columns["leverages"], columns["is_long"]
+    entry, rate = columns["entry_price"], columns["maintenance_margin_rate"]
+    opened_at = columns["opened_at"].astype("datetime64[us]")
+    price = np.empty((entry.size, ladder.size))
+    for side in SIDES:
+        mine = is_long == (side == "long")
+        price[mine] = liquidation_price(side, entry[mine, None], ladder, rate[mine, None])
+    opened = (columns["contracts_opened"] * (1.0 / leverages))[:, None]
+    is_allowed = np.arange(ladder.size) < leverages[:, None]
+    return Positions(
+        opened_at=opened_at,
+        is_long=is_long,
+        opening_log_survival=columns["opening_log_survival"],
+        survived=columns["survived"],
+        liquidation_price=price,
+        contracts_opened=np.where(is_allowed, opened, 0.0),
+        liquidated_at=_ends(rows["liquidated_after_minutes"].combine_chunks(), opened_at),
+    )
+
+
+def _ends(lived: pa.FixedSizeListArray, opened_at: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
+    values = lived.flatten()
+    minutes = values.fill_null(0).to_numpy().reshape(-1, len(LADDER)).astype("timedelta64[m]")
+    is_alive = values.is_null().to_numpy(zero_copy_only=False).reshape(minutes.shape)
+    return np.where(is_alive, np.datetime64("NaT", "us"), opened_at[:, None] + minutes.astype("timedelta64[us]"))

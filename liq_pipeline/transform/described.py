@@ -1,0 +1,42 @@
+"""Meaning and unit of the published columns, as they stand inside the files; from one source: the tables' comments."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pyarrow as pa
+
+from liq_pipeline.published.schemas import SCHEMAS
+from liq_pipeline.warehouse.schema import table_columns
+
+TABLE_OF = {
+    "liquidation_levels": "liquidation_levels_1d",
+    "oi_delta": "oi_delta",
+    "liquidation_heatmap": "liquidation_heatmap_1d",
+    "candles": "klines",
+}
+"""The table whose comments describe the columns of each dataset."""
+OF_CANDLES = {
+    "exchange": ("where the perpetual is traded: binance (USD-M futures)", ""),
+    "timeframe": ("how far back the candles go", ""),
+    "ts": ("closing instant of the candle, and of the heatmap's column", "UTC"),
+    "open_time": ("opening instant of the candle", "UTC"),
+}
+
+
+@cache
+def meanings(dataset: str) -> dict[str, tuple[str, str]]:
+    """Return description and unit (empty: none) of each column of a dataset."""
+    described = {column.name: (column.description, column.unit) for column in table_columns()[TABLE_OF[dataset]]}
+    described |= OF_CANDLES if dataset == "candles" else {}
+    return {name: described[name] for name in SCHEMAS[dataset].names}
+
+
+@cache
+def described(dataset: str) -> pa.Schema:
+    """Return the schema of a dataset, with `description` and `unit` in the metadata of its fields."""
+    fields = []
+    for field in SCHEMAS[dataset]:
+        description, unit = meanings(dataset)[field.name]
+        fields.append(field.with_metadata({"description": description} | ({"unit": unit} if unit else {})))
+    return pa.schema(fields)

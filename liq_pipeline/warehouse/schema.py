@@ -1,0 +1,87 @@
+"""Which tables there are, and the SQL that makes and reads them: `sql/<table>.sql`, `sql/queries/<name>.sql`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import duckdb
+
+from liq_pipeline.model.timeframes import TIMEFRAMES
+
+SQL_DIR = Path(__file__).with_name("sql")
+BASE_TABLES = ("open_interest", "klines", "oi_delta", "position_cohorts", "position_survival")
+LEVEL_TABLES = tuple(f"liquidation_levels_{timeframe}" for timeframe in TIMEFRAMES)
+HEATMAP_TABLES = tuple(f"liquidation_heatmap_{timeframe}" for timeframe in TIMEFRAMES)
+BEGINNING = "-infinity"
+"""As `since`: everything."""
+SETTLEMENTS = "settlements"
+TABLES = BASE_TABLES + LEVEL_TABLES + HEATMAP_TABLES
+"""Those that are assets."""
+STORED_TABLES = (*BASE_TABLES, *LEVEL_TABLES, SETTLEMENTS)
+"""Those in the DuckDB file. Heatmaps are Parquet files beside it, as published; connections have views."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as `sql/*.sql` declares it.
+
+    Attributes:
+        name: of the column.
+        type: DuckDB's.
+        nullable: whether it may hold null.
+        description: what it means.
+        unit: of its numbers; empty: none.
+    """
+
+    name: str
+    type: str
+    nullable: bool
+    description: str
+    unit: str
+
+
+@cache
+def ddl() -> str:
+    """Return the statements that make every table and view of a file."""
+    from liq_pipeline.model.margin import LADDER  # NumPy: not before there is a table to make
+
+    statements = [(SQL_DIR / f"{table}.sql").read_text(encoding="utf-8") for table in (*BASE_TABLES, SETTLEMENTS)]
+    text = "\n".join([*statements, *_by_timeframe("liquidation_levels")])
+    return text.replace("{ladder}", str(list(LADDER))).replace("{leverages}", str(len(LADDER)))
+
+
+@cache
+def heatmap_ddl() -> str:
+    """Return the statements that make empty tables of heatmaps, for this connection only."""
+    return "\n".join(_by_timeframe("liquidation_heatmap"))
+
+
+def _by_timeframe(name: str) -> list[str]:
+    template = (SQL_DIR / f"{name}.sql").read_text(encoding="utf-8")
+    return [template.replace("{timeframe}", timeframe) for timeframe in TIMEFRAMES]
+
+
+@cache
+def named_query(name: str) -> str:
+    """Return the text of `sql/queries/<name>.sql`."""
+    return (SQL_DIR / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@cache
+def table_columns() -> dict[str, list[Column]]:
+    """Return the columns of each table that is an asset."""
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(ddl() + heatmap_ddl())
+        rows = connection.execute(
+            "SELECT table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns() "
+            "WHERE NOT internal ORDER BY table_name, column_index"
+        ).fetchall()
+    columns: dict[str, list[Column]] = {}
+    for table, name, kind, nullable, comment in rows:
+        described = re.fullmatch(r"(?P<text>.*?)(?: \[(?P<unit>[^\]]+)\])?", comment or "")
+        assert described
+        columns.setdefault(table, []).append(Column(name, kind, nullable, described["text"], described["unit"] or ""))
+    return {table: columns[table] for table in TABLES}

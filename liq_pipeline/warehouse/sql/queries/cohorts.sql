@@ -1,0 +1,18 @@
+-- What opened of $symbol, in the order of bars and sides, with how each side survived until then and since.
+SELECT
+    c.opened_at,
+    c.side = 'long' AS is_long,
+    c.entry_price,
+    c.contracts_opened,
+    c.maintenance_margin_rate,
+    c.leverages,
+    c.liquidated_after_minutes,
+    s.log_survival AS opening_log_survival,
+    exp(n.log_survival - s.log_survival) AS survived
+FROM position_cohorts AS c
+JOIN position_survival AS s ON s.symbol = c.symbol AND s.side = c.side AND s.ts = c.opened_at
+JOIN (
+    SELECT side, arg_max(log_survival, ts) AS log_survival FROM position_survival WHERE symbol = $symbol GROUP BY side
+) AS n ON n.side = c.side
+WHERE c.symbol = $symbol
+ORDER BY c.opened_at, c.side

@@ -1,0 +1,165 @@
+"""Alerts as Dagster's daemon raises them: each once, received over a real socket."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from pytest_httpserver import HTTPServer
+
+from liq_pipeline.alerts.alerts import zones
+from liq_pipeline.orchestration.wiring import build_definitions
+from liq_pipeline.published.layout import dataset_path
+from liq_pipeline.settings import Settings
+
+
+@pytest.fixture
+def phone(httpserver: HTTPServer) -> HTTPServer:
+    httpserver.expect_request("/phone").respond_with_data("ok")
+    return httpserver
+
+
+@pytest.fixture
+def listening(good_run: Settings, tmp_path: Path, phone: HTTPServer) -> Settings:
+    """The good run's published files, with somebody who listens."""
+    shutil.copytree(good_run.published_dir, tmp_path / "data" / "published")
+    update = {"data_dir": tmp_path / "data", "alert_urls": f"json://127.0.0.1:{phone.port}/phone"}
+    return good_run.model_copy(update=update)
+
+
+def received(server: HTTPServer) -> list[dict[str, Any]]:
+    return [request.get_json() for request, _ in server.log]
+
+
+def tick(settings: Settings, name: str) -> str:
+    """Evaluate a sensor as its daemon does; return what it said."""
+    definitions = build_definitions(settings)
+    repository = definitions.get_repository_def()
+    resources = {name: definitions.resources[name] for name in ("publisher", "clock", "alerts")}
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(instance=instance, repository_def=repository, resources=resources) as context,
+    ):
+        return str(repository.get_sensor_def(name).evaluate_tick(context).skip_message)
+
+
+def later(settings: Settings, **delta: float) -> Settings:
+    assert settings.now
+    return settings.model_copy(update={"now": settings.now + timedelta(**delta)})
+
+
+def test_they_run_where_an_address_is_set_and_only_there(listening: Settings) -> None:
+    names = ("alert_stale_data_sensor", "alert_price_near_zone_sensor", "alert_failures_sensor")
+    for settings, status in ((listening, "RUNNING"), (listening.model_copy(update={"alert_urls": ""}), "STOPPED")):
+        repository = build_definitions(settings).get_repository_def()
+        assert {repository.get_sensor_def(name).default_status.value for name in names} == {status}
+    assert tick(listening.model_copy(update={"alert_urls": ""}), names[0]) == "no address: LIQ_ALERT_URLS"
+
+
+def test_no_secret_is_in_what_the_ui_shows_of_resources(listening: Settings) -> None:
+    alerts = build_definitions(listening).resources["alerts"]
+    assert "phone" not in repr(alerts)
+    assert "phone" not in str(getattr(alerts, "config_schema", ""))
+
+
+class TestStaleData:
+    def test_fresh_data_is_not_worth_a_word(self, listening: Settings, phone: HTTPServer) -> None:
+        assert tick(later(listening, hours=66), "alert_stale_data_sensor") == "nothing to say"  # 72 h old: at the limit
+        assert not received(phone)
+
+    def test_it_fires_once_cools_down_and_fires_again(self, listening: Settings, phone: HTTPServer) -> None:
+        assert tick(later(listening, hours=70), "alert_stale_data_sensor") == "1 sent"
+        assert tick(later(listening, hours=71), "alert_stale_data_sensor") == "1 said before"
+        assert [message["title"] for message in received(phone)] == ["BTCUSDT: data 76 h old"]
+        assert tick(later(listening, hours=77), "alert_stale_data_sensor") == "1 sent"
+
+
+class TestPriceNearAZone:
+    @pytest.fixture
+    def near(self, listening: Settings) -> Settings:
+        """Thresholds under which the published map has something to tell, at the time of its newest bar."""
+        path = dataset_path(listening.published_dir, "liquidation_levels", "BTCUSDT", "30d")
+        levels = pq.read_table(path, partitioning=None)
+        largest = zones(levels, 5, 0)[0]
+        as_of = pc.max(levels["as_of"]).as_py()
+        update = {"alert_zone_pct": 5, "alert_zone_usd": largest.notional_usd * 0.999, "now": as_of}
+        return listening.model_copy(update=update)
+
+    def test_it_fires_once_cools_down_and_fires_again(self, near: Settings, phone: HTTPServer) -> None:
+        assert tick(near, "alert_price_near_zone_sensor") == "1 sent"
+        assert tick(later(near, minutes=5), "alert_price_near_zone_sensor") == "1 said before"
+        (message,) = received(phone)
+        assert message["title"].startswith("BTCUSDT: est. $")
+        assert "An estimate of exposure, not a forecast." in message["message"]
+        again = later(near, minutes=55).model_copy(update={"alert_cooldown_hours": 0.5})
+        assert tick(again, "alert_price_near_zone_sensor") == "1 sent"
+
+    def test_an_old_price_says_nothing_of_where_price_is(self, near: Settings, phone: HTTPServer) -> None:
+        assert tick(later(near, hours=2), "alert_price_near_zone_sensor") == "nothing to say"
+        assert not received(phone)
+
+
+@dg.asset(partitions_def=dg.StaticPartitionsDefinition(["BTCUSDT"]))
+def levels() -> None:
+    """Some asset."""
+
+
+@dg.asset_check(asset=levels, blocking=True)
+def long_levels_lie_below_price() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=False, description="3 of 9 levels lie above")
+
+
+@dg.asset(deps=[levels], partitions_def=dg.StaticPartitionsDefinition(["BTCUSDT"]))
+def published() -> None:
+    """What the check stops."""
+
+
+@dg.asset(partitions_def=dg.StaticPartitionsDefinition(["BTCUSDT"]))
+def broken() -> None:
+    """Something that crashes."""
+    raise OSError("no space left on device")
+
+
+class TestFailures:
+    def _fail(self, settings: Settings, assets: list, checks: list, tags: dict[str, str] | None = None) -> str:
+        """Let a real run fail, and evaluate the sensor on it."""
+        job = dg.define_asset_job("refresh_job", tags=tags)
+        definitions = dg.Definitions(assets=assets, asset_checks=checks, jobs=[job])
+        ours = build_definitions(settings)
+        sensor = ours.get_repository_def().get_sensor_def("alert_failures_sensor")
+        with dg.DagsterInstance.ephemeral() as instance:
+            outcome = definitions.resolve_job_def("refresh_job").execute_in_process(
+                partition_key="BTCUSDT", instance=instance, raise_on_error=False
+            )
+            assert not outcome.success
+            context = dg.build_run_status_sensor_context(
+                sensor_name="alert_failures_sensor",
+                dagster_instance=instance,
+                dagster_run=outcome.dagster_run,
+                dagster_event=outcome.get_run_failure_event(),
+                resources={name: ours.resources[name] for name in ("clock", "alerts")},
+            ).for_run_failure()
+            return str(sensor(context).skip_message)
+
+    def test_a_blocking_check_gives_one_alert_that_names_it(self, listening: Settings, phone: HTTPServer) -> None:
+        assert self._fail(listening, [levels, published], [long_levels_lie_below_price]) == "1 sent"
+        (message,) = received(phone)
+        assert message["title"] == "refresh BTCUSDT: a blocking check failed"
+        assert message["message"].startswith("levels: long_levels_lie_below_price: 3 of 9 levels lie above (run ")
+
+    def test_a_crash_gives_one_alert_that_says_why_and_cools_down(self, listening: Settings, phone: HTTPServer) -> None:
+        assert self._fail(listening, [broken], []) == "1 sent"
+        assert self._fail(listening, [broken], []) == "1 said before"
+        (message,) = received(phone)
+        assert message["title"] == "refresh BTCUSDT: a run failed"
+        assert "no space left on device" in message["message"]
+
+    def test_a_run_that_is_tried_again_is_not_worth_a_word_yet(self, listening: Settings, phone: HTTPServer) -> None:
+        assert self._fail(listening, [broken], [], {"dagster/will_retry": "true"}) == "the run is tried again"
+        assert not received(phone)

@@ -1,0 +1,70 @@
+"""Tables of the documents that are written from the code: settings, and the columns of the published files.
+
+`make docs` writes them anew.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import typer
+
+from liq_pipeline.cli.main import app
+from liq_pipeline.published.schemas import SCHEMAS
+from liq_pipeline.settings import Settings
+from liq_pipeline.transform.described import meanings
+
+
+def test_every_setting_is_described(repository: Path, pytestconfig: pytest.Config) -> None:
+    written(repository / "docs" / "settings.md", "settings", settings_table(), pytestconfig)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_published_column_is_described(name: str, repository: Path, pytestconfig: pytest.Config) -> None:
+    written(repository / "docs" / "files.md", f"columns of {name}", columns_table(name, SCHEMAS[name]), pytestconfig)
+
+
+def written(path: Path, name: str, table: str, config: pytest.Config) -> None:
+    """Compare the table behind a mark in a document, or write it there."""
+    text = path.read_text(encoding="utf-8")
+    mark = f"<!-- {name} -->\n"
+    assert text.count(mark) == 1
+    before, after = text.split(mark)
+    found = re.match(r"\n(?:\|.*\n)*", after)
+    rest = after[found.end() :] if found else after
+    wanted = f"{before}{mark}\n{table}{rest}"
+    if config.getoption("update_docs"):
+        path.write_text(wanted, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == wanted, f"{path.name} is out of date. To do: make docs"
+
+
+def settings_table() -> str:
+    """Return variable, option, default, meaning."""
+    options = {
+        variable: option.opts[0]
+        for command in typer.main.get_command(app).commands.values()
+        for option in command.params
+        for variable in re.findall(r"\((LIQ_[A-Z_]+)\)", option.help)
+    }
+    lines = ["| variable | option | default | meaning |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        variable = "DAGSTER_HOME" if name == "dagster_home" else f"LIQ_{name.upper()}"
+        meaning, _, said = str(field.description).partition(" (default: ")
+        value = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+        default = said.removesuffix(")") or ("" if value in (None, "") else f"`{value}`")
+        option = f"`{options[variable]}`" if variable in options else ""
+        lines.append(f"| `{variable}` | {option} | {default} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def columns_table(name: str, schema: pa.Schema) -> str:
+    """Return column, type, unit, meaning."""
+    lines = ["| column | type | unit | meaning |", "|---|---|---|---|"]
+    for field in schema:
+        meaning, unit = meanings(name)[field.name]
+        kind = "timestamp, UTC" if pa.types.is_timestamp(field.type) else str(field.type)
+        lines.append(f"| `{field.name}` | {kind} | {'' if unit == 'UTC' else unit} | {meaning} |")
+    return "\n".join(lines) + "\n"
