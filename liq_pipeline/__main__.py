@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from liq_pipeline.system.interrupts import leave
+from liq_pipeline.system.interrupts import interruptible
 
 
 def main() -> None:
     """Run the command."""
-    try:
+    with interruptible():
         from liq_pipeline.cli.main import main as run
-    except KeyboardInterrupt:
-        leave()
-    run()
+
+        run()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from rich.console import Console
 from liq_pipeline.cli import demo, making, reading  # noqa: F401 -- registers their commands
 from liq_pipeline.cli.app import DATA_LOST, WRONG_USAGE, app
 from liq_pipeline.errors import LiqError, SettingsError
-from liq_pipeline.system.interrupts import is_interrupt, leave
 from liq_pipeline.system.storage import REASONS, storage_failed
 from liq_pipeline.system.terminal import speak_any_encoding
 
@@ -31,11 +30,3 @@ def main() -> None:
         if error.errno not in REASONS:
             raise
         _stop(storage_failed(error))
-    except (KeyboardInterrupt, RuntimeError) as error:
-        if not is_interrupt(error):
-            raise
-        leave()
-
-
-if __name__ == "__main__":
-    main()

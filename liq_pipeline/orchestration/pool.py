@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from liq_pipeline.errors import LiqError
 from liq_pipeline.exchange.report import Progress
-from liq_pipeline.system.interrupts import is_interrupt
+from liq_pipeline.system.interrupts import interruptible
 
 if TYPE_CHECKING:
     from liq_pipeline.orchestration.resources import Reporter
@@ -202,14 +201,10 @@ def _serve(work: Work, pipe: Connection) -> None:
                 os._exit(1)
 
     Thread(target=listen, daemon=True).start()
-    try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        for result in work(iter(given.get, ""), remote):
-            remote.send(_RESULT, result)
-    except LiqError as error:
-        remote.send(_ERROR, error)
-    except BaseException as error:
-        if not is_interrupt(error):
-            raise
-        sys.stderr.flush()
-        os._exit(130)
+    with interruptible(says=False):
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            for result in work(iter(given.get, ""), remote):
+                remote.send(_RESULT, result)
+        except LiqError as error:
+            remote.send(_ERROR, error)

@@ -1,7 +1,8 @@
 """Ctrl-C: one line and exit code 130, wherever it strikes.
 
-While Dagster works it is heard whatever becomes of its exception, and final after some seconds: Dagster takes an
-interrupt for the failure of a step, which it may try again, and goes on with the next one.
+An interrupt may be lost: within the import of a compiled library it becomes an `ImportError` or a crash, within a
+finaliser nothing at all, and Dagster takes it for the failure of a step, which it may try again. So it is remembered
+by the signal's handler, not by its exception.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread, current_thread, main_thread
+from types import FrameType
 from typing import NoReturn
 
 from liq_pipeline.errors import INTERRUPTED, INTERRUPTED_LINE
 
 PATIENCE_SECONDS = 3.0  # to end in good order; then at once: whatever is written is written whole or not at all
+_IMPORT = "<frozen importlib._bootstrap>"
+_SHOW_CURSOR = b"\x1b[?25h"
 _DONE, _ASK = b"\0", b"\xff"  # beside the numbers of signals
 
 
@@ -29,17 +33,68 @@ def is_interrupt(error: BaseException) -> bool:
     )
 
 
-def leave() -> NoReturn:
-    """Say that the command was interrupted, and end with exit code 130.
+def leave(says: bool = True) -> NoReturn:
+    """End in good order with exit code 130, and say that the command was interrupted.
 
     Not by `sys.exit`: `python -m` ends itself with SIGINT instead where the interrupt struck inside `exec`, as in
     `namedtuple`, however it was handled since (Python 3.11).
     """
-    sys.stderr.write(f"{INTERRUPTED_LINE}\n")
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
+    end_at_once(says)
+
+
+def end_at_once(says: bool = True) -> NoReturn:
+    """End where nothing else may run any more: whatever is written is written whole or not at all."""
+    for number in (1, 2):
+        if os.isatty(number):
+            os.write(number, _SHOW_CURSOR)  # a progress bar hides it
+    if says:
+        with suppress(OSError):
+            os.write(2, f"{INTERRUPTED_LINE}\n".encode())
     os._exit(INTERRUPTED)
+
+
+@contextmanager
+def interruptible(says: bool = True) -> Iterator[None]:
+    """Run a whole process within: after an interrupt it ends with exit code 130, whatever became of the exception.
+
+    Args:
+        says: one line is printed. A worker leaves that to the process that started it.
+    """
+    struck: list[int] = []
+
+    def strike(number: int, frame: FrameType | None) -> None:
+        struck.append(number)
+        if _is_importing(frame):  # compiled libraries do not stand an exception while they load
+            end_at_once(says)
+        raise KeyboardInterrupt
+
+    def lose(lost: sys.UnraisableHookArgs) -> None:
+        if struck and lost.exc_type is not None and is_interrupt(lost.exc_value or lost.exc_type()):
+            end_at_once(says)
+        sys.__unraisablehook__(lost)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else whoever started us wants it ignored
+        signal.signal(signal.SIGINT, strike)
+        sys.unraisablehook = lose
+    try:
+        yield
+    except BaseException as error:
+        if struck or is_interrupt(error):
+            leave(says)
+        raise
+    if struck:
+        leave(says)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame:
+        if frame.f_code.co_filename == _IMPORT:
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager
@@ -83,6 +138,4 @@ def _listen(ear: socket.socket, heard: Event, left: Event, answered: Event, pati
             heard.set()
             answered.set()
             if not left.wait(patience):
-                sys.stderr.write(f"{INTERRUPTED_LINE}\n")
-                sys.stderr.flush()
-                os._exit(INTERRUPTED)
+                end_at_once()

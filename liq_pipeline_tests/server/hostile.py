@@ -178,8 +178,9 @@ _HEADERS = (
 def one_request(random: Random) -> None:
     """Send one request to a running service; its answer is HTTP, in time, and no mistake of the service's own."""
     data, is_head = request_bytes(random)
-    answer, seconds = ask(_port(), data)
-    assert seconds < SECONDS, f"{seconds:.1f} s for {data[:300]!r}"
+    began = time.process_time()  # the service is a thread of this process; others may keep the machine busy
+    answer, _ = ask(_port(), data)
+    assert (seconds := time.process_time() - began) < SECONDS, f"{seconds:.1f} s for {data[:300]!r}"
     judge(answer, data, is_head)
 
 
@@ -220,7 +221,10 @@ def ask(port: int, data: bytes) -> tuple[bytes, float]:
     """Send bytes; return all that is answered to the first request, and the seconds it took."""
     began = time.monotonic()
     answer = b""
-    with socket.create_connection(("127.0.0.1", port), SECONDS) as connection, contextlib.suppress(ConnectionError):
+    with (
+        socket.create_connection(("127.0.0.1", port), 10 * SECONDS) as connection,
+        contextlib.suppress(ConnectionError),
+    ):
         connection.sendall(data)
         while piece := connection.recv(1 << 20):
             answer += piece
@@ -336,7 +340,7 @@ def _odd_rows(random: Random, rows: pa.Table) -> pa.Table:
             values[at] = random.choice(next((some for kind, some in odd.items() if kind(field.type)), (None,)))
             rows = rows.set_column(place, field, pa.array(values, field.type))
         elif choice < 0.7:
-            rows = rows.drop_columns([field.name])
+            rows = rows.remove_column(place)  # not by its name: another may have it, too
         elif choice < 0.8:
             rows = rows.set_column(place, field.name, pa.array([1] * rows.num_rows))
         elif choice < 0.85:
@@ -355,14 +359,14 @@ def _odd_rows(random: Random, rows: pa.Table) -> pa.Table:
 def _with_damage(random: Random, damage: Callable[[Path], None]) -> None:
     path = dataset_path(_folder(), random.choice(DATASETS), HURT, random.choice(list(TIMEFRAMES)))
     originals = _originals()
-    began = time.monotonic()
+    began = time.process_time()
     try:
         damage(path)
         _look_at_all(random, path.stem)
     finally:
         for place in (path, manifest_path(path)):
             place.write_bytes(originals[place])
-    assert time.monotonic() - began < SECONDS
+    assert (seconds := time.process_time() - began) < SECONDS, f"{seconds:.1f} s"
 
 
 def _look_at_all(random: Random, timeframe: str) -> None:

@@ -57,6 +57,44 @@ def test_while_the_command_is_loaded(child_env) -> None:
     assert (done.returncode, done.stderr) == (130, f"{INTERRUPTED_LINE}\n")
 
 
+STRIKE = "import os, signal\ndef strike(*_): os.kill(os.getpid(), signal.SIGINT)\n"
+LOST = {
+    "in a function that catches everything": "try: strike()\nexcept BaseException: pass",
+    "in one that makes another error of it": "try: strike()\nexcept KeyboardInterrupt: raise ValueError",
+    "in one that ends in good order": "try: strike()\nexcept KeyboardInterrupt: raise SystemExit(0)",
+    "in a finaliser": "class Going: __del__ = strike\nGoing()\nprint('went on')",
+    "in an import that cannot stand an exception": "import sys\nclass Finder:\n"
+    "    def find_spec(self, name, path, target=None):\n"
+    "        try: strike()\n"
+    "        except KeyboardInterrupt: print('went on')\n"
+    "sys.meta_path.insert(0, Finder())\nimport no_such_module",
+}
+
+
+@pytest.mark.parametrize("code", LOST.values(), ids=LOST)
+def test_an_interrupt_that_gets_lost(code: str, child_env) -> None:
+    indented = "".join(f"    {line}\n" for line in (STRIKE + code).splitlines())
+    whole = f"from liq_pipeline.system.interrupts import interruptible\nwith interruptible():\n{indented}"
+    done = subprocess.run(
+        [sys.executable, "-c", whole], env=child_env(), capture_output=True, text=True, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", f"{INTERRUPTED_LINE}\n")
+
+
+def test_an_interrupt_that_whoever_started_it_ignores(child_env) -> None:
+    code = (
+        f"{STRIKE}from liq_pipeline.system.interrupts import interruptible\nwith interruptible(): strike(); print('on')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=child_env(), capture_output=True, text=True, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "on\n", "")
+
+
 LOADED = {
     "run": ("pydantic_core", "_duckdb", "llvmlite", "matplotlib"),
     "demo": ("pydantic_core", "llvmlite", "_duckdb"),
