@@ -10,6 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from liq_pipeline.errors import FormatError
@@ -96,6 +97,9 @@ def read_stored(path: Path, schema: pa.Schema) -> pa.Table:
     try:
         table = pq.read_table(path, schema=schema, partitioning=None)
         table.validate(full=True)  # text that is none would be noticed only where it is used
+        for column in table.columns:
+            if pa.types.is_temporal(column.type) and column.null_count < len(column):
+                pc.min_max(column).as_py()  # instants that Python cannot hold, too
         return table
     except FileNotFoundError:
         raise
