@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,14 @@ from liq_pipeline.simulator.server import ArchiveServer, Fault
 from liq_pipeline.system.interrupts import hear_interrupts
 from liq_pipeline.warehouse.warehouse import Warehouse
 from liq_pipeline_tests.once import once
+
+
+@pytest.fixture(autouse=True)
+def hears_interrupts() -> Iterator[None]:
+    """The tests' own process hears SIGINT, though whoever started it in the background wants it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def _interrupt_soon(seconds: float) -> None:

@@ -37,7 +37,7 @@ def run(child_env):
 
     def liq(*arguments: object, stdin: bytes = b"", **variables: str) -> tuple[int, bytes]:
         done = subprocess.run(
-            [sys.executable, "-m", "liq_pipeline.cli.main", *map(str, arguments)],
+            [sys.executable, "-m", "liq_pipeline", *map(str, arguments)],
             env=child_env(**variables), input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240,
         )  # fmt: skip
         assert b"Traceback" not in done.stdout, done.stdout.decode(errors="replace")
