@@ -16,7 +16,7 @@ import numpy as np
 
 from liq_pipeline.model.heatmap import COLUMN_WIDTHS, MAX_ROWS, MAX_ROWS_1D, column_instants, heatmap
 from liq_pipeline.model.walk import SIDES
-from liq_pipeline.transform.cells import positions_of
+from liq_pipeline.published.positions import positions_of
 from liq_pipeline.transform.heatmaps import heatmap_rows
 from liq_pipeline.views.everything import draw_all
 from liq_pipeline.warehouse.schema import named_query

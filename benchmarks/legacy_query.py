@@ -13,8 +13,8 @@ from benchmarks.data import SYMBOL, Market, kline_rows, open_interest_rows, temp
 from benchmarks.harness import Outcome, against
 from liq_pipeline.model.baselines import LegacyInput, legacy_entry_bin, legacy_levels
 from liq_pipeline.model.levels import SPANS, liquidation_levels
-from liq_pipeline.transform.cells import positions_of
-from liq_pipeline.transform.levels import level_rows
+from liq_pipeline.published.levels import level_rows
+from liq_pipeline.published.positions import positions_of
 from liq_pipeline.transform.positions import walk_whole
 from liq_pipeline.warehouse.schema import named_query
 

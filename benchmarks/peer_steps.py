@@ -52,7 +52,7 @@ def static_map(zips: Path, out: Path) -> None:
     from benchmarks.levels import living_cells
     from liq_pipeline.model.levels import liquidation_levels
     from liq_pipeline.model.walk import walk
-    from liq_pipeline.transform.levels import level_rows
+    from liq_pipeline.published.levels import level_rows
     from liq_pipeline.transform.positions import read_walk_input
     from liq_pipeline.views.levels_frame import levels_frame_of
     from liq_pipeline.views.map_png import draw_map

@@ -78,6 +78,12 @@ class PublishedDamaged(LiqError):
     """A published file, or its manifest, is not what was published: cut off, overwritten, of wrong types."""
 
 
+class NotPublished(LiqError):
+    """There is no such published file. `similar`: published symbols that may have been meant."""
+
+    similar: tuple[str, ...] = ()
+
+
 class CheckFailed(LiqError):
     """A blocking check failed: nothing was changed and nothing is published."""
 

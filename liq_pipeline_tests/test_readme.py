@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from liq_pipeline import client
 from liq_pipeline.settings import Settings
 from liq_pipeline_tests.conftest import REPOSITORY
 
@@ -17,7 +18,8 @@ PAGES = "\n".join((REPOSITORY / name).read_text(encoding="utf-8") for name in ("
 
 def blocks(kind: str) -> list[str]:
     """Return the code blocks of one kind, each once."""
-    return list(dict.fromkeys(re.findall(rf"^```{kind}\n(.*?)^```$", PAGES, re.MULTILINE | re.DOTALL)))
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", PAGES, re.MULTILINE | re.DOTALL)
+    return list(dict.fromkeys(text for name, text in found if name == kind))
 
 
 @pytest.fixture
@@ -32,16 +34,26 @@ def beside_data(good_run: Settings, tmp_path: Path, monkeypatch) -> Path:
 def test_there_are_lines_for_duckdb_pandas_pyarrow_and_polars() -> None:
     text = "".join(blocks("python"))
 
-    assert len(blocks("sql")) == 1
+    assert len(blocks("sql")) == 2
     assert all(f"import {name}" in text for name in ("pandas", "pyarrow", "polars"))
 
 
-@pytest.mark.parametrize("statement", blocks("sql"))
-def test_the_sql_gives_the_ten_largest_levels(statement: str, beside_data: Path) -> None:
-    rows = duckdb.sql(statement).fetchall()
+def test_the_sql_gives_the_ten_largest_levels(beside_data: Path) -> None:
+    rows = duckdb.sql(blocks("sql")[0]).fetchall()
 
     assert len(rows) == 10
     assert [usd for *_, usd in rows] == sorted((usd for *_, usd in rows), reverse=True)
+
+
+def test_the_sql_of_the_past_gives_what_the_client_gives(beside_data: Path) -> None:
+    statement = blocks("sql")[1].rstrip().removesuffix(";")
+    text = f"SELECT side, leverage, sum(contracts * liquidation_price) FROM ({statement}) GROUP BY ALL"
+    found = {(side, leverage): usd for side, leverage, usd in duckdb.sql(text).fetchall()}
+
+    levels = client.liquidation_levels("BTCUSDT", "7d", at="2026-06-25T12:00Z", folder="data/published")
+    expected = levels.groupby(["side", "leverage"])["notional_usd"].sum().to_dict()
+    assert found == pytest.approx(expected, rel=1e-9)
+    assert len(found) == 26
 
 
 @pytest.mark.parametrize("code", blocks("python"))

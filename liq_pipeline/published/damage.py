@@ -26,7 +26,7 @@ Place = tuple[str, str]
 """A dataset, and its timeframe; empty for one that has none."""
 
 _TOGETHER: tuple[tuple[Place, ...], ...] = (
-    (*(("liquidation_levels", timeframe) for timeframe in TIMEFRAMES), ("oi_delta", "")),
+    (*(("liquidation_levels", timeframe) for timeframe in TIMEFRAMES), ("oi_delta", ""), ("positions", "")),
     tuple((dataset, timeframe) for dataset in ("liquidation_heatmap", "candles") for timeframe in TIMEFRAMES),
     tuple(("views", timeframe) for timeframe in TIMEFRAMES),
 )

@@ -8,12 +8,14 @@ SCHEMA_VERSION = 2
 EXCHANGE = "binance"
 """The one exchange so far; a column of every table, so that others can come."""
 MANIFESTS = "manifests"
+WHOLE = ("oi_delta", "positions")
+"""Datasets with one file per symbol; of the others there is one per timeframe."""
 _OLDER = "symbol="  # folders of schema 1
 
 
 def dataset_path(folder: Path, name: str, symbol: str, timeframe: str | None = None) -> Path:
     """Return where a dataset of a symbol is published: plain folders, so that any reader opens them as they are."""
-    return folder / name / symbol / f"{timeframe or name}.parquet"
+    return folder / name / symbol / f"{name if name in WHOLE else timeframe or name}.parquet"
 
 
 def view_folder(folder: Path, symbol: str, timeframe: str) -> Path:

@@ -65,6 +65,22 @@ CANDLES_SCHEMA = pa.schema(
         "volume": pa.float64(),
     }
 )
+POSITIONS_SCHEMA = pa.schema(
+    {
+        "exchange": pa.string(),
+        "symbol": pa.string(),
+        "ts": pa.timestamp("us", "UTC"),
+        "side": pa.string(),
+        "close": pa.float64(),
+        "entry_price": pa.float64(),
+        "contracts_opened": pa.float64(),
+        "maintenance_margin_rate": pa.float64(),
+        "leverages": pa.int32(),
+        "liquidated_after_minutes": pa.list_(pa.int32()),
+        "log_survival": pa.float64(),
+        "is_interpolated": pa.bool_(),
+    }
+)
 
 
 SCHEMAS = {
@@ -72,6 +88,8 @@ SCHEMAS = {
     "oi_delta": OI_DELTA_SCHEMA,
     "liquidation_heatmap": HEATMAP_SCHEMA,
     "candles": CANDLES_SCHEMA,
+    "positions": POSITIONS_SCHEMA,
 }
-REPEATED = {"leverage", "price_low", "price_high", "current_price", "distance_pct", "open", "high", "low", "close"}
+REPEATED = {"leverage", "price_low", "price_high", "current_price", "distance_pct", "open", "high", "low", "close",
+            "entry_price", "maintenance_margin_rate"}  # fmt: skip
 """Numbers that come again from row to row: a dictionary holds them best. Others are stored byte by byte."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from liq_pipeline.clock import iso
 from liq_pipeline.model.levels import bin_width
 from liq_pipeline.published.manifests import margin_note
 from liq_pipeline.server.asked import Asked
-from liq_pipeline.server.store import Edition, Store
+from liq_pipeline.server.sound import damaged
+from liq_pipeline.server.store import Edition, Published, Store
 from liq_pipeline.views.exports import heatmap_json, levels_csv
 from liq_pipeline.views.frame import frame_of
 from liq_pipeline.views.payload import ESTIMATED, age_facts, heatmap_payload, levels_payload
@@ -37,18 +38,39 @@ def as_json(content: dict[str, Any]) -> bytes:
 
 
 def levels(edition: Edition, asked: Asked, *, side: str, min_usd: float) -> bytes:
-    """Return levels as JSON, CSV or Parquet."""
+    """Return levels as JSON, CSV or Parquet: the published ones, or of `positions` those of the moment asked for.
+
+    Raises:
+        NoData: the moment lies before the first bar.
+        PublishedDamaged: positions that cannot be.
+    """
     (found,) = edition
-    if asked.kind == "parquet" and not side and not min_usd:
+    facts = found.manifest
+    if found.dataset == "positions":
+        rows, facts = _levels_at(found, asked)
+    elif asked.kind == "parquet" and not side and not min_usd:
         return found.load()
-    rows = _some(found.rows, side, min_usd)
+    else:
+        rows = found.rows
+    rows = _some(rows, side, min_usd)
     if asked.kind == "csv":
         return levels_csv(rows)
     if asked.kind == "parquet":
         sink = io.BytesIO()
         pq.write_table(rows, sink, compression="zstd")
         return sink.getvalue()
-    return as_json(levels_payload(rows, found.manifest, asked.symbol, asked.timeframe, asked.moment))
+    return as_json(levels_payload(rows, facts, asked.symbol, asked.timeframe, asked.moment))
+
+
+def _levels_at(found: Published, asked: Asked) -> tuple[pa.Table, dict[str, Any]]:
+    try:
+        past = found.past
+        bar = past.newest(asked.moment)
+        rows = past.levels_at(asked.moment, [asked.timeframe])[asked.timeframe]
+    except (ValueError, ArithmeticError, MemoryError) as error:  # of the model: such positions do not come to be
+        raise damaged("positions", str(error)) from None
+    as_of = past.ts[bar].item().replace(tzinfo=UTC)
+    return rows, {**found.manifest, "as_of": iso(as_of), "current_price": float(past.close[bar])}
 
 
 def _some(rows: pa.Table, side: str, min_usd: float) -> pa.Table:

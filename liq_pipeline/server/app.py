@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Query, Request
-from pydantic import StringConstraints
+from pydantic import BeforeValidator, StringConstraints, WithJsonSchema
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp
@@ -26,6 +26,7 @@ from liq_pipeline.server.once import Once
 from liq_pipeline.server.problems import MEDIA_TYPE, answer_problems, problem
 from liq_pipeline.server.reply import FOR_EVER, FRESH, TYPES, Desk, answer
 from liq_pipeline.server.store import Store
+from liq_pipeline.setting_forms import instant_of
 from liq_pipeline.views.page import page_part, plotly_name, plotly_script, service_html
 
 SymbolName = Annotated[
@@ -35,6 +36,11 @@ SymbolName = Annotated[
 ]
 Timeframe = Annotated[
     Literal["1d", "7d", "30d", "90d", "1", "7", "30", "90"], Query(description="days, with or without the d")
+]
+Instant = Annotated[
+    datetime,
+    BeforeValidator(instant_of),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-20T12:00Z"]}),
 ]
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}, "description": text}
@@ -131,9 +137,15 @@ def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
         side: Annotated[Literal["long", "short"] | None, Query(description="only one side")] = None,
         min_usd: Annotated[float, Query(ge=0, le=1e15, allow_inf_nan=False, description="smallest notional")] = 0,
         format: Annotated[Literal["json", "csv", "parquet"], Query()] = "json",
+        at: Annotated[Instant | None, Query(description="an instant of the past; default: the newest bar")] = None,
     ) -> Response:
-        """Estimated liquidation levels of positions younger than the timeframe, per side, leverage and price bin."""
-        asked = Asked(("liquidation_levels",), symbol, _name(timeframe), now(), format, (side or "", repr(min_usd)))
+        """Estimated liquidation levels of positions younger than the timeframe, per side, leverage and price bin.
+
+        With `at`, as the model sees that instant from the bars up to then; ages are as of then.
+        """
+        more = (side or "", repr(min_usd), *([at.isoformat()] if at else []))
+        datasets, moment = (("positions",), at) if at else (("liquidation_levels",), now())
+        asked = Asked(datasets, symbol, _name(timeframe), moment, format, more)
         return await desk.answer(request, asked, partial(answers.levels, side=side or "", min_usd=min_usd))
 
     @app.get("/liquidations/heatmap", response_model=models.Heatmap | models.BotHeatmap, responses=_documented())

@@ -32,7 +32,7 @@ class Asked:
     @property
     def is_heavy(self) -> bool:
         """Whether it takes long to make, and much memory."""
-        return "liquidation_heatmap" in self.datasets
+        return bool({"liquidation_heatmap", "positions"} & set(self.datasets))
 
     def key(self, edition: Edition) -> tuple[str, ...]:
         """Return all that the body depends on."""

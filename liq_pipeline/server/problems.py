@@ -12,8 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 
-from liq_pipeline.errors import PublishedDamaged
-from liq_pipeline.server.store import MixedEdition, NotPublished
+from liq_pipeline.errors import NoData, NotPublished, PublishedDamaged
+from liq_pipeline.server.store import MixedEdition
 
 log = logging.getLogger("liq.serve")
 
@@ -45,8 +45,15 @@ def answer_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        details = [f"{'.'.join(map(str, item['loc'][1:]))}: {item['msg']}" for item in error.errors()]
+        details = [
+            f"{'.'.join(map(str, item['loc'][1:]))}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()
+        ]
         return problem(422, "; ".join(details))
+
+    @app.exception_handler(NoData)
+    async def too_early(_: Request, error: NoData) -> Response:
+        return problem(404, str(error))
 
     @app.exception_handler(NotPublished)
     async def unknown(_: Request, error: NotPublished) -> Response:

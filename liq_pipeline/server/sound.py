@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from liq_pipeline.errors import PublishedDamaged
+from liq_pipeline.model.margin import LADDER
+from liq_pipeline.published.layout import WHOLE
 from liq_pipeline.published.schemas import SCHEMAS
 
 _MOST_ROWS = 5_000_000
@@ -45,15 +47,15 @@ def sound_rows(content: bytes, dataset: str, manifest: dict[str, Any]) -> pa.Tab
         repeated = _REPEATED.get(dataset)
         with pq.ParquetFile(pa.BufferReader(content), read_dictionary=repeated) as file:
             if wrong := _wrong_file(file, dataset, manifest):
-                raise _damaged(dataset, wrong)
+                raise damaged(dataset, wrong)
             # Threads of Arrow's own would each keep memory; this runs in a thread already.
             rows = file.read(columns=_COLUMNS[dataset], use_threads=False)
         rows.validate(full=True)
         wrong = _wrong_columns(rows.schema, dataset, _COLUMNS[dataset]) or _wrong_rows(rows, dataset, manifest)
     except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, MemoryError) as error:
-        raise _damaged(dataset, f"it is not Parquet that can be read ({str(error)[:200]})") from None
+        raise damaged(dataset, f"it is not Parquet that can be read ({str(error)[:200]})") from None
     if wrong:
-        raise _damaged(dataset, wrong)
+        raise damaged(dataset, wrong)
     return rows
 
 
@@ -91,27 +93,54 @@ def _wrong_rows(rows: pa.Table, dataset: str, manifest: dict[str, Any]) -> str:
         if column.name not in rows.column_names:
             continue
         values = rows[column.name]
-        if values.null_count:
+        if values.null_count and column.name not in _MAY_BE_EMPTY.get(dataset, ()):
             return f"{column.name} has {values.null_count} empty cells"
         if pa.types.is_floating(column.type):
-            numbers = values.to_numpy()
+            numbers = values.drop_null().to_numpy()
             least = 1e-12 if column.name.startswith("price_") or column.name in _PRICES else -_LIMIT
             least = 0.0 if column.name in _AMOUNTS or column.name == "price_low" else least
             if numbers.size and not (numbers.min() >= least and numbers.max() <= _LIMIT):  # NaN compares false
                 return f"{column.name} is not between {least:g} and {_LIMIT:g} throughout"
     for name in ("symbol", "timeframe"):
-        if set(pc.unique(rows[name]).to_pylist()) - {manifest[name]}:
+        if name in rows.column_names and set(pc.unique(rows[name]).to_pylist()) - {manifest[name]}:
             return f"rows are of another {name}"
     if "side" in rows.column_names and not set(pc.unique(rows["side"]).to_pylist()) <= {"long", "short"}:
         return "a side is neither long nor short"
     for low, high in (("price_low", "price_high"), ("low", "high")):
         if low in rows.column_names and not bool(np.all(rows[low].to_numpy() <= rows[high].to_numpy())):
             return f"{low} is above {high}"
-    return _wrong_instants(rows, dataset)
+    return _wrong_positions(rows) if dataset == "positions" else _wrong_instants(rows, dataset)
 
 
-_PRICES = frozenset(("open", "high", "low", "close", "current_price", "leverage"))
-_AMOUNTS = frozenset(("contracts", "notional_usd", "volume"))
+def _wrong_positions(rows: pa.Table) -> str:
+    """Say what is wrong with positions: not both sides of every bar, or an opening without what belongs to it."""
+    if not rows.num_rows or rows.num_rows % 2:
+        return "not both sides of every bar"
+    ts, is_long = rows["ts"].to_numpy().astype("datetime64[us]"), pc.equal(rows["side"], "long").to_numpy()
+    if not (is_long[::2].all() and not is_long[1::2].any() and (ts[::2] == ts[1::2]).all()):
+        return "not both sides of every bar, long first"
+    if (np.diff(ts[::2]) <= np.timedelta64(0)).any():
+        return "bars are not in order"
+    if rows["log_survival"].to_numpy().max() > 0:
+        return "more survives than was opened"
+    opened = rows.filter(pc.greater(rows["contracts_opened"], 0))
+    if any(opened[name].null_count for name in _MAY_BE_EMPTY["positions"]):
+        return "something opened without a price, leverages or an end"
+    rate, leverages = opened["maintenance_margin_rate"].to_numpy(), opened["leverages"].to_numpy()
+    if ((rate <= 0) | (rate >= 1) | (leverages < 1) | (leverages > len(LADDER))).any():
+        return "margin brackets that cannot be"
+    lived = opened["liquidated_after_minutes"].combine_chunks()
+    if lived.flatten().drop_null().to_numpy().min(initial=0) < 0:
+        return "positions that end before they opened"
+    if (pc.list_value_length(lived).to_numpy(zero_copy_only=False) != len(LADDER)).any():
+        return f"not {len(LADDER)} leverages"
+    return _wrong_instants(rows, "positions")
+
+
+_MAY_BE_EMPTY = {"positions": ("entry_price", "maintenance_margin_rate", "leverages", "liquidated_after_minutes")}
+"""Where nothing opened."""
+_PRICES = frozenset(("open", "high", "low", "close", "current_price", "leverage", "entry_price"))
+_AMOUNTS = frozenset(("contracts", "contracts_opened", "notional_usd", "volume"))
 
 
 def _wrong_instants(rows: pa.Table, dataset: str) -> str:
@@ -122,7 +151,7 @@ def _wrong_instants(rows: pa.Table, dataset: str) -> str:
         instants = rows[name].to_numpy().astype("datetime64[us]")
         if instants.min() < np.datetime64("2000-01-01") or instants.max() >= np.datetime64("2200-01-01"):
             return f"{name} is not of this time"
-        if name == "ts" and dataset != "oi_delta" and np.unique(instants).size > _MOST_COLUMNS:
+        if name == "ts" and dataset not in WHOLE and np.unique(instants).size > _MOST_COLUMNS:
             return f"more than {_MOST_COLUMNS} columns"
     if dataset == "candles" and rows.num_rows and np.unique(rows["ts"].to_numpy()).size != rows.num_rows:
         return "two candles of one instant"
@@ -133,7 +162,8 @@ def _wrong_instants(rows: pa.Table, dataset: str) -> str:
     return ""
 
 
-def _damaged(dataset: str, wrong: str) -> PublishedDamaged:
+def damaged(dataset: str, wrong: str) -> PublishedDamaged:
+    """Return an error that says what is wrong with a published file."""
     return PublishedDamaged(
         f"{dataset}.parquet is damaged: {wrong}",
         expected="the file that was published",

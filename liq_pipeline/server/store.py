@@ -18,12 +18,13 @@ from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 
-from liq_pipeline.errors import LiqError, PublishedDamaged
+from liq_pipeline.errors import LiqError, NotPublished, PublishedDamaged
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.damage import Place, published_files
 from liq_pipeline.published.journal import finish_interrupted, is_unfinished
-from liq_pipeline.published.layout import dataset_path, manifest_path, published_symbols
+from liq_pipeline.published.layout import WHOLE, dataset_path, manifest_path, published_symbols
 from liq_pipeline.published.manifests import sound_manifest
+from liq_pipeline.published.past import Past, past_of
 from liq_pipeline.server.sound import give_back_memory, sound_rows
 
 _PAUSE_SECONDS = 0.005  # a publisher renames data and manifest within microseconds of each other
@@ -34,14 +35,9 @@ _EDITION = ("as_of", "first_ts", "current_price", "open_interest_contracts", "so
             "first_column", "columns", "bin_width", "edition")  # fmt: skip
 """What files of one edition say alike, where both say it."""
 _NEEDED = ("current_price", "row_count", "symbol", "timeframe")
+_PAST_BYTES = _KEPT_BYTES // 2  # what is kept of positions counts for this much: two symbols' at most
 
 T = TypeVar("T")
-
-
-class NotPublished(LiqError):
-    """There is no such file. `similar`: published symbols that may have been meant."""
-
-    similar: tuple[str, ...] = ()
 
 
 class MixedEdition(LiqError):
@@ -66,6 +62,13 @@ class Published:
     def digest(self) -> str:
         """Changes with the file and with anything its manifest says: price, label, the file's own sha256."""
         return hashlib.sha256(json.dumps(self.manifest, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def past(self) -> Past:
+        """All positions of a symbol, if it is the file of these; unfolded once."""
+        made = past_of(self.rows)
+        give_back_memory()
+        return made
 
     @property
     def rows(self) -> pa.Table:
@@ -155,7 +158,7 @@ class Store:
         """Return files that were read before and have not changed since; None otherwise. Does not wait."""
         if is_unfinished(self.folder):  # `read` finishes it
             return None
-        kept = self._editions.get((datasets, symbol, timeframe))
+        kept = self._editions.get(_key(datasets, symbol, timeframe))
         return kept[1] if kept and kept[0] == _stamp(kept[2]) else None
 
     def read(self, datasets: tuple[str, ...], symbol: str, timeframe: str) -> Edition:
@@ -169,7 +172,7 @@ class Store:
         names = self.symbols()
         if timeframe not in TIMEFRAMES or symbol not in names:
             raise _unknown(symbol[:40], names)
-        key = (datasets, symbol, timeframe)
+        key = _key(datasets, symbol, timeframe)
         paths = [dataset_path(self.folder, dataset, symbol, timeframe) for dataset in datasets]
         places = [str(place) for path in paths for place in (path, manifest_path(path))]
         kept, refused = self._editions.get(key), self._refused.get(key)
@@ -196,7 +199,8 @@ class Store:
                 finish_interrupted(self.folder)  # its writer may have died since
             else:
                 if _stamp(places) == stamp:
-                    self._editions.put(key, (stamp, edition, places), _MANIFEST_BYTES * len(edition))
+                    size = _PAST_BYTES if "positions" in datasets else _MANIFEST_BYTES * len(edition)
+                    self._editions.put(key, (stamp, edition, places), size)
                     return edition
             time.sleep(_PAUSE_SECONDS)
         self._refused.put(key, (stamp, failure), 1000)
@@ -222,7 +226,7 @@ class Store:
 
     def _read(self, path: Path, dataset: str) -> Published:
         """Return the file if its bytes are those that its manifest names, and its rows what its name promises."""
-        manifest = sound_manifest(path, _NEEDED)
+        manifest = sound_manifest(path, _NEEDED if dataset not in WHOLE else ("row_count", "symbol"))
         if manifest is None:
             raise MixedEdition(f"{path.name} has no manifest", remedy="publish again: liq run")
         found = Published(dataset, manifest, partial(self._content, path, manifest["sha256"]))
@@ -245,6 +249,10 @@ class Store:
             raise MixedEdition(f"{path.name} does not match its manifest", remedy="publish again: liq run")
         self._contents.put((sha256,), content, len(content))
         return content
+
+
+def _key(datasets: tuple[str, ...], symbol: str, timeframe: str) -> tuple[Any, ...]:
+    return datasets, symbol, "" if set(datasets) <= set(WHOLE) else timeframe
 
 
 def _unknown(symbol: str, names: list[str]) -> NotPublished:

@@ -22,11 +22,18 @@ from liq_pipeline.transform.levels import coverage_pct, level_facts
 from liq_pipeline.warehouse.schema import HEATMAP_TABLES, LEVEL_TABLES
 from liq_pipeline.warehouse.tables import Tables
 
+HINDSIGHT = [
+    "a gap of open interest is spread with the snapshot that ended it (is_interpolated)",
+    "files that the exchange wrote again since are read as they are now",
+    "the model is this version's, also for days before it",
+]
+"""How the map at an instant of the past, as `positions` gives it, may differ from what was seen then."""
+
 
 def level_datasets(
     tables: Tables, symbol: str, archive: ArchiveSource, checks: list[dict[str, Any]]
 ) -> list[PublishedDataset]:
-    """Return what is published of a symbol's levels: every timeframe, and `oi_delta`, with their manifests."""
+    """Return what is published with a symbol's levels: every timeframe, `oi_delta`, `positions`, with manifests."""
     newest = tables.newest_bar(symbol)
     shared: dict[str, Any] = {
         "as_of": iso(newest["as_of"]),
@@ -50,6 +57,8 @@ def level_datasets(
     deltas = tables.sql("SELECT * FROM oi_delta WHERE symbol = $symbol ORDER BY ts", symbol=symbol)
     whole = {**shared, "first_ts": iso(deltas["ts"][0].as_py())}  # settled contracts of the ticker included
     datasets.append(PublishedDataset("oi_delta", symbol, deltas.cast(described("oi_delta")), whole))
+    positions = tables.read("positions", symbol=symbol).cast(described("positions"))
+    datasets.append(PublishedDataset("positions", symbol, positions, {**shared, "hindsight": HINDSIGHT}))
     return datasets
 
 

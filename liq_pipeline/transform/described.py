@@ -14,6 +14,7 @@ TABLE_OF = {
     "oi_delta": "oi_delta",
     "liquidation_heatmap": "liquidation_heatmap_1d",
     "candles": "klines",
+    "positions": "position_cohorts",
 }
 """The table whose comments describe the columns of each dataset."""
 OF_CANDLES = {
@@ -22,13 +23,25 @@ OF_CANDLES = {
     "ts": ("closing instant of the candle, and of the heatmap's column", "UTC"),
     "open_time": ("opening instant of the candle", "UTC"),
 }
+OF_POSITIONS = {
+    "exchange": ("where the perpetual is traded: binance (USD-M futures)", ""),
+    "ts": ("closing instant of the bar", "UTC"),
+    "close": ("last price of the bar", "USD"),
+    "log_survival": (
+        "natural log of the side's survival factor: of what opened in bar i, "
+        "exp(log_survival(T) − log_survival(i)) is left at T",
+        "1",
+    ),
+    "is_interpolated": ("whether a gap of open interest was spread over this bar, with the snapshot after it", ""),
+}
+_ADDED = {"candles": OF_CANDLES, "positions": OF_POSITIONS}
 
 
 @cache
 def meanings(dataset: str) -> dict[str, tuple[str, str]]:
     """Return description and unit (empty: none) of each column of a dataset."""
     described = {column.name: (column.description, column.unit) for column in table_columns()[TABLE_OF[dataset]]}
-    described |= OF_CANDLES if dataset == "candles" else {}
+    described |= _ADDED.get(dataset, {})
     return {name: described[name] for name in SCHEMAS[dataset].names}
 
 

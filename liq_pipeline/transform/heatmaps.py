@@ -12,8 +12,8 @@ from liq_pipeline.model.heatmap import COLUMN_WIDTHS, MAX_ROWS, MAX_ROWS_1D, Hea
 from liq_pipeline.model.levels import LEVERAGE_CLASSES
 from liq_pipeline.model.walk import SIDES
 from liq_pipeline.published.layout import EXCHANGE
+from liq_pipeline.published.positions import positions_of
 from liq_pipeline.published.publish import parquet_bytes
-from liq_pipeline.transform.cells import positions_of
 from liq_pipeline.transform.described import described
 from liq_pipeline.warehouse.tables import Tables
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from liq_pipeline.model.margin import Side
 from liq_pipeline.model.walk import SIDES, Walk, walk
-from liq_pipeline.transform.cells import Positions, positions_of
+from liq_pipeline.published.positions import Positions, positions_of
 from liq_pipeline.transform.feeds import add_to_feeds
 from liq_pipeline.transform.levels import write_levels
 from liq_pipeline.transform.positions import cohort_rows, minutes_after, read_walk_input, survival_rows, walk_whole

@@ -9,11 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from liq_pipeline.model.levels import Levels, liquidation_levels
+from liq_pipeline.model.levels import liquidation_levels
 from liq_pipeline.model.timeframes import TIMEFRAMES
-from liq_pipeline.published.layout import EXCHANGE
-from liq_pipeline.published.schemas import LEVELS_SCHEMA
-from liq_pipeline.transform.cells import positions_of
+from liq_pipeline.published.levels import level_rows
+from liq_pipeline.published.positions import positions_of
 from liq_pipeline.warehouse.tables import Tables
 
 
@@ -30,29 +29,6 @@ def write_levels(
     for timeframe, rows in by_timeframe.items():
         tables.replace(f"liquidation_levels_{timeframe}", symbol, rows)
     return by_timeframe
-
-
-def level_rows(found: Levels, symbol: str, timeframe: str, as_of: Any, current_price: float) -> pa.Table:
-    """Return the rows of one `liquidation_levels_<timeframe>`, as they are published."""
-    count = found.contracts.size
-    middle = (found.price_low + found.price_high) / 2
-    return pa.table(
-        {
-            "exchange": pa.repeat(EXCHANGE, count),
-            "symbol": pa.repeat(symbol, count),
-            "timeframe": pa.repeat(timeframe, count),
-            "as_of": pa.repeat(pa.scalar(as_of, pa.timestamp("us", "UTC")), count),
-            "side": np.where(found.is_long, "long", "short"),
-            "leverage": found.leverage,
-            "price_low": found.price_low,
-            "price_high": found.price_high,
-            "contracts": found.contracts,
-            "notional_usd": found.notional_usd,
-            "current_price": np.full(count, current_price),
-            "distance_pct": 100 * (middle / current_price - 1),
-        },
-        schema=LEVELS_SCHEMA,
-    )
 
 
 def level_facts(rows: pa.Table, covered_pct: float) -> dict[str, float]:

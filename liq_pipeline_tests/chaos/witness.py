@@ -9,11 +9,11 @@ from itertools import product
 from pathlib import Path
 from typing import Self
 
-from liq_pipeline.errors import LiqError
+from liq_pipeline.errors import LiqError, NotPublished
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.damage import published_files
 from liq_pipeline.published.journal import finish_interrupted
-from liq_pipeline.server.store import NotPublished, Store
+from liq_pipeline.server.store import Store
 from liq_pipeline_tests.chaos.stage import SYMBOL
 
 READ_TOGETHER = (("liquidation_levels",), ("liquidation_heatmap", "candles"))

@@ -33,7 +33,7 @@ def test_what_is_whole_raises_no_alarm(whole: Path) -> None:
     files = published_files(whole, HURT)
 
     assert not files.damage
-    assert len(files.manifests) == 4 * 4 + 1  # levels, heatmaps, candles, views; and oi_delta
+    assert len(files.manifests) == 4 * 4 + 2  # levels, heatmaps, candles, views; oi_delta and positions
 
 
 def test_what_was_never_published_is_not_missed(tmp_path: Path) -> None:
@@ -79,7 +79,8 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "deleted with its manifest": (_delete_all, "is missing"),
 }
 PLACES = {
-    "liquidation_levels": "7d", "liquidation_heatmap": "90d", "candles": "1d", "oi_delta": "", "views": "30d",
+    "liquidation_levels": "7d", "liquidation_heatmap": "90d", "candles": "1d", "oi_delta": "", "positions": "",
+    "views": "30d",
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from liq_pipeline.published.layout import WHOLE
 from liq_pipeline.published.schemas import SCHEMAS
 from liq_pipeline.settings import Settings
 
@@ -67,7 +68,7 @@ READERS: dict[str, tuple[Callable[[str], Any], Callable[[str], Any]]] = {
 }
 
 
-@pytest.mark.parametrize("dataset", [name for name in SCHEMAS if name != "oi_delta"])
+@pytest.mark.parametrize("dataset", [name for name in SCHEMAS if name not in WHOLE])
 @pytest.mark.parametrize("reader", READERS)
 def test_each_reader_opens_a_dataset_as_it_lies(reader: str, dataset: str, good_run: Settings) -> None:
     folder = str(good_run.published_dir / dataset)
@@ -80,11 +81,14 @@ def test_each_reader_opens_a_dataset_as_it_lies(reader: str, dataset: str, good_
     assert len(whole) == sum(pq.read_metadata(path).num_rows for path in Path(folder).rglob("*.parquet"))
 
 
-def test_oi_delta_opens_as_a_folder_too(good_run: Settings) -> None:
-    rows = pd.read_parquet(good_run.published_dir / "oi_delta")
+@pytest.mark.parametrize("dataset", WHOLE)
+@pytest.mark.parametrize("reader", READERS)
+def test_datasets_with_one_file_per_symbol_open_too(reader: str, dataset: str, good_run: Settings) -> None:
+    rows = READERS[reader][0](str(good_run.published_dir / dataset))
 
-    assert list(rows.columns) == SCHEMAS["oi_delta"].names
+    assert list(rows.columns) == SCHEMAS[dataset].names
     assert set(rows["symbol"]) == {"BTCUSDT"}
+    assert len(rows) == pq.read_metadata(good_run.published_dir / dataset / "BTCUSDT" / f"{dataset}.parquet").num_rows
 
 
 @pytest.mark.parametrize("dataset", SCHEMAS)

@@ -28,7 +28,13 @@ from liq_pipeline.model.levels import LEVERAGE_CLASSES
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.layout import dataset_path, manifest_path
 from liq_pipeline.published.publish import PublishedDataset, Publisher
-from liq_pipeline.published.schemas import CANDLES_SCHEMA, HEATMAP_SCHEMA, LEVELS_SCHEMA, OI_DELTA_SCHEMA
+from liq_pipeline.published.schemas import (
+    CANDLES_SCHEMA,
+    HEATMAP_SCHEMA,
+    LEVELS_SCHEMA,
+    OI_DELTA_SCHEMA,
+    POSITIONS_SCHEMA,
+)
 from liq_pipeline.published.status import read_status
 from liq_pipeline.server import answers
 from liq_pipeline.server.app import create_app
@@ -89,7 +95,7 @@ def publish_small(folder: Path) -> Path:
     for symbol in (GOOD, HURT):
         for timeframe in TIMEFRAMES:
             Publisher(folder=str(folder), code_version="1").publish(datasets_of(symbol, timeframe))
-        Publisher(folder=str(folder), code_version="1").publish([deltas_of(symbol)])
+        Publisher(folder=str(folder), code_version="1").publish([deltas_of(symbol), positions_of(symbol)])
     return folder
 
 
@@ -99,6 +105,21 @@ def deltas_of(symbol: str) -> PublishedDataset:
            "entry_price": 100.0, "volume": 5.0, "is_interpolated": False, "contract": 0}  # fmt: skip
     facts = {"as_of": AS_OF.isoformat().replace("+00:00", "Z")}
     return PublishedDataset("oi_delta", symbol, pa.Table.from_pylist([row], OI_DELTA_SCHEMA), facts)
+
+
+def positions_of(symbol: str) -> PublishedDataset:
+    """Return `positions` of three bars; something opened in each but the first."""
+    lived = [None] * 12 + [5]
+    rows = [
+        {"exchange": "binance", "symbol": symbol, "ts": AS_OF - timedelta(minutes=5 * back), "side": side,
+         "close": 100.0, "entry_price": 100.0 if back < 2 else None, "contracts_opened": 13.0 if back < 2 else 0.0,
+         "maintenance_margin_rate": 0.004 if back < 2 else None, "leverages": 13 if back < 2 else None,
+         "liquidated_after_minutes": (lived if back else [None] * 13) if back < 2 else None,
+         "log_survival": -0.1 * (3 - back), "is_interpolated": False}
+        for back in (2, 1, 0) for side in ("long", "short")
+    ]  # fmt: skip
+    facts = {"as_of": AS_OF.isoformat().replace("+00:00", "Z"), "first_ts": "2026-06-27T23:50:00Z"}
+    return PublishedDataset("positions", symbol, pa.Table.from_pylist(rows, POSITIONS_SCHEMA), facts)
 
 
 class Impatient(Connection):
@@ -154,6 +175,7 @@ _QUERIES = (
     f"symbol={GOOD}", f"symbol={GOOD}&timeframe=90d", f"symbol={GOOD}&format=csv", "symbol=", "symbol=%FF",
     "symbol[]=1",
     f"symbol={GOOD}&min_usd=nan", f"symbol={GOOD}&min_usd=1e400", f"symbol={GOOD}&side=long&side=short", "&&&=&", "%",
+    f"symbol={GOOD}&at=2026-06-28", f"symbol={GOOD}&at=2026-06-27T23:57Z&format=csv", f"symbol={GOOD}&at=1e9",
     f"symbol={GOOD}&format=coinglass", f"symbol={GOOD}&format=parquet&side=short&min_usd=1e15", "symbol[]=2",
     "timeframe=" + "9" * 5000,
     f"symbol={GOOD}%00", "symbol=" + "%F0%9F%92%A9" * 9, f"symbol={GOOD}&timeframe=٣d", "x=" + "y" * 1900,
@@ -357,12 +379,12 @@ def _odd_rows(random: Random, rows: pa.Table) -> pa.Table:
 
 
 def _with_damage(random: Random, damage: Callable[[Path], None]) -> None:
-    path = dataset_path(_folder(), random.choice(DATASETS), HURT, random.choice(list(TIMEFRAMES)))
+    path = dataset_path(_folder(), random.choice((*DATASETS, "positions")), HURT, random.choice(list(TIMEFRAMES)))
     originals = _originals()
     began = time.process_time()
     try:
         damage(path)
-        _look_at_all(random, path.stem)
+        _look_at_all(random, path.stem if path.stem in TIMEFRAMES else "7d")
     finally:
         for place in (path, manifest_path(path)):
             place.write_bytes(originals[place])
@@ -382,9 +404,11 @@ def _look_at_all(random: Random, timeframe: str) -> None:
         (("liquidation_levels",), "json", answers.summary),
         (("liquidation_heatmap", "candles"), random.choice(("json", "coinglass")), answers.heatmap),
         (("candles",), "json", answers.candles),
+        (("positions",), random.choice(("json", "csv", "parquet")), _levels),
     ):
+        moment = AS_OF - timedelta(minutes=random.choice((0, 1, 5, 10, 11))) if datasets == ("positions",) else NOW
         try:
-            body = make(store.read(datasets, HURT, timeframe), Asked(datasets, HURT, timeframe, NOW, kind))
+            body = make(store.read(datasets, HURT, timeframe), Asked(datasets, HURT, timeframe, moment, kind))
         except LiqError:
             continue
         if kind in ("json", "coinglass"):

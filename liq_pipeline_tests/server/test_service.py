@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter
 
+from liq_pipeline import client
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.layout import dataset_path
 from liq_pipeline.published.publish import Publisher
@@ -31,7 +32,7 @@ def test_levels_are_the_published_ones(service, good_run, timeframe) -> None:
     rows = published(good_run, timeframe)
 
     models.Levels.model_validate(found, strict=True)
-    assert found["symbol"], found["timeframe"] == ("BTCUSDT", timeframe)
+    assert (found["symbol"], found["timeframe"]) == ("BTCUSDT", timeframe)
     assert (found["as_of"], found["age_hours"]) == ("2026-06-28T00:00:00Z", 6.0)
     both = found["long_liquidations"] + found["short_liquidations"]
     assert len(both) == rows.num_rows
@@ -45,6 +46,51 @@ def test_levels_are_the_published_ones(service, good_run, timeframe) -> None:
 @pytest.mark.parametrize("days", ["1", "7", "30", "90"])
 def test_bare_days_mean_the_same(service, days) -> None:
     assert service.get(f"{LEVELS}&timeframe={days}").content == service.get(f"{LEVELS}&timeframe={days}d").content
+
+
+class TestAnInstantOfThePast:
+    AT = "2026-06-25T12:02:00Z"
+
+    def test_it_is_the_map_of_the_newest_bar_by_then(self, service, good_run) -> None:
+        found = service.get(f"{LEVELS}&timeframe=7d&at={self.AT}").json()
+        frame = client.liquidation_levels("BTCUSDT", "7d", at=self.AT, folder=good_run.published_dir)
+
+        models.Levels.model_validate(found, strict=True)
+        assert (found["as_of"], found["is_stale"]) == ("2026-06-25T12:00:00Z", False)
+        assert found["age_hours"] == pytest.approx(2 / 60, abs=1e-3)
+        assert found["current_price"] == frame["current_price"].iloc[0]
+        both = found["long_liquidations"] + found["short_liquidations"]
+        assert sum(level["notional_usd"] for level in both) == pytest.approx(frame["notional_usd"].sum(), rel=1e-12)
+
+    def test_formats_and_filters_are_those_of_now(self, service) -> None:
+        asked = f"{LEVELS}&timeframe=7d&at={self.AT}&side=short&min_usd=100000"
+        as_json = service.get(asked).json()
+        rows = pq.read_table(io.BytesIO(service.get(f"{asked}&format=parquet").content))
+        csv = pyarrow.csv.read_csv(io.BytesIO(service.get(f"{asked}&format=csv").content))
+
+        assert as_json["long_liquidations"] == []
+        assert len(as_json["short_liquidations"]) == rows.num_rows == csv.num_rows > 0
+        assert set(rows["side"].to_pylist()) == {"short"}
+        assert min(rows["notional_usd"].to_pylist()) >= 100_000
+
+    @pytest.mark.parametrize(
+        ("at", "status", "said"),
+        [
+            ("2026-06-01", 404, "no bar that closed by 2026-06-01"),
+            ("yesterday", 422, "at: is not an instant; expected 2026-03-19"),
+            ("99999-01-01", 422, "at: is not an instant"),
+        ],
+    )
+    def test_one_that_is_not_there_is_refused_in_words(self, service, at, status, said) -> None:
+        answer = service.get(f"{LEVELS}&at={at}")
+
+        assert answer.status_code == status
+        assert said in answer.json()["detail"]
+
+    def test_two_instants_have_two_etags(self, service) -> None:
+        tags = {service.get(f"{LEVELS}&at={at}").headers["etag"] for at in (self.AT, "2026-06-26", "2026-06-27")}
+
+        assert len(tags) == 3
 
 
 @pytest.mark.parametrize(("asked", "offered"), [("btcusd", ["BTCUSDT"]), ("BTCUDST", ["BTCUSDT"]), ("QQQ", None)])

@@ -84,7 +84,7 @@ def _result(
     return dg.MaterializeResult(
         asset_key=f"liquidation_heatmap_{timeframe}",
         metadata={
-            "dagster/row_count": rows,
+            "dagster/partition_row_count": rows,
             "as_of": instant(newest["as_of"]),
             "columns": found.ts.size,
             "row_height_pct_of_price": share_pct(found.bin_width, newest["current_price"]),

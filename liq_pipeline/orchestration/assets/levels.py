@@ -56,7 +56,7 @@ def level_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             yield dg.MaterializeResult(
                 asset_key=f"liquidation_levels_{timeframe}",
                 metadata={
-                    "dagster/row_count": rows.num_rows,
+                    "dagster/partition_row_count": rows.num_rows,
                     "as_of": instant(newest["as_of"]),
                     "current_price_usd": f"{newest['current_price']:,.10g}",
                     **level_shares(level_facts(rows, coverage[timeframe]), newest["open_interest"]),

@@ -86,7 +86,7 @@ def market_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
         tag_run(context, newest["as_of"])
         return dg.MaterializeResult(
             metadata={
-                "dagster/row_count": count,
+                "dagster/partition_row_count": count,
                 "as_of": instant(newest["as_of"]),
                 "first_bar": instant(newest["first_ts"]),
                 "interpolated_pct": share_pct(interpolated["bars"][0].as_py(), count),
@@ -104,7 +104,7 @@ def _filled(table: str, parsed: Parsed, rows: pa.Table, rest_rows: int) -> dg.Ma
     return dg.MaterializeResult(
         asset_key=table,
         metadata={
-            "dagster/row_count": rows.num_rows,
+            "dagster/partition_row_count": rows.num_rows,
             "files": len(parsed.facts),
             "first_ts": instant(pc.min(ts).as_py()),
             "as_of": instant(pc.max(ts).as_py()),

@@ -71,7 +71,7 @@ def position_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinitio
         }
         for table, rows in written.items():
             last = preview(rows.slice(max(0, rows.num_rows - 5)))
-            metadata = {"dagster/row_count": rows.num_rows, **shares, "preview": last}
+            metadata = {"dagster/partition_row_count": rows.num_rows, **shares, "preview": last}
             if dg.AssetKey(table) in context.selected_asset_keys:
                 yield dg.MaterializeResult(asset_key=table, metadata=metadata)
             else:  # both come from one walk and fit only each other: whichever is selected, both are written

@@ -59,7 +59,7 @@ def _update(symbol: str, dataset: ArchiveDataset, rest: RestResource, clock: Clo
 
 def tail_facts(report: TailReport) -> dict[str, Any]:
     """Return what the UI shows of a tail."""
-    facts: dict[str, Any] = {"dagster/row_count": report.rows, "fetched_rows": report.fetched}
+    facts: dict[str, Any] = {"dagster/partition_row_count": report.rows, "fetched_rows": report.fetched}
     if report.newest:
         facts["newest"] = instant(report.newest)
     if report.problem:

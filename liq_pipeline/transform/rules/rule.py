@@ -16,8 +16,8 @@ from liq_pipeline.exchange.sources import ArchiveSource
 from liq_pipeline.model.levels import Cells
 from liq_pipeline.model.margin import Side
 from liq_pipeline.model.walk import SIDES, Walk, WalkInput, walk
+from liq_pipeline.published.positions import Positions, positions_of
 from liq_pipeline.published.publish import Publisher
-from liq_pipeline.transform.cells import Positions, positions_of
 from liq_pipeline.transform.positions import walk_input_of
 from liq_pipeline.warehouse.schema import BEGINNING, named_query
 from liq_pipeline.warehouse.tables import arrow_rows

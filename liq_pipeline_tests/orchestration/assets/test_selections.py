@@ -194,7 +194,10 @@ def test_every_number_that_dagster_plots_compares_between_symbols(good_run: Sett
             ]
             assert plotted
             for name in plotted:
-                assert "_pct" in name or name.endswith(comparable) or name == "dagster/row_count", (table, name)
+                assert "_pct" in name or name.endswith(comparable) or name == "dagster/partition_row_count", (
+                    table,
+                    name,
+                )
             shares = [name for name in plotted if "_pct" in name]
             assert all(0 <= event.asset_materialization.metadata[name].value <= 100 + 1e-9 for name in shares)
 

@@ -82,7 +82,7 @@ class Positions:
 
 
 def positions_of(rows: pa.Table) -> Positions:
-    """Unfold rows of `queries/cohorts.sql`."""
+    """Unfold rows as `queries/cohorts.sql` gives them."""
     columns = {
         name: rows[name].to_numpy(zero_copy_only=False)
         for name in rows.column_names
@@ -108,7 +108,7 @@ def positions_of(rows: pa.Table) -> Positions:
     )
 
 
-def _ends(lived: pa.FixedSizeListArray, opened_at: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
+def _ends(lived: pa.FixedSizeListArray | pa.ListArray, opened_at: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
     values = lived.flatten()
     minutes = values.fill_null(0).to_numpy().reshape(-1, len(LADDER)).astype("timedelta64[m]")
     is_alive = values.is_null().to_numpy(zero_copy_only=False).reshape(minutes.shape)
