@@ -13,7 +13,7 @@ from liq_pipeline.orchestration.resources import (
 )
 from liq_pipeline.transform.rules.everything import all_rules
 from liq_pipeline.transform.rules.rule import ERROR, WARN, Outcome, Result, Rule, Subject, evaluate
-from liq_pipeline.warehouse.schema import HEATMAP_TABLES, LEVEL_TABLES
+from liq_pipeline.warehouse.schema import FEATURES, HEATMAP_TABLES, LEVEL_TABLES
 
 STEPS = {
     "check_open_interest": ("open_interest",),
@@ -22,6 +22,7 @@ STEPS = {
     "check_positions": ("position_cohorts", "position_survival"),
     "check_liquidation_levels": LEVEL_TABLES,
     "check_liquidation_heatmaps": HEATMAP_TABLES,
+    "check_liquidation_features": (FEATURES,),
     "check_model_validation": ("model_validation",),
 }
 

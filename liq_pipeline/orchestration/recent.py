@@ -20,7 +20,7 @@ from liq_pipeline.orchestration.runs import RECENT_JOB, busy_elsewhere, forget_o
 from liq_pipeline.published.publish import Publisher
 from liq_pipeline.transform.newest import RefreshReport, Sources
 from liq_pipeline.transform.rules.recent import RECENT_ASSETS
-from liq_pipeline.warehouse.schema import BASE_TABLES, LEVEL_TABLES
+from liq_pipeline.warehouse.schema import BASE_TABLES, FEATURES, LEVEL_TABLES
 
 JOB_TAGS = version_tags()
 
@@ -90,7 +90,7 @@ def _report(context: dg.OpExecutionContext, done: RefreshReport, publisher: Publ
     """Write down in Dagster's history what was made and what the checks found."""
     assert done.extended
     as_of = {"as_of": instant(done.extended.newest["as_of"]), "new_bars": done.extended.new_bars}
-    facts: dict[str, dict[str, Any]] = dict.fromkeys((*BASE_TABLES, *LEVEL_TABLES), as_of)
+    facts: dict[str, dict[str, Any]] = dict.fromkeys((*BASE_TABLES, *LEVEL_TABLES, FEATURES), as_of)
     facts |= {asset: tail_facts(tail) for asset, tail in zip(RECENT_ASSETS, done.tails, strict=True)}
     for asset, metadata in {**facts, "published_levels": published_facts(done.published, publisher)}.items():
         context.log_event(dg.AssetMaterialization(asset, partition=done.symbol, metadata=metadata))

@@ -13,6 +13,7 @@ from liq_pipeline.model.compiled import keep_compiled_below
 from liq_pipeline.orchestration.alert_sensors import alert_desk, alert_sensors
 from liq_pipeline.orchestration.assets.archive import archive_assets
 from liq_pipeline.orchestration.assets.common import OWNERS
+from liq_pipeline.orchestration.assets.features import feature_assets
 from liq_pipeline.orchestration.assets.heatmaps import heatmap_assets
 from liq_pipeline.orchestration.assets.levels import level_assets
 from liq_pipeline.orchestration.assets.market import market_assets
@@ -65,6 +66,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
                 *position_assets(symbols),
                 *level_assets(symbols),
                 *heatmap_assets(symbols),
+                *feature_assets(symbols),
                 *published_assets(symbols),
                 *validation_assets(symbols),
             ]

@@ -81,7 +81,22 @@ POSITIONS_SCHEMA = pa.schema(
         "is_interpolated": pa.bool_(),
     }
 )
-
+_FEATURES = (
+    *(f"{side}_usd_within_{pct}_pct" for side in ("long", "short") for pct in ("0_5", "1", "2", "5")),
+    "long_notional_usd", "short_notional_usd", "long_zone_distance_pct", "long_zone_usd", "short_zone_distance_pct",
+    "short_zone_usd", "imbalance", "long_usd_within_2_pct_change", "short_usd_within_2_pct_change", "imbalance_change",
+)  # fmt: skip
+FEATURES_SCHEMA = pa.schema(
+    {
+        "exchange": pa.string(),
+        "symbol": pa.string(),
+        "ts": pa.timestamp("us", "UTC"),
+        "close": pa.float64(),
+        **dict.fromkeys(_FEATURES, pa.float32()),
+        "open_interest_age_minutes": pa.int32(),
+        "is_interpolated": pa.bool_(),
+    }
+)
 
 SCHEMAS = {
     "liquidation_levels": LEVELS_SCHEMA,
@@ -89,6 +104,7 @@ SCHEMAS = {
     "liquidation_heatmap": HEATMAP_SCHEMA,
     "candles": CANDLES_SCHEMA,
     "positions": POSITIONS_SCHEMA,
+    "liquidation_features": FEATURES_SCHEMA,
 }
 REPEATED = {"leverage", "price_low", "price_high", "current_price", "distance_pct", "open", "high", "low", "close",
             "entry_price", "maintenance_margin_rate"}  # fmt: skip

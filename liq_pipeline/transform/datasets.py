@@ -19,7 +19,7 @@ from liq_pipeline.published.publish import PublishedDataset
 from liq_pipeline.transform.described import described
 from liq_pipeline.transform.heatmaps import read_candles
 from liq_pipeline.transform.levels import coverage_pct, level_facts
-from liq_pipeline.warehouse.schema import HEATMAP_TABLES, LEVEL_TABLES
+from liq_pipeline.warehouse.schema import FEATURES, HEATMAP_TABLES, LEVEL_TABLES
 from liq_pipeline.warehouse.tables import Tables
 
 HINDSIGHT = [
@@ -33,7 +33,7 @@ HINDSIGHT = [
 def level_datasets(
     tables: Tables, symbol: str, archive: ArchiveSource, checks: list[dict[str, Any]]
 ) -> list[PublishedDataset]:
-    """Return what is published with a symbol's levels: every timeframe, `oi_delta`, `positions`, with manifests."""
+    """Return what is published with a symbol's levels: every timeframe, changes, positions, features."""
     newest = tables.newest_bar(symbol)
     shared: dict[str, Any] = {
         "as_of": iso(newest["as_of"]),
@@ -59,6 +59,7 @@ def level_datasets(
     datasets.append(PublishedDataset("oi_delta", symbol, deltas.cast(described("oi_delta")), whole))
     positions = tables.read("positions", symbol=symbol).cast(described("positions"))
     datasets.append(PublishedDataset("positions", symbol, positions, {**shared, "hindsight": HINDSIGHT}))
+    datasets.append(PublishedDataset(FEATURES, symbol, tables.file_of(FEATURES), shared))
     return datasets
 
 

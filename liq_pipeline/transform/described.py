@@ -15,6 +15,7 @@ TABLE_OF = {
     "liquidation_heatmap": "liquidation_heatmap_1d",
     "candles": "klines",
     "positions": "position_cohorts",
+    "liquidation_features": "liquidation_features",
 }
 """The table whose comments describe the columns of each dataset."""
 OF_CANDLES = {

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from liq_pipeline.model.margin import Side
 from liq_pipeline.model.walk import SIDES, Walk, walk
 from liq_pipeline.published.positions import Positions, positions_of
+from liq_pipeline.transform.features import write_features
 from liq_pipeline.transform.feeds import add_to_feeds
 from liq_pipeline.transform.levels import write_levels
 from liq_pipeline.transform.positions import cohort_rows, minutes_after, read_walk_input, survival_rows, walk_whole
@@ -69,13 +70,20 @@ def extend(tables: Tables, symbol: str, open_interest: pa.Table, klines: pa.Tabl
     else:
         assert walked_to
         _extend_walk(tables, symbol, standing, walked_to)
-    write_levels(tables, symbol, newest)
+    positions = positions_of(tables.read("cohorts", symbol=symbol))
+    write_levels(tables, symbol, newest, positions=positions)
+    write_features(tables, symbol, positions, since=None if replay else _utc(walked_to))
     bars = tables.sql(
         "SELECT count(*) AS n FROM oi_delta WHERE symbol = $symbol AND ts > $since",
         symbol=symbol,
         since=before["as_of"],
     )
     return Extended(bars["n"][0].as_py(), replay, newest)
+
+
+def _utc(instant: datetime | None) -> np.datetime64:
+    assert instant
+    return np.datetime64(instant.replace(tzinfo=None), "us")
 
 
 def _extend_walk(tables: Tables, symbol: str, standing: list[dict[str, Any]], walked_to: datetime) -> None:

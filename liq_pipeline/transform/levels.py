@@ -12,16 +12,28 @@ import pyarrow.compute as pc
 from liq_pipeline.model.levels import liquidation_levels
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.levels import level_rows
-from liq_pipeline.published.positions import positions_of
+from liq_pipeline.published.positions import Positions, positions_of
 from liq_pipeline.warehouse.tables import Tables
 
 
 def write_levels(
-    tables: Tables, symbol: str, newest: dict[str, Any], timeframes: Collection[str] = tuple(TIMEFRAMES)
+    tables: Tables,
+    symbol: str,
+    newest: dict[str, Any],
+    timeframes: Collection[str] = tuple(TIMEFRAMES),
+    positions: Positions | None = None,
 ) -> dict[str, pa.Table]:
-    """Sum the living cells, replace the levels of these timeframes, and return them."""
+    """Sum the living cells, replace the levels of these timeframes, and return them.
+
+    Args:
+        tables: inside a transaction.
+        symbol: whose.
+        newest: the newest bar, as `Tables.newest_bar` gives it.
+        timeframes: which are wanted.
+        positions: all positions, if they were read already.
+    """
     as_of = np.datetime64(newest["as_of"].replace(tzinfo=None), "us")
-    living = positions_of(tables.read("cohorts", symbol=symbol)).living()
+    living = (positions or positions_of(tables.read("cohorts", symbol=symbol))).living()
     by_timeframe = {
         timeframe: level_rows(found, symbol, timeframe, newest["as_of"], newest["current_price"])
         for timeframe, found in liquidation_levels(living, as_of, newest["current_price"], timeframes).items()

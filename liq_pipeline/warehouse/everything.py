@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from liq_pipeline.errors import LiqError, NoData
-from liq_pipeline.warehouse.schema import HEATMAP_TABLES
+from liq_pipeline.warehouse.schema import FILE_TABLES
 
 
 def answer(folder: Path, query: str, *, as_csv: bool) -> tuple[str, list[str]]:
@@ -63,7 +63,7 @@ def every_symbol(folder: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, list
         for name, symbols in _names(connection, list(attached)).items():
             rows = " UNION ALL BY NAME ".join(f"FROM {_name(symbol)}.main.{_name(name)}" for symbol in symbols)
             connection.execute(f"CREATE VIEW {_name(name)} AS {rows}")
-        for table in HEATMAP_TABLES:
+        for table in FILE_TABLES:
             files = [file for path in attached.values() if (file := path.with_suffix("") / f"{table}.parquet").exists()]
             if files:
                 listed = ", ".join(_text(str(file)) for file in files)

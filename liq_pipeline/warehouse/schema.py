@@ -18,10 +18,13 @@ HEATMAP_TABLES = tuple(f"liquidation_heatmap_{timeframe}" for timeframe in TIMEF
 BEGINNING = "-infinity"
 """As `since`: everything."""
 SETTLEMENTS = "settlements"
-TABLES = BASE_TABLES + LEVEL_TABLES + HEATMAP_TABLES
+FEATURES = "liquidation_features"
+FILE_TABLES = (*HEATMAP_TABLES, FEATURES)
+"""Those that are Parquet files beside the DuckDB file, as they are published; connections have views of them."""
+TABLES = BASE_TABLES + LEVEL_TABLES + FILE_TABLES
 """Those that are assets."""
 STORED_TABLES = (*BASE_TABLES, *LEVEL_TABLES, SETTLEMENTS)
-"""Those in the DuckDB file. Heatmaps are Parquet files beside it, as published; connections have views."""
+"""Those in the DuckDB file."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,10 @@ def ddl() -> str:
 
 
 @cache
-def heatmap_ddl() -> str:
-    """Return the statements that make empty tables of heatmaps, for this connection only."""
-    return "\n".join(_by_timeframe("liquidation_heatmap"))
+def file_ddl() -> str:
+    """Return the statements that make empty tables of those that are files, for this connection only."""
+    features = (SQL_DIR / f"{FEATURES}.sql").read_text(encoding="utf-8")
+    return "\n".join([*_by_timeframe("liquidation_heatmap"), features])
 
 
 def _by_timeframe(name: str) -> list[str]:
@@ -74,7 +78,7 @@ def named_query(name: str) -> str:
 def table_columns() -> dict[str, list[Column]]:
     """Return the columns of each table that is an asset."""
     with duckdb.connect(":memory:") as connection:
-        connection.execute(ddl() + heatmap_ddl())
+        connection.execute(ddl() + file_ddl())
         rows = connection.execute(
             "SELECT table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns() "
             "WHERE NOT internal ORDER BY table_name, column_index"

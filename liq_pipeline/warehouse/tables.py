@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from liq_pipeline.errors import NoData
 from liq_pipeline.system.storage import write_whole
-from liq_pipeline.warehouse.schema import BEGINNING, HEATMAP_TABLES, STORED_TABLES, heatmap_ddl, named_query
+from liq_pipeline.warehouse.schema import BEGINNING, FILE_TABLES, STORED_TABLES, file_ddl, named_query
 
 _IS_DUCKDB_1 = duckdb.__version__.startswith("1.")
 
@@ -30,16 +30,16 @@ def arrow_rows(connection: duckdb.DuckDBPyConnection, text: str, parameters: dic
     return connection.sql(text, params=parameters).to_arrow_table()
 
 
-def heatmap_file(folder: Path, table: str) -> Path:
-    """Return where the rows of a heatmap lie."""
+def table_file(folder: Path, table: str) -> Path:
+    """Return where the rows of a table that is a file lie."""
     return folder / f"{table}.parquet"
 
 
-def show_heatmaps(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Let a new connection see heatmaps under the names of their tables; where there is no file, an empty one."""
-    connection.execute(heatmap_ddl())
-    for table in HEATMAP_TABLES:
-        file = heatmap_file(folder, table)
+def show_files(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Let a new connection see files under the names of their tables; where there is none, an empty one."""
+    connection.execute(file_ddl())
+    for table in FILE_TABLES:
+        file = table_file(folder, table)
         try:
             pq.read_metadata(file)
         except FileNotFoundError:
@@ -51,7 +51,7 @@ def show_heatmaps(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
 
 
 def _show(connection: duckdb.DuckDBPyConnection, folder: Path, table: str) -> None:
-    name = str(heatmap_file(folder, table)).replace("'", "''")
+    name = str(table_file(folder, table)).replace("'", "''")
     connection.execute(f"DROP TABLE {table}; CREATE TEMP VIEW {table} AS FROM read_parquet('{name}')")
 
 
@@ -62,15 +62,15 @@ class Tables:
         self.connection, self.files = connection, files
 
     def store_file(self, table: str, data: bytes) -> None:
-        """Replace a heatmap by a Parquet file with all of its rows; at once, whatever becomes of the transaction."""
+        """Replace a table by a Parquet file with all of its rows; at once, whatever becomes of the transaction."""
         is_new = not self.file_of(table).exists()
         write_whole(self.file_of(table), data)
         if is_new:  # else the view is there, and reads what the file holds now
             _show(self.connection, self.files, table)
 
     def file_of(self, table: str) -> Path:
-        """Return the Parquet file of a heatmap."""
-        return heatmap_file(self.files, _known(table))
+        """Return the Parquet file of a table that is one."""
+        return table_file(self.files, _known(table))
 
     def replace(self, table: str, symbol: str, rows: pa.Table, since: datetime | None = None) -> int:
         """Replace the symbol's rows, or those at an instant and later, by these. Return how many there are now."""
@@ -148,6 +148,6 @@ class Tables:
 
 
 def _known(table: str) -> str:
-    if table not in (*STORED_TABLES, *HEATMAP_TABLES):
-        raise ValueError(f"{table!r} is not a table of the warehouse: {', '.join((*STORED_TABLES, *HEATMAP_TABLES))}")
+    if table not in (*STORED_TABLES, *FILE_TABLES):
+        raise ValueError(f"{table!r} is not a table of the warehouse: {', '.join((*STORED_TABLES, *FILE_TABLES))}")
     return table

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from liq_pipeline.errors import LiqError, OutOfMemory, StorageFailed, WarehouseLocked, WarehouseUnusable
 from liq_pipeline.system.storage import writing
 from liq_pipeline.warehouse.schema import ddl
-from liq_pipeline.warehouse.tables import Tables, show_heatmaps
+from liq_pipeline.warehouse.tables import Tables, show_files
 
 SYMBOL = "{symbol}"
 
@@ -165,7 +165,7 @@ class Warehouse(BaseModel):
             try:
                 connection.execute("SET TimeZone = 'UTC'")
                 _ensure_tables(connection)
-                show_heatmaps(connection, path.with_suffix(""))
+                show_files(connection, path.with_suffix(""))
                 yield connection
             except BaseException:
                 connection.interrupt()  # after Ctrl-C its threads would go on, and closing wait for them

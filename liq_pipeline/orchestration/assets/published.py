@@ -16,9 +16,9 @@ from liq_pipeline.orchestration.resources import ArchiveResource, PublisherResou
 from liq_pipeline.published.manifests import margin_note
 from liq_pipeline.published.publish import PublishedDataset, Publisher
 from liq_pipeline.transform.datasets import level_datasets
-from liq_pipeline.warehouse.schema import LEVEL_TABLES
+from liq_pipeline.warehouse.schema import FEATURES, LEVEL_TABLES
 
-_CHECKED = (*LEVEL_TABLES, "oi_delta", "position_survival")
+_CHECKED = (*LEVEL_TABLES, "oi_delta", "position_survival", FEATURES)
 
 
 def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -36,7 +36,7 @@ def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
         publisher: PublisherResource,
         archive: ArchiveResource,
     ) -> dg.MaterializeResult:
-        """Estimated liquidation levels and `oi_delta` as Parquet files with manifests, replaced whole.
+        """Levels, features, positions and `oi_delta` as Parquet files with manifests, replaced whole.
 
         `data/published/<dataset>/<SYMBOL>/<TF or dataset>.parquet`. Written only after every check of
         the same run; a reader never sees a half-written file.

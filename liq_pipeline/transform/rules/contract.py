@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from liq_pipeline.published.layout import SCHEMA_VERSION, dataset_path
+from liq_pipeline.published.layout import SCHEMA_VERSION, WHOLE, dataset_path
 from liq_pipeline.published.manifests import read_intact_manifest
 from liq_pipeline.published.schemas import SCHEMAS
 from liq_pipeline.transform.rules.rule import Outcome, Rule, Subject
-from liq_pipeline.warehouse.schema import HEATMAP_TABLES, LEVEL_TABLES
+from liq_pipeline.warehouse.schema import FEATURES, HEATMAP_TABLES, LEVEL_TABLES
 
 
 def row_count_does_not_shrink(subject: Subject) -> Outcome:
@@ -44,7 +44,7 @@ def row_count_does_not_shrink(subject: Subject) -> Outcome:
 
 def schema_is_as_published(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: the table's columns are those of the contract, which only a new schema version may change."""
-    dataset, timeframe = (table, None) if table == "oi_delta" else table.rsplit("_", 1)
+    dataset, timeframe = (table, None) if table in WHOLE else table.rsplit("_", 1)
     contract = SCHEMAS[dataset]
 
     def rule(subject: Subject) -> Outcome:
@@ -77,7 +77,7 @@ def contract_rules() -> list[Rule]:
     return [
         *(
             Rule(table, "schema_is_as_published", schema_is_as_published(table), text, blocking=True)
-            for table in ("oi_delta", *LEVEL_TABLES, *HEATMAP_TABLES)
+            for table in ("oi_delta", *LEVEL_TABLES, *HEATMAP_TABLES, FEATURES)
         ),
         Rule(
             "oi_delta",

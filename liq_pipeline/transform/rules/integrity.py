@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from liq_pipeline.exchange.contract_changes import ZERO_HOURS
 from liq_pipeline.exchange.label_check import label_shift_disagreements
 from liq_pipeline.transform.rules.rule import ERROR, LISTED, WARN, Outcome, Rule, Subject, listed
-from liq_pipeline.warehouse.schema import HEATMAP_TABLES, LEVEL_TABLES, named_query
+from liq_pipeline.warehouse.schema import FEATURES, HEATMAP_TABLES, LEVEL_TABLES, named_query
 
 KEYS = {
     "open_interest": ("symbol", "ts"),
@@ -22,6 +22,7 @@ KEYS = {
     "position_survival": ("symbol", "ts", "side"),
     **dict.fromkeys(LEVEL_TABLES, ("symbol", "side", "leverage", "price_low")),
     **dict.fromkeys(HEATMAP_TABLES, ("symbol", "ts", "side", "price_low")),
+    FEATURES: ("symbol", "ts"),
 }
 OPEN_INTEREST_GRID_MINUTES = 5
 MINIMUM_JOIN_RATE = 0.99
@@ -226,7 +227,15 @@ def integrity_rules() -> list[Rule]:
     for table in ("open_interest", "klines"):
         text = "A row at every grid instant between the first and the last; gaps are listed."
         rules.append(Rule(table, "grid_has_no_gaps", grid_has_no_gaps(table), text))
-    for table in ("open_interest", "klines", "oi_delta", "position_cohorts", LEVEL_TABLES[-1], *HEATMAP_TABLES):
+    for table in (
+        "open_interest",
+        "klines",
+        "oi_delta",
+        "position_cohorts",
+        LEVEL_TABLES[-1],
+        *HEATMAP_TABLES,
+        FEATURES,
+    ):
         rules.append(Rule(table, "table_has_rows", has_rows(table), "The symbol has rows.", True))
     return [
         *rules,

@@ -21,7 +21,7 @@ from liq_pipeline.transform.rules.everything import all_rules
 from liq_pipeline.transform.rules.integrity import KEYS
 from liq_pipeline.transform.rules.rule import ERROR, WARN, Rule, Severity, Subject
 from liq_pipeline.validation.report import report_folder
-from liq_pipeline.warehouse.schema import HEATMAP_TABLES, LEVEL_TABLES, heatmap_ddl
+from liq_pipeline.warehouse.schema import FEATURES, FILE_TABLES, HEATMAP_TABLES, LEVEL_TABLES, file_ddl
 
 RULES = {(rule.asset, rule.name): rule for rule in all_rules()}
 LONGEST = LEVEL_TABLES[-1]
@@ -112,7 +112,7 @@ FAULTS: dict[tuple[str, str], Fault] = {
     },
     **{
         (table, "table_has_rows"): Fault(_emptied(table), "0 rows")
-        for table in ("open_interest", "klines", "oi_delta", "position_cohorts", LONGEST, *HEATMAP_TABLES)
+        for table in ("open_interest", "klines", "oi_delta", "position_cohorts", LONGEST, *HEATMAP_TABLES, FEATURES)
     },
     **{
         (table, "newest_bar_is_younger_than_48_hours"): Fault(
@@ -207,6 +207,16 @@ FAULTS: dict[tuple[str, str], Fault] = {
         )
         for table in HEATMAP_TABLES
     },
+    (FEATURES, "schema_is_as_published"): Fault(f"ALTER TABLE {FEATURES} DROP COLUMN imbalance", "imbalance is gone"),
+    (FEATURES, "features_are_the_living_positions"): Fault(
+        f"UPDATE {FEATURES} SET short_usd_within_5_pct = 1.001 * short_usd_within_5_pct",
+        r"short_usd_within_5_pct [\d,]+, summed [\d,]+",
+    ),
+    (FEATURES, "wider_holds_more"): Fault(
+        f"UPDATE {FEATURES} SET long_usd_within_1_pct = long_usd_within_2_pct * 1.01 "
+        "WHERE ts = '2026-06-24 12:00:00+00'",
+        r"1 of \d+ bars hold more near the price than further away, the first 2026-06-24 12:00",
+    ),
     ("oi_delta", "snapshot_labels_agree_with_klines"): Fault(
         # Named five minutes too early, while the implied prices stay those of the true instants.
         "UPDATE open_interest SET ts = ts - INTERVAL 5 MINUTE WHERE file_date < '2026-06-25'",
@@ -275,6 +285,8 @@ FAULTS: dict[tuple[str, str], Fault] = {
     ),
 }
 BLOCKING = {
+    "features_are_the_living_positions",
+    "wider_holds_more",
     "keys_are_unique",
     "keys_have_no_nulls",
     "table_has_rows",
@@ -308,10 +320,10 @@ def plant(fault: Fault, subject: Subject, patch: pytest.MonkeyPatch) -> None:
         subject.walked  # noqa: B018 - what is stored was walked honestly
         fault.plant(subject, patch)
         return
-    for table in HEATMAP_TABLES:  # a view of a file cannot be changed: a table takes its place
+    for table in FILE_TABLES:  # a view of a file cannot be changed: a table takes its place
         if table in fault.plant:
             subject.connection.execute(
-                f"CREATE TEMP TABLE seen AS FROM {table}; DROP VIEW {table}; {heatmap_ddl()};"
+                f"CREATE TEMP TABLE seen AS FROM {table}; DROP VIEW {table}; {file_ddl()};"
                 f"INSERT INTO {table} BY NAME FROM seen; DROP TABLE seen"
             )
     subject.connection.execute(fault.plant)
