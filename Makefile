@@ -9,8 +9,12 @@ DISKS ?= 30
 JOBS ?= 1
 COUNT ?= 150
 SEED ?=
-# Two processes: each takes a half of the tests; the one that ends first, some that the other has left.
+# Two processes: each takes a half of the tests; the one that ends first, some that the other has left. The long tests wait
+# much of their time for other processes: of them four run at once.
 TWO := -n 2 --dist worksteal
+FOUR := -n 4 --dist worksteal
+# What the versions of dependencies can break.
+ANY_VERSION := alerts cli/test_main.py model published/test_publish.py published/test_readers.py server/test_service.py transform/rules views warehouse
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .PHONY: docs mutants lowest newest help setup setup-dev demo run status status-demo ui ui-demo serve serve-demo test test-long lint types check bench fuzz chaos clean clean-data
@@ -75,7 +79,7 @@ test: setup-dev ## the tests but for the long ones
 	@$(BIN)/python -m pytest $(TWO) -m "not slow and not browser"
 
 test-long: setup-dev ## the long tests, and those in a real browser
-	@$(BIN)/python -m pytest $(TWO) -m "slow or browser"
+	@$(BIN)/python -m pytest $(FOUR) -m "slow or browser"
 
 lint: setup-dev ## style, and who may import whom
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo
@@ -110,7 +114,7 @@ lowest newest:
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/$@
 	@$(BIN)/uv pip sync --quiet --compile-bytecode --python .venv/$@/bin/python .venv/$@.txt
 	@$(BIN)/uv pip install --quiet --no-deps --python .venv/$@/bin/python -e .
-	@.venv/$@/bin/python -m pytest $(TWO) -m "not slow and not browser" $(addprefix liq_pipeline_tests/,alerts cli model published server transform views warehouse)
+	@.venv/$@/bin/python -m pytest $(TWO) -m "not slow and not browser" $(addprefix liq_pipeline_tests/,$(ANY_VERSION))
 
 clean: ## remove the environment and caches; data stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

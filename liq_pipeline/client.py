@@ -96,6 +96,11 @@ def oi_delta(symbol: str, *, folder: Path | str | None = None) -> pd.DataFrame:
     return _read("oi_delta", symbol, None, folder).to_pandas()
 
 
+def liquidation_features(symbol: str, *, folder: Path | str | None = None) -> pd.DataFrame:
+    """Return what lies near the price, a row per bar, for a bot to merge. Errors as `liquidation_levels`."""
+    return _read("liquidation_features", symbol, None, folder).to_pandas()
+
+
 def past(symbol: str, folder: Path | str | None = None) -> Past:
     """Return all positions of a symbol, for many instants: `past("BTCUSDT").levels_at(at)`. 20 MB for 120 days.
 

@@ -20,6 +20,7 @@ READERS = {
     "liquidation_heatmap": lambda folder: client.liquidation_heatmap("BTCUSDT", "30d", folder=folder),
     "candles": lambda folder: client.candles("BTCUSDT", "30d", folder=folder),
     "oi_delta": lambda folder: client.oi_delta("BTCUSDT", folder=folder),
+    "liquidation_features": lambda folder: client.liquidation_features("BTCUSDT", folder=folder),
 }
 
 
