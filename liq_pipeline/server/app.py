@@ -20,6 +20,7 @@ from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.staleness import AGEING, retired, retired_notice
 from liq_pipeline.server import answers, models
 from liq_pipeline.server.asked import Asked
+from liq_pipeline.server.files import PublishedFiles
 from liq_pipeline.server.gate import Gate
 from liq_pipeline.server.metrics import ServiceMetrics
 from liq_pipeline.server.once import Once
@@ -88,6 +89,7 @@ def create_app(
     _add_pages(app, desk)
     _add_data(app, desk, clock)
     _add_state(app, desk, watch, now, refreshed)
+    _add_files(app, desk, folder)
     wrapped: ASGIApp = app
     if origins:
         wrapped = CORSMiddleware(
@@ -170,6 +172,23 @@ def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
         """Candles of the heatmap's columns."""
         asked = Asked(("candles",), symbol, _name(timeframe), now(), "json")
         return await desk.answer(request, asked, answers.candles)
+
+
+def _add_files(app: FastAPI, desk: Desk, folder: Path) -> None:
+    published = PublishedFiles(folder)
+
+    @app.get("/index.json", response_model=models.Index, responses=_documented(unchanged=False))
+    async def index_of_files() -> Response:
+        """Every published file of rows: its address, newest bar, rows and sha256; and the columns of each dataset."""
+        content = await desk.index()
+        return Response(answers.as_json(content), media_type=TYPES["json"], headers={"Cache-Control": "no-cache"})
+
+    @app.get(
+        "/files/{path:path}", response_class=Response, responses={206: {"description": "a range"}, **_documented()}
+    )
+    async def file(request: Request, path: str) -> Response:
+        """A published file as it lies in `data/published`, whole or by ranges."""
+        return await published.get_response(path, request.scope)
 
 
 def _add_state(

@@ -221,6 +221,26 @@ class Symbols(BaseModel):
     )
 
 
+class File(BaseModel):
+    """One published file of rows."""
+
+    url: str = Field(description="its address on this service", examples=["/files/candles/BTCUSDT/7d.parquet"])
+    dataset: str
+    symbol: str
+    timeframe: str | None
+    as_of: str
+    row_count: int | None
+    sha256: str
+
+
+class Index(BaseModel):
+    """Every published file of rows, and the columns of each dataset with their types (Arrow's names)."""
+
+    schema_version: int
+    files: list[File]
+    columns: dict[str, dict[str, str]]
+
+
 class SymbolHealth(BaseModel):
     """One symbol's data."""
 

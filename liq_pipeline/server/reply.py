@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from liq_pipeline.server import answers
 from liq_pipeline.server.asked import Asked
+from liq_pipeline.server.files import index
 from liq_pipeline.server.once import Once
 from liq_pipeline.server.store import Body, Edition, MixedEdition, Store
 
@@ -60,6 +61,10 @@ class Desk:
     async def state(self, now: datetime) -> answers.State:
         """Return what is published."""
         return await self._once.run("state", partial(answers.state, self._store, now))
+
+    async def index(self) -> dict[str, Any]:
+        """Return every published file."""
+        return await self._once.run("index", partial(index, self._store))
 
 
 def answer(request: Request, body: Body, etag: str, media: str, caching: str = FRESH) -> Response:
