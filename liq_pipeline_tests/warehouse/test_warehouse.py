@@ -17,7 +17,7 @@ from liq_pipeline.errors import NoData, WarehouseLocked, WarehouseUnusable
 from liq_pipeline.published.publish import parquet_bytes
 from liq_pipeline.published.schemas import HEATMAP_SCHEMA
 from liq_pipeline.warehouse import warehouse as module
-from liq_pipeline.warehouse.schema import HEATMAP_TABLES, LEVEL_TABLES, TABLES, table_columns
+from liq_pipeline.warehouse.schema import FILE_TABLES, LEVEL_TABLES, TABLES, table_columns
 from liq_pipeline.warehouse.warehouse import Warehouse
 from liq_pipeline_tests.once import another_process_holding, once
 
@@ -43,7 +43,7 @@ class TestTables:
     def test_every_table_is_keyed_by_symbol_and_those_that_are_published_by_exchange_before(self) -> None:
         for table in TABLES:
             keys = [column for column in table_columns()[table][:2] if column.name in ("exchange", "symbol")]
-            is_published = table in ("oi_delta", *LEVEL_TABLES, *HEATMAP_TABLES)
+            is_published = table in ("oi_delta", *LEVEL_TABLES, *FILE_TABLES)
             assert [key.name for key in keys] == (["exchange", "symbol"] if is_published else ["symbol"])
             assert not any(key.nullable for key in keys)
 
