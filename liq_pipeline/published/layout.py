@@ -10,6 +10,8 @@ EXCHANGE = "binance"
 MANIFESTS = "manifests"
 WHOLE = ("oi_delta", "positions", "liquidation_features")
 """Datasets with one file per symbol; of the others there is one per timeframe."""
+HISTORY = "levels_history"
+"""The dataset with a file per day, which is never written again."""
 _OLDER = "symbol="  # folders of schema 1
 
 

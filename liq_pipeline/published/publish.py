@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
+from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.journal import locked, replacing
 from liq_pipeline.published.layout import (
     EXCHANGE,
@@ -37,7 +38,8 @@ from liq_pipeline.system.storage import sync_folders, writing
 class PublishedDataset:
     """One published file: its place, its rows and what its manifest says.
 
-    `rows` may be a Parquet file that `parquet_bytes` made: its bytes are published.
+    `rows` may be a Parquet file that `parquet_bytes` made: its bytes are published. One that `is_kept` is never written
+    again: its `timeframe` is a day.
     """
 
     name: str
@@ -45,6 +47,7 @@ class PublishedDataset:
     rows: pa.Table | Path
     manifest: dict[str, Any]
     timeframe: str | None = None
+    is_kept: bool = False
 
     def content(self) -> tuple[bytes, int]:
         """Return the bytes of the file, and its number of rows."""
@@ -92,13 +95,15 @@ class Publisher(BaseModel):
         with self._replacing({(dataset.name, dataset.symbol) for dataset in datasets}) as stage:
             for dataset in datasets:
                 target = dataset.path_in(root)
+                if dataset.is_kept and manifest_path(target).exists():
+                    continue
                 data, row_count = dataset.content()
                 manifest = {
                     "schema_version": SCHEMA_VERSION,
                     "dataset": dataset.name,
                     "exchange": EXCHANGE,
                     "symbol": dataset.symbol,
-                    **({"timeframe": dataset.timeframe} if dataset.timeframe else {}),
+                    **({"timeframe": dataset.timeframe} if dataset.timeframe in TIMEFRAMES else {}),
                     "row_count": row_count,
                     "sha256": hashlib.sha256(data).hexdigest(),
                     "source_label": self.source_label,

@@ -98,6 +98,22 @@ FEATURES_SCHEMA = pa.schema(
     }
 )
 
+HISTORY_SCHEMA = pa.schema(
+    {
+        "exchange": pa.string(),
+        "symbol": pa.string(),
+        "timeframe": pa.string(),
+        "as_of": pa.timestamp("us", "UTC"),
+        "published_at": pa.timestamp("us", "UTC"),
+        "current_price": pa.float64(),
+        "bin_width": pa.float64(),
+        "side": pa.string(),
+        "leverage": pa.float64(),
+        "price_low": pa.float64(),
+        "notional_usd": pa.float32(),
+    }
+)
+
 SCHEMAS = {
     "liquidation_levels": LEVELS_SCHEMA,
     "oi_delta": OI_DELTA_SCHEMA,
@@ -105,7 +121,8 @@ SCHEMAS = {
     "candles": CANDLES_SCHEMA,
     "positions": POSITIONS_SCHEMA,
     "liquidation_features": FEATURES_SCHEMA,
+    "levels_history": HISTORY_SCHEMA,
 }
 REPEATED = {"leverage", "price_low", "price_high", "current_price", "distance_pct", "open", "high", "low", "close",
-            "entry_price", "maintenance_margin_rate"}  # fmt: skip
+            "entry_price", "maintenance_margin_rate", "bin_width"}  # fmt: skip
 """Numbers that come again from row to row: a dictionary holds them best. Others are stored byte by byte."""

@@ -9,8 +9,10 @@ from typing import Any
 
 from starlette.staticfiles import StaticFiles
 
+from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.damage import published_files
-from liq_pipeline.published.layout import SCHEMA_VERSION, dataset_path
+from liq_pipeline.published.layout import HISTORY, SCHEMA_VERSION, dataset_path
+from liq_pipeline.published.manifests import read_manifest
 from liq_pipeline.published.schemas import SCHEMAS
 from liq_pipeline.server.store import Store
 
@@ -36,19 +38,23 @@ def index(store: Store) -> dict[str, Any]:
     files = []
     for symbol in store.symbols():
         for (dataset, timeframe), manifest in published_files(store.folder, symbol).manifests.items():
-            if dataset not in SCHEMAS:
-                continue
-            path = dataset_path(store.folder, dataset, symbol, timeframe or None)
-            files.append(
-                {
-                    "url": f"/files/{path.relative_to(store.folder).as_posix()}",
-                    "dataset": dataset,
-                    "symbol": symbol,
-                    "timeframe": timeframe or None,
-                    "as_of": manifest["as_of"],
-                    "row_count": manifest.get("row_count"),
-                    "sha256": manifest["sha256"],
-                }
-            )
+            if dataset in SCHEMAS:
+                path = dataset_path(store.folder, dataset, symbol, timeframe or None)
+                files.append(_entry(store.folder, path, manifest))
+        for path in sorted((store.folder / HISTORY / symbol).glob("*.parquet")):
+            if entry := read_manifest(path):
+                files.append(_entry(store.folder, path, entry))
     schemas = {name: {field.name: str(field.type) for field in schema} for name, schema in SCHEMAS.items()}
     return {"schema_version": SCHEMA_VERSION, "files": files, "columns": schemas}
+
+
+def _entry(folder: Path, path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "url": f"/files/{path.relative_to(folder).as_posix()}",
+        "dataset": path.parts[-3],
+        "symbol": path.parts[-2],
+        "timeframe": path.stem if path.stem in TIMEFRAMES else None,
+        "as_of": manifest["as_of"],
+        "row_count": manifest.get("row_count"),
+        "sha256": manifest["sha256"],
+    }

@@ -18,6 +18,7 @@ from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, WalkParameters
 from liq_pipeline.published.publish import PublishedDataset
 from liq_pipeline.transform.described import described
 from liq_pipeline.transform.heatmaps import read_candles
+from liq_pipeline.transform.history import history_dataset
 from liq_pipeline.transform.levels import coverage_pct, level_facts
 from liq_pipeline.warehouse.schema import FEATURES, HEATMAP_TABLES, LEVEL_TABLES
 from liq_pipeline.warehouse.tables import Tables
@@ -31,9 +32,17 @@ HINDSIGHT = [
 
 
 def level_datasets(
-    tables: Tables, symbol: str, archive: ArchiveSource, checks: list[dict[str, Any]]
+    tables: Tables, symbol: str, archive: ArchiveSource, checks: list[dict[str, Any]], now: datetime | None = None
 ) -> list[PublishedDataset]:
-    """Return what is published with a symbol's levels: every timeframe, changes, positions, features."""
+    """Return what is published with a symbol's levels: every timeframe, changes, positions, features.
+
+    Args:
+        tables: inside a transaction.
+        symbol: whose.
+        archive: where the data came from.
+        checks: what the checks of this run found.
+        now: the current instant; given, the day's entry of `levels_history` is among them.
+    """
     newest = tables.newest_bar(symbol)
     shared: dict[str, Any] = {
         "as_of": iso(newest["as_of"]),
@@ -45,12 +54,13 @@ def level_datasets(
         **model_facts(symbol, newest["first_ts"], newest["as_of"]),
         "checks": checks,
     }
-    datasets = []
+    datasets, levels = [], {}
     coverage = coverage_pct(tables, symbol)
     for timeframe, table in zip(TIMEFRAMES, LEVEL_TABLES, strict=True):
         rows = tables.sql(
             f"SELECT * FROM {table} WHERE symbol = $symbol ORDER BY side, leverage, price_low", symbol=symbol
         ).cast(described("liquidation_levels"))
+        levels[timeframe] = rows
         facts = level_facts(rows, coverage[timeframe])
         manifest = {**shared, "current_price": newest["current_price"], **facts}
         datasets.append(PublishedDataset("liquidation_levels", symbol, rows, manifest, timeframe))
@@ -60,6 +70,8 @@ def level_datasets(
     positions = tables.read("positions", symbol=symbol).cast(described("positions"))
     datasets.append(PublishedDataset("positions", symbol, positions, {**shared, "hindsight": HINDSIGHT}))
     datasets.append(PublishedDataset(FEATURES, symbol, tables.file_of(FEATURES), shared))
+    if now and any(rows.num_rows for rows in levels.values()):
+        datasets.append(history_dataset(levels, shared, now))
     return datasets
 
 

@@ -16,6 +16,7 @@ TABLE_OF = {
     "candles": "klines",
     "positions": "position_cohorts",
     "liquidation_features": "liquidation_features",
+    "levels_history": "liquidation_levels_1d",
 }
 """The table whose comments describe the columns of each dataset."""
 OF_CANDLES = {
@@ -35,7 +36,12 @@ OF_POSITIONS = {
     ),
     "is_interpolated": ("whether a gap of open interest was spread over this bar, with the snapshot after it", ""),
 }
-_ADDED = {"candles": OF_CANDLES, "positions": OF_POSITIONS}
+OF_HISTORY = {
+    "published_at": ("when the entry was written", "UTC"),
+    "bin_width": ("height of a whole bin; the one that holds current_price is cut there", "USD"),
+    "notional_usd": ("contracts × liquidation price, summed: estimated exposure, to four digits", "USD"),
+}
+_ADDED = {"candles": OF_CANDLES, "positions": OF_POSITIONS, "levels_history": OF_HISTORY}
 
 
 @cache

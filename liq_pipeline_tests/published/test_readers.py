@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from liq_pipeline.published.layout import WHOLE
+from liq_pipeline.published.layout import HISTORY, WHOLE
 from liq_pipeline.published.schemas import SCHEMAS
 from liq_pipeline.settings import Settings
 
@@ -68,7 +68,7 @@ READERS: dict[str, tuple[Callable[[str], Any], Callable[[str], Any]]] = {
 }
 
 
-@pytest.mark.parametrize("dataset", [name for name in SCHEMAS if name not in WHOLE])
+@pytest.mark.parametrize("dataset", [name for name in SCHEMAS if name not in (*WHOLE, HISTORY)])
 @pytest.mark.parametrize("reader", READERS)
 def test_each_reader_opens_a_dataset_as_it_lies(reader: str, dataset: str, good_run: Settings) -> None:
     folder = str(good_run.published_dir / dataset)
@@ -89,6 +89,14 @@ def test_datasets_with_one_file_per_symbol_open_too(reader: str, dataset: str, g
     assert list(rows.columns) == SCHEMAS[dataset].names
     assert set(rows["symbol"]) == {"BTCUSDT"}
     assert len(rows) == pq.read_metadata(good_run.published_dir / dataset / "BTCUSDT" / f"{dataset}.parquet").num_rows
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_the_history_opens_as_one_table(reader: str, good_run: Settings) -> None:
+    rows = READERS[reader][0](str(good_run.published_dir / HISTORY))
+
+    assert list(rows.columns) == SCHEMAS[HISTORY].names
+    assert set(rows["timeframe"]) == {"1d", "7d", "30d", "90d"}
 
 
 @pytest.mark.parametrize("dataset", SCHEMAS)

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.orchestration.assets.common import (
     acting,
     checks_of_this_run,
@@ -12,7 +13,12 @@ from liq_pipeline.orchestration.assets.common import (
     share_pct,
 )
 from liq_pipeline.orchestration.assets.pictures import picture_assets
-from liq_pipeline.orchestration.resources import ArchiveResource, PublisherResource, WarehouseResource
+from liq_pipeline.orchestration.resources import (
+    ArchiveResource,
+    ClockResource,
+    PublisherResource,
+    WarehouseResource,
+)
 from liq_pipeline.published.manifests import margin_note
 from liq_pipeline.published.publish import PublishedDataset, Publisher
 from liq_pipeline.transform.datasets import level_datasets
@@ -35,16 +41,18 @@ def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
         warehouse: WarehouseResource,
         publisher: PublisherResource,
         archive: ArchiveResource,
+        clock: ClockResource,
     ) -> dg.MaterializeResult:
         """Levels, features, positions and `oi_delta` as Parquet files with manifests, replaced whole.
 
         `data/published/<dataset>/<SYMBOL>/<TF or dataset>.parquet`. Written only after every check of
-        the same run; a reader never sees a half-written file.
+        the same run; a reader never sees a half-written file. The first run of a day also leaves an entry in
+        `levels_history`, which is never written again.
         """
         with acting():
             checks = checks_of_this_run(context, _CHECKED)
             with warehouse.transaction(context.partition_key) as tables:
-                datasets = level_datasets(tables, context.partition_key, archive, checks)
+                datasets = level_datasets(tables, context.partition_key, archive, checks, clock.now())
             publisher.publish(datasets)
         return dg.MaterializeResult(metadata=published_facts(datasets, publisher))
 
@@ -58,7 +66,7 @@ def published_facts(datasets: list[PublishedDataset], publisher: Publisher) -> d
             dataset.manifest[f"{side}_contracts"], dataset.manifest["open_interest_contracts"]
         )
         for dataset in datasets
-        if dataset.timeframe
+        if dataset.timeframe in TIMEFRAMES
         for side in ("long", "short")
     }
     manifest = datasets[0].manifest

@@ -9,6 +9,7 @@ from liq_pipeline.transform.rules.features import feature_rules
 from liq_pipeline.transform.rules.freshness import freshness_rules
 from liq_pipeline.transform.rules.gates import gate_rules
 from liq_pipeline.transform.rules.heatmaps import heatmap_rules
+from liq_pipeline.transform.rules.history import history_rules
 from liq_pipeline.transform.rules.integrity import integrity_rules
 from liq_pipeline.transform.rules.invariants import invariant_rules
 from liq_pipeline.transform.rules.plausibility import plausibility_rules
@@ -27,6 +28,7 @@ def all_rules() -> tuple[Rule, ...]:
         *invariant_rules(),
         *heatmap_rules(),
         *feature_rules(),
+        *history_rules(),
         *gate_rules(),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -11,11 +12,14 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from liq_pipeline.clock import Clock
 from liq_pipeline.orchestration.assets.archive import NO_FILE_WAS_LOST
 from liq_pipeline.orchestration.checks import all_checks
+from liq_pipeline.published.layout import HISTORY, dataset_path, manifest_path
 from liq_pipeline.transform.rules import invariants
 from liq_pipeline.transform.rules.everything import all_rules
 from liq_pipeline.transform.rules.integrity import KEYS
@@ -99,6 +103,17 @@ def _null_key(table: str) -> str:
 
 def _emptied(table: str) -> str:
     return f"DELETE FROM {table}"
+
+
+def _history_says_otherwise(subject: Subject, _: pytest.MonkeyPatch) -> None:
+    """An entry of the history in which every level is half as large again."""
+    path = dataset_path(Path(subject.publisher.folder), HISTORY, subject.symbol, "2026-06-28")
+    rows = pq.read_table(path)
+    place = rows.schema.get_field_index("notional_usd")
+    pq.write_table(rows.set_column(place, "notional_usd", pc.multiply(rows["notional_usd"], np.float32(1.5))), path)
+    manifest = manifest_path(path)
+    facts = json.loads(manifest.read_text()) | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    manifest.write_text(json.dumps(facts | {"code_version": "0.0.1"}))
 
 
 FAULTS: dict[tuple[str, str], Fault] = {
@@ -207,6 +222,11 @@ FAULTS: dict[tuple[str, str], Fault] = {
         )
         for table in HEATMAP_TABLES
     },
+    (LONGEST, "past_agrees_with_what_was_published"): Fault(
+        _history_says_otherwise,
+        r"2026-06-28T00:00:00Z: at most 33\.33\d\d % apart \(\S+ \S+: .* USD then, .* now\); code 0\.0\.1 then, 0 now",
+        WARN,
+    ),
     (FEATURES, "schema_is_as_published"): Fault(f"ALTER TABLE {FEATURES} DROP COLUMN imbalance", "imbalance is gone"),
     (FEATURES, "features_are_the_living_positions"): Fault(
         f"UPDATE {FEATURES} SET short_usd_within_5_pct = 1.001 * short_usd_within_5_pct",
