@@ -23,6 +23,7 @@ GROUPS = {
         "liquidation_levels_30d",
         "liquidation_levels_90d",
     },
+    "features": {"liquidation_features"},
     "heatmaps": {
         "liquidation_heatmap_1d",
         "liquidation_heatmap_7d",
@@ -114,6 +115,15 @@ CHECKS = {
         "table_has_rows": True,
         "shorter_timeframes_are_contained": True,
         "contracts_stay_within_open_interest": True,
+        "past_agrees_with_what_was_published": False,
+    },
+    "liquidation_features": {
+        "keys_are_unique": True,
+        "keys_have_no_nulls": True,
+        "schema_is_as_published": True,
+        "table_has_rows": True,
+        "features_are_the_living_positions": True,
+        "wider_holds_more": True,
     },
     "liquidation_heatmap_1d": HEATMAP_CHECKS,
     "liquidation_heatmap_7d": HEATMAP_CHECKS,

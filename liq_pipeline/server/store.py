@@ -8,8 +8,8 @@ import json
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property, partial
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
+from cachetools import LRUCache
 
 from liq_pipeline.errors import LiqError, NotPublished, PublishedDamaged
 from liq_pipeline.model.timeframes import TIMEFRAMES
@@ -104,26 +105,19 @@ class Shelf(Generic[T]):
     """Keeps what was used last, up to a number of bytes."""
 
     def __init__(self, most: int) -> None:
-        self._most, self._bytes = most, 0
-        self._kept: OrderedDict[tuple[Any, ...], tuple[int, T]] = OrderedDict()
+        self._kept: LRUCache[tuple[Any, ...], tuple[int, T]] = LRUCache(most, getsizeof=lambda item: item[0])
         self._lock = threading.Lock()
 
     def get(self, key: tuple[Any, ...]) -> T | None:
         """Return what is kept under a key."""
         with self._lock:
             found = self._kept.get(key)
-            if found is None:
-                return None
-            self._kept.move_to_end(key)
-            return found[1]
+        return found[1] if found else None
 
     def put(self, key: tuple[Any, ...], value: T, size: int) -> None:
-        """Keep this instead; let go of what was not used for longest."""
-        with self._lock:
-            self._bytes += size - self._kept.pop(key, (0, None))[0]
+        """Keep this instead; let go of what was not used for longest. What is larger than all is not kept."""
+        with self._lock, suppress(ValueError):
             self._kept[key] = (size, value)
-            while self._bytes > self._most:
-                self._bytes -= self._kept.popitem(last=False)[1][0]
 
 
 class Store:

@@ -69,7 +69,7 @@ class TestForget:
         done = liq("forget", "dogeusdt", "--yes", "--data", two.data_dir)
 
         assert done.code == 0, done.err
-        for text in ("remove  published files: 5", f"remove  rows in the warehouse: {rows:,}",
+        for text in ("remove  published files: 6", f"remove  rows in the warehouse: {rows:,}",
                      "remove  rows of REST: 1 f", "keep    raw files, removed with --raw: 20"):  # fmt: skip
             assert text in done.out
         assert not named(two.published_dir, "DOGEUSDT")

@@ -81,7 +81,8 @@ def test_without_pictures_all_but_the_pictures_is_published(make_settings) -> No
     assert result.published
     assert not result.errors
     assert {path.name for path in settings.published_dir.iterdir() if not path.name.startswith(".")} == {
-        "liquidation_levels", "oi_delta", "liquidation_heatmap", "candles", "manifests",
+        "liquidation_levels", "oi_delta", "liquidation_heatmap", "candles", "manifests", "positions",
+        "liquidation_features", "levels_history",
     }  # fmt: skip
 
 

@@ -354,7 +354,7 @@ def test_the_openapi_document_has_examples(service) -> None:
 
     assert set(document["paths"]) == {
         "/liquidations/levels", "/liquidations/heatmap", "/liquidations/summary", "/candles", "/symbols", "/health",
-        "/metrics",
+        "/metrics", "/index.json", "/files/{path}",
     }  # fmt: skip
     assert json.dumps(document).count('"example') >= 3
 

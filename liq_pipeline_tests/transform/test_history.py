@@ -36,7 +36,9 @@ def test_an_entry_holds_every_timeframe_as_it_was_published(good_run) -> None:
         mine = rows.filter(np.array(rows["timeframe"].to_pylist()) == timeframe)
         for name in ("side", "leverage", "price_low", "as_of"):
             assert mine[name].equals(published[name]), name
-        np.testing.assert_allclose(mine["notional_usd"].to_numpy(), published["notional_usd"].to_numpy(), rtol=1 / 16_000)
+        np.testing.assert_allclose(
+            mine["notional_usd"].to_numpy(), published["notional_usd"].to_numpy(), rtol=1 / 16_000
+        )
 
 
 def test_a_later_run_of_the_day_leaves_it_alone(own_run) -> None:

@@ -14,7 +14,7 @@ from liq_pipeline.clock import iso
 from liq_pipeline.errors import ArchiveUnreachable, LiqError, NotChecked
 from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION
 from liq_pipeline.transform.rules.rule import Result
-from liq_pipeline.warehouse.schema import BASE_TABLES, SQL_DIR, table_columns
+from liq_pipeline.warehouse.schema import BASE_TABLES, FEATURES, SQL_DIR, table_columns
 
 OWNERS = ["team:liq-pipeline"]
 
@@ -23,7 +23,7 @@ _SECONDS_BETWEEN_LINES = 5.0  # each line is an event that Dagster stores
 
 def table_metadata(table: str) -> dict[str, Any]:
     """Return what is known of a table before it is filled: its name, its columns with units, and the SQL behind it."""
-    stem = table if table in BASE_TABLES else table.rsplit("_", 1)[0]  # one file declares a table per timeframe
+    stem = table if table in (*BASE_TABLES, FEATURES) else table.rsplit("_", 1)[0]  # one file for all timeframes
     files = {"columns": SQL_DIR / f"{stem}.sql", "rows": SQL_DIR / "queries" / f"{stem}.sql"}
     references: list[Any] = [
         dg.LocalFileCodeReference(file_path=str(path), label=f"SQL: {what}")

@@ -10,7 +10,7 @@ import pytest
 
 from liq_pipeline.orchestration.wiring import build_definitions
 from liq_pipeline.settings import Settings
-from liq_pipeline.warehouse.schema import HEATMAP_TABLES, LEVEL_TABLES
+from liq_pipeline.warehouse.schema import FEATURES, HEATMAP_TABLES, LEVEL_TABLES
 from liq_pipeline.warehouse.warehouse import Warehouse
 from liq_pipeline_tests.once import once
 
@@ -137,7 +137,7 @@ def test_what_this_run_did_not_check_is_not_published_and_the_reason_comes_first
 
 
 def test_levels_are_published_by_hand_when_all_their_tables_are_checked(materialise: Materialise) -> None:
-    result = materialise("oi_delta", "position_survival", *LEVEL_TABLES, "published_levels")
+    result = materialise("oi_delta", "position_survival", *LEVEL_TABLES, FEATURES, "published_levels")
     assert result.success
     assert "published_levels" in made(result)
 
