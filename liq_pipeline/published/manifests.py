@@ -53,6 +53,8 @@ class _Manifest(BaseModel):
     long_contracts: _Amount | None = None
     short_contracts: _Amount | None = None
     coverage_pct: _Amount | None = None
+    long_usd_within_1_pct: _Amount | None = None
+    short_usd_within_1_pct: _Amount | None = None
     margin_brackets: Literal["own", "default"] | None = None
     maintenance_margin_pct: _Amount | None = None
     max_leverage: _Amount | None = None

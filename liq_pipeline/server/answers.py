@@ -162,10 +162,12 @@ class State:
     Attributes:
         symbols: every symbol with a sound manifest, with its age and price.
         damaged: symbol, dataset, timeframe and what is wrong, for every file that is not what was published.
+        exposure: for monitoring: USD by symbol, side and where: '1pct' of the price, or a timeframe.
     """
 
     symbols: list[dict[str, Any]]
     damaged: list[dict[str, str]]
+    exposure: dict[tuple[str, str, str], float]
 
     @property
     def said(self) -> dict[str, Any]:
@@ -175,7 +177,7 @@ class State:
 
 def state(store: Store, now: datetime) -> State:
     """Return what is published. One that is damaged hides no other."""
-    found = State([], [])
+    found = State([], [], {})
     for symbol in store.symbols():
         manifests, damaged = store.manifests(symbol)
         found.damaged.extend(
@@ -185,6 +187,11 @@ def state(store: Store, now: datetime) -> State:
         if not manifests:
             continue
         newest = next(iter(manifests.values()))
+        for side in ("long", "short"):
+            for timeframe, manifest in manifests.items():
+                found.exposure[symbol, side, timeframe] = manifest.get(f"{side}_notional_usd") or 0.0
+            if (near := store.features(symbol).get(f"{side}_usd_within_1_pct")) is not None:
+                found.exposure[symbol, side, "1pct"] = near
         found.symbols.append(
             {
                 "symbol": symbol,

@@ -244,7 +244,7 @@ def _add_state(
         found = await desk.state(now())
         ages = {item["symbol"]: item["age_hours"] for item in found.symbols}
         return Response(
-            watch.exposition(ages, len(found.damaged)),
+            watch.exposition(ages, len(found.damaged), found.exposure),
             media_type="text/plain; version=0.0.4; charset=utf-8",
             headers={"Cache-Control": "no-store"},
         )

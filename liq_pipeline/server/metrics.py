@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +43,11 @@ class ServiceMetrics:
         self._empty = Counter("liq_empty_results", "Answers without a single row.", labels, registry=self.registry)
         self._damaged = Gauge("liq_damaged_files", "Published files that cannot be read.", registry=self.registry)
         self._age = Gauge("liq_data_age_hours", "Age of the newest bar.", ("symbol",), registry=self.registry)
+
+        self._exposure = Gauge(
+            "liq_estimated_exposure_usd", "Estimated notional: within 1 % of the price, or younger than a timeframe.",
+            ("symbol", "side", "within"), registry=self.registry,
+        )  # fmt: skip
 
     def count(self, endpoint: str, timeframe: str, status: int, seconds: float, empty: bool) -> None:
         """Take note of one request."""
@@ -85,8 +91,17 @@ class ServiceMetrics:
             )
         return found
 
-    def exposition(self, ages: dict[str, float], damaged: int) -> bytes:
-        """Return everything in Prometheus's text format."""
+    def exposition(self, ages: dict[str, float], damaged: int, exposure: Mapping[tuple[str, str, str], float]) -> bytes:
+        """Return everything in Prometheus's text format.
+
+        Args:
+            ages: hours by symbol.
+            damaged: files that are not what was published.
+            exposure: USD by symbol, side, and 1pct or a timeframe.
+        """
+        self._exposure.clear()
+        for labels, usd in exposure.items():
+            self._exposure.labels(*labels).set(usd)
         self._age.clear()  # a symbol that is not published any more has no age
         self._damaged.set(damaged)
         for symbol, hours in ages.items():

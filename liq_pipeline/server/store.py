@@ -148,6 +148,10 @@ class Store:
         """Return the manifest of each published level table of a symbol, and what is wrong with any of its files."""
         return published_files(self.folder, symbol).levels(_NEEDED)
 
+    def features(self, symbol: str) -> dict[str, Any]:
+        """Return the manifest of a symbol's features; empty where there is no sound one."""
+        return published_files(self.folder, symbol).manifests.get(("liquidation_features", ""), {})
+
     def kept(self, datasets: tuple[str, ...], symbol: str, timeframe: str) -> Edition | None:
         """Return files that were read before and have not changed since; None otherwise. Does not wait."""
         if is_unfinished(self.folder):  # `read` finishes it

@@ -69,7 +69,8 @@ def level_datasets(
     datasets.append(PublishedDataset("oi_delta", symbol, deltas.cast(described("oi_delta")), whole))
     positions = tables.read("positions", symbol=symbol).cast(described("positions"))
     datasets.append(PublishedDataset("positions", symbol, positions, {**shared, "hindsight": HINDSIGHT}))
-    datasets.append(PublishedDataset(FEATURES, symbol, tables.file_of(FEATURES), shared))
+    near = tables.read("newest_features", symbol=symbol).to_pylist()[0]
+    datasets.append(PublishedDataset(FEATURES, symbol, tables.file_of(FEATURES), {**shared, **near}))
     if now and any(rows.num_rows for rows in levels.values()):
         datasets.append(history_dataset(levels, shared, now))
     return datasets

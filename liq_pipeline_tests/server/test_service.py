@@ -312,6 +312,21 @@ def test_metrics_and_health_count_requests(own_service) -> None:
     assert 0 < seen["p50_ms"] <= seen["p95_ms"] <= seen["p99_ms"]
 
 
+def test_metrics_tell_the_exposure_of_each_symbol(service, good_run) -> None:
+    text = service.get("/metrics").text
+    newest = client.liquidation_features("BTCUSDT", folder=good_run.published_dir).iloc[-1]
+    levels = client.liquidation_levels("BTCUSDT", "7d", folder=good_run.published_dir)
+
+    for side in ("long", "short"):
+        for within, expected in (
+            ("1pct", newest[f"{side}_usd_within_1_pct"]),
+            ("7d", levels.loc[levels["side"] == side, "notional_usd"].sum()),
+        ):
+            line = f'liq_estimated_exposure_usd{{side="{side}",symbol="BTCUSDT",within="{within}"}} '
+            (found,) = [text for text in text.splitlines() if text.startswith(line)]
+            assert float(found.removeprefix(line)) == pytest.approx(expected, rel=1e-6)
+
+
 def test_slowness_and_errors_are_logged(caplog) -> None:
     from liq_pipeline.server.metrics import ServiceMetrics
 
