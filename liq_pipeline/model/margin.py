@@ -1,12 +1,18 @@
 """Maintenance-margin brackets and exact liquidation prices (isolated margin, USD-M).
 
 Source of the formula: the exchange's published one (FAQ b3c689c1f50a44cabb3a84e663b81d93) with an isolated wallet of
-`Q·E/L`. The fee of opening is not part of it. Source of the brackets: `brackets.csv`, dated, one line per bracket.
+`Q·E/L`. The fee of opening is not part of it.
+
+Sources of the brackets: `brackets.csv`, dated, one line per bracket, with where each was read; and for 2022-04 to
+2024-10 `brackets_2022_2024.csv.gz`, one line per symbol and day on which a changed table was first seen: figures of the
+exchange's `leverageBracket`, as kept in the history of `freqtrade/exchange/binance_leverage_tiers.json`.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,6 +30,9 @@ CLASSIC_LADDER = {5.0: 0.15, 10.0: 0.30, 25.0: 0.25, 50.0: 0.20, 100.0: 0.10}
 """The ladder of the legacy system, with its weights; kept as a preset."""
 
 _BRACKETS_FILE = Path(__file__).with_name("brackets.csv")
+_OLDER_FILE = Path(__file__).with_name("brackets_2022_2024.csv.gz")
+_KNOWN_UNTIL = {_BRACKETS_FILE: "2026-09-29", _OLDER_FILE: "2024-10-31"}
+"""The last day on which somebody looked at the exchange's tables, by file."""
 _CUM_TOLERANCE_USD = 0.01
 
 
@@ -64,26 +73,42 @@ class Brackets:
 
 @cache
 def _bracket_file() -> dict[str, tuple[Brackets, ...]]:
+    tables: dict[str, list[Brackets]] = {}
+    for symbol, table in sorted([*_older_tables(), *_newer_tables()], key=lambda item: (item[0], item[1].valid_from)):
+        tables.setdefault(symbol, []).append(table)
+    return {symbol: tuple(history) for symbol, history in tables.items()}
+
+
+def _newer_tables() -> Iterator[tuple[str, Brackets]]:
     rows: dict[tuple[str, str], list[dict[str, str]]] = {}
     with _BRACKETS_FILE.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             rows.setdefault((row["symbol"], row["valid_from"]), []).append(row)
-    tables: dict[str, list[Brackets]] = {}
-    for (symbol, valid_from), lines in sorted(rows.items()):
+    for (symbol, valid_from), lines in rows.items():
+        columns = {
+            name: np.array([float(line[name]) for line in lines])
+            for name in ("notional_floor", "mmr", "cum", "max_leverage")
+        }
+        yield symbol, Brackets(valid_from=np.datetime64(valid_from, "D"), **columns)
 
-        def column(name: str, lines: list[dict[str, str]] = lines) -> Floats:
-            return np.array([float(line[name]) for line in lines])
 
-        tables.setdefault(symbol, []).append(
-            Brackets(
-                valid_from=np.datetime64(valid_from, "D"),
-                notional_floor=column("notional_floor"),
-                mmr=column("mmr"),
-                cum=column("cum"),
-                max_leverage=column("max_leverage"),
+def _older_tables() -> Iterator[tuple[str, Brackets]]:
+    with gzip.open(_OLDER_FILE, "rt", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            floor, mmr, leverage = (
+                np.array(row[name].split(), float) for name in ("notional_floor", "mmr", "max_leverage")
             )
-        )
-    return {symbol: tuple(table) for symbol, table in tables.items()}
+            cum = np.concatenate([[0.0], np.cumsum(floor[1:] * np.diff(mmr))])
+            yield row["symbol"], Brackets(np.datetime64(row["valid_from"], "D"), floor, mmr, cum, leverage)
+
+
+@cache
+def brackets_known_until(symbol: str) -> str | None:
+    """Return the last day on which somebody looked at the symbol's brackets; None where nobody did."""
+    if not has_own_brackets(symbol):
+        return None
+    newer = {name for name, _ in _newer_tables()}
+    return _KNOWN_UNTIL[_BRACKETS_FILE if symbol in newer else _OLDER_FILE]
 
 
 def bracket_history(symbol: str) -> tuple[Brackets, ...]:
@@ -94,6 +119,11 @@ def bracket_history(symbol: str) -> tuple[Brackets, ...]:
     """
     tables = _bracket_file()
     return tables.get(symbol, tables["*"])
+
+
+def bracket_symbols() -> list[str]:
+    """Return every symbol with brackets of its own, by name."""
+    return sorted(_bracket_file().keys() - {"*"})
 
 
 def has_own_brackets(symbol: str) -> bool:

@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from liq_pipeline.errors import PublishedDamaged
 from liq_pipeline.published.layout import manifest_path
 
+BRACKETS_AGE = timedelta(days=180)
+"""Older margin brackets are said to be old."""
 MAX_BYTES = 1_000_000  # one with every check of a run has 20 kB
 
 
@@ -56,6 +58,7 @@ class _Manifest(BaseModel):
     long_usd_within_1_pct: _Amount | None = None
     short_usd_within_1_pct: _Amount | None = None
     margin_brackets: Literal["own", "default"] | None = None
+    margin_brackets_known_until: Annotated[str, StringConstraints(pattern=r"^20\d\d-[01]\d-[0-3]\d$")] | None = None
     maintenance_margin_pct: _Amount | None = None
     max_leverage: _Amount | None = None
     checksums: _Label | None = None
@@ -106,7 +109,10 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
 
 
 def margin_note(manifest: Mapping[str, Any]) -> str:
-    """Return, in words, that the symbol has no margin brackets of its own; empty where it has, or nobody wrote down."""
+    """Return, in words, that the symbol's margin brackets are old, or not its own; empty where nothing is to be said."""
+    known, as_of = manifest.get("margin_brackets_known_until"), manifest.get("as_of")
+    if known and as_of and datetime.fromisoformat(as_of[:10]) - datetime.fromisoformat(known) > BRACKETS_AGE:
+        return f"margin brackets as of {known}, the newest that are known"
     margin, most = manifest.get("maintenance_margin_pct"), manifest.get("max_leverage")
     if manifest.get("margin_brackets") != "default" or margin is None or most is None:
         return ""

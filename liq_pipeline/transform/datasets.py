@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from liq_pipeline.clock import iso
 from liq_pipeline.exchange.sources import ArchiveSource
 from liq_pipeline.model.heatmap import BURN_IN, COLUMN_WIDTHS
-from liq_pipeline.model.margin import bracket_epochs, has_own_brackets, leverages_used
+from liq_pipeline.model.margin import bracket_epochs, brackets_known_until, has_own_brackets, leverages_used
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, WalkParameters
 from liq_pipeline.published.publish import PublishedDataset
@@ -138,6 +138,7 @@ def model_facts(symbol: str, first_ts: datetime, as_of: datetime) -> dict[str, A
             },
         },
         "margin_brackets": "own" if has_own_brackets(symbol) else "default",
+        "margin_brackets_known_until": brackets_known_until(symbol),
         "maintenance_margin_pct": round(100 * float(newest.mmr[0]), 6),
         "max_leverage": float(newest.max_leverage[0]),
     }

@@ -1,7 +1,11 @@
 """Liquidation prices: the exchange's numbers, to the cent."""
 
+import csv
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from liq_pipeline.model.margin import (
     CLASSIC_LADDER,
@@ -9,6 +13,8 @@ from liq_pipeline.model.margin import (
     Brackets,
     bracket_epochs,
     bracket_history,
+    bracket_symbols,
+    brackets_known_until,
     has_own_brackets,
     leverages_used,
     liquidation_price,
@@ -154,14 +160,73 @@ def test_leverage_is_capped_by_the_symbol():
 def test_brackets_are_dated_and_the_oldest_serves_the_time_before_it():
     ts = np.array(["2020-01-01T00:00", "2025-10-31T23:55", "2025-11-01T00:00", "2026-03-01T00:00"], "datetime64[us]")
     epoch, history = bracket_epochs("BTCUSDT", ts)
-    assert [str(table.valid_from) for table in history] == ["2022-11-01", "2025-11-01"]
-    assert epoch.tolist() == [0, 0, 1, 1]
-    assert [table.max_leverage[0] for table in history] == [125, 150]
+    assert str(history[0].valid_from) == "2022-04-16"
+    assert str(history[-1].valid_from) == "2025-11-01"
+    assert epoch.tolist() == [0, len(history) - 2, len(history) - 1, len(history) - 1]
+    assert [table.max_leverage[0] for table in history[-2:]] == [125, 150]
+    assert [table.valid_from for table in history] == sorted(table.valid_from for table in history)
+
+
+GOLDEN = [
+    ("ETHUSDT", "2024-01-31", 0.005, 100), ("ETHUSDT", "2024-02-03", 0.004, 125), ("ETHUSDT", "2026-01-01", 0.004, 150),
+    ("1000PEPEUSDT", "2023-05-13", 0.02, 20), ("1000PEPEUSDT", "2024-08-08", None, 75),
+    ("1000PEPEUSDT", "2026-01-01", None, 75), ("BTCUSDT", "2022-11-25", 0.004, 125),
+    ("SOLUSDT", "2022-11-25", 0.02, 12),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("symbol", "day", "mmr", "most"), GOLDEN)
+def test_golden_dates_have_the_first_bracket_of_their_time(symbol: str, day: str, mmr: float | None, most: float):
+    epoch, history = bracket_epochs(symbol, np.array([np.datetime64(day, "us")]))
+    table = history[epoch[0]]
+
+    assert table.max_leverage[0] == most
+    assert mmr is None or table.mmr[0] == mmr
+
+
+def test_the_shipped_tables_are_those_of_the_evidence(repository):
+    with (repository.parent / "shared" / "brackets" / "binance_usdm_2022-04_2024-10.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    symbols = {row["symbol"] for row in rows}
+    assert len(symbols) == 429
+    for row in rows:
+        epoch, history = bracket_epochs(row["symbol"], np.array([np.datetime64(row["first_seen"], "us")]))
+        table, place = history[epoch[0]], int(row["bracket"]) - 1
+        assert table.notional_floor[place] == float(row["notional_floor_usd"])
+        assert table.mmr[place] == float(row["maintenance_margin_rate"])
+        assert table.max_leverage[place] == float(row["max_leverage"])
+        assert table.cum[place] == pytest.approx(float(row["cum_usd"]), abs=0.01)
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_every_symbol_on_every_date_gives_finite_ordered_prices(data):
+    symbol = data.draw(st.sampled_from(bracket_symbols()))
+    day = data.draw(st.integers(0, 7 * 365))
+    epoch, history = bracket_epochs(symbol, np.array([np.datetime64("2019-09-08", "us") + np.timedelta64(day, "D")]))
+    table = history[epoch[0]]
+    ladder = np.array(LADDER)[table.allows(LADDER)]
+
+    assert ladder.size
+    long, short = (liquidation_price(side, 100.0, ladder, table.mmr[0]) for side in ("long", "short"))
+    assert np.isfinite(long).all()
+    assert np.isfinite(short).all()
+    assert (np.diff(long) > 0).all()
+    assert (np.diff(short) < 0).all()
+    assert long.min() > 0
+    assert long.max() < 100 < short.min()
+
+
+def test_how_new_the_brackets_are_is_known():
+    assert brackets_known_until("BTCUSDT") == "2026-09-29"
+    assert brackets_known_until("1000PEPEUSDT") == "2024-10-31"
+    assert brackets_known_until("NOSUCHUSDT") is None
 
 
 def test_a_symbol_without_brackets_gets_the_documented_default():
-    assert not has_own_brackets("DOGEUSDT")
-    (table,) = bracket_history("DOGEUSDT")
+    assert has_own_brackets("DOGEUSDT")
+    assert not has_own_brackets("NOSUCHUSDT")
+    (table,) = bracket_history("NOSUCHUSDT")
     assert (table.mmr[0], table.max_leverage[0]) == (0.015, 50)
     assert has_own_brackets("SOLUSDT")
 
@@ -176,7 +241,7 @@ def test_the_leverages_used_are_those_that_the_brackets_of_the_time_allowed():
     def used(symbol: str, *days: str) -> tuple[float, ...]:
         return leverages_used(symbol, LADDER, *(np.datetime64(day, "us") for day in days))
 
-    assert used("BTCUSDC", "2026-03-01", "2026-03-31") == (3, 5, 7, 10, 15, 20, 25, 35, 50)
+    assert used("NOSUCHUSDT", "2026-03-01", "2026-03-31") == (3, 5, 7, 10, 15, 20, 25, 35, 50)
     assert used("SOLUSDT", "2026-03-01", "2026-03-31")[-1] == 100
     assert used("BTCUSDT", "2026-03-01", "2026-03-31") == LADDER
     assert used("BTCUSDT", "2025-03-01", "2025-03-31")[-1] == 125
