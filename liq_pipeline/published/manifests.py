@@ -109,7 +109,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
 
 
 def margin_note(manifest: Mapping[str, Any]) -> str:
-    """Return, in words, that the symbol's margin brackets are old, or not its own; empty where nothing is to be said."""
+    """Return, in words, that the symbol's margin brackets are old, or not its own; empty where all is well."""
     known, as_of = manifest.get("margin_brackets_known_until"), manifest.get("as_of")
     if known and as_of and datetime.fromisoformat(as_of[:10]) - datetime.fromisoformat(known) > BRACKETS_AGE:
         return f"margin brackets as of {known}, the newest that are known"
