@@ -11,8 +11,8 @@ print(
         SELECT symbol, side, price_low, price_high, round(sum(notional_usd)) AS estimated_usd
         FROM '{FOLDER}/liquidation_levels/*/*.parquet'
         WHERE timeframe = '7d'
-        GROUP BY ALL
-        QUALIFY row_number() OVER (PARTITION BY symbol, side ORDER BY estimated_usd DESC) <= 3
+        GROUP BY symbol, side, price_low, price_high
+        QUALIFY row_number() OVER (PARTITION BY symbol, side ORDER BY sum(notional_usd) DESC) <= 3
         ORDER BY symbol, side, estimated_usd DESC
     """)
 )
