@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 import typer
+from jsonschema import ValidationError, validate
 
 from liq_pipeline.cli.main import app
+from liq_pipeline.published.manifests import Manifest
 from liq_pipeline.published.schemas import SCHEMAS
 from liq_pipeline.settings import Settings
 from liq_pipeline.transform.described import meanings
@@ -25,6 +28,24 @@ def test_every_setting_is_described(repository: Path, pytestconfig: pytest.Confi
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_every_published_column_is_described(name: str, repository: Path, pytestconfig: pytest.Config) -> None:
     written(repository / "docs" / "files.md", f"columns of {name}", columns_table(name, SCHEMAS[name]), pytestconfig)
+
+
+def test_the_manifest_has_a_schema_that_every_manifest_keeps(
+    repository: Path, pytestconfig: pytest.Config, good_run: Settings
+) -> None:
+    path = repository / "docs" / "manifest.schema.json"
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Manifest.model_json_schema()
+    text = json.dumps(schema, indent=2) + "\n"
+    if pytestconfig.getoption("update_docs"):
+        path.write_text(text, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == text, "manifest.schema.json is out of date. To do: make docs"
+
+    found = [file for name in SCHEMAS for file in (good_run.published_dir / "manifests" / name).rglob("*.json")]
+    assert len(found) > len(SCHEMAS)
+    for file in found:
+        validate(json.loads(file.read_text(encoding="utf-8")), schema)
+    with pytest.raises(ValidationError):
+        validate({"as_of": "2026-06-28T00:00:00Z", "sha256": "short"}, schema)
 
 
 def written(path: Path, name: str, table: str, config: pytest.Config) -> None:

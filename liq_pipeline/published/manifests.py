@@ -33,8 +33,8 @@ _Label = Annotated[str, StringConstraints(max_length=300)]
 _Amount = Annotated[float, Field(ge=0, lt=1e18, allow_inf_nan=False)]
 
 
-class _Manifest(BaseModel):
-    """What readers use. More is welcome; what is named here has this type wherever it is given."""
+class Manifest(BaseModel):
+    """What readers use of a manifest. More is welcome; what is named here has this type wherever it is given."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -91,7 +91,7 @@ def sound_manifest(path: Path, needed: Collection[str] = ()) -> dict[str, Any] |
     Raises:
         PublishedDamaged: there is one, but it is not one of ours: cut off, not JSON, of wrong types, of another file.
     """
-    content = _sound(path, _Manifest)
+    content = _sound(path, Manifest)
     if content is None:
         return None
     if missing := [name for name in needed if content.get(name) is None]:
