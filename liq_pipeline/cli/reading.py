@@ -1,4 +1,4 @@
-"""Commands that read: `status`, `sql`, `serve`, `validate`, `coin-m`, `alerts test`."""
+"""Commands that read: `status`, `sql`, `serve`, `mcp`, `validate`, `coin-m`, `alerts test`."""
 
 from __future__ import annotations
 
@@ -102,6 +102,28 @@ def serve(
     address = web_address(settings.serve_host, listeners[0].getsockname()[1])
     make_console().print(f"{address}/  serves {settings.published_dir}", soft_wrap=True)
     run_server(settings, lambda: now_by(settings), listeners)
+
+
+@app.command()
+def mcp(
+    data: Data = None,
+    now: Now = None,
+    http: Annotated[bool, typer.Option("--http", help="Listen on 127.0.0.1 instead of standard input.")] = False,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port, with --http.")] = 8001,
+) -> None:
+    """Answer questions of language models (Model Context Protocol) about the published files. Read-only."""
+    settings = load_settings(data_dir=data, now=now)
+    try:
+        from liq_pipeline.server.tools import make_tools
+    except ModuleNotFoundError as error:
+        raise LiqError(
+            f"the tools need a package that is not installed: {error.name}", remedy="pip install 'liq_pipeline[mcp]'"
+        ) from None
+    server = make_tools(settings.published_dir, lambda: now_by(settings))
+    if http:
+        server.run("streamable-http", port=port)
+    else:
+        server.run()
 
 
 @app.command()

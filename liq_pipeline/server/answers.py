@@ -47,7 +47,7 @@ def levels(edition: Edition, asked: Asked, *, side: str, min_usd: float) -> byte
     (found,) = edition
     facts = found.manifest
     if found.dataset == "positions":
-        rows, facts = _levels_at(found, asked)
+        rows, facts = levels_at(found, asked)
     elif asked.kind == "parquet" and not side and not min_usd:
         return found.load()
     else:
@@ -62,7 +62,12 @@ def levels(edition: Edition, asked: Asked, *, side: str, min_usd: float) -> byte
     return as_json(levels_payload(rows, facts, asked.symbol, asked.timeframe, asked.moment))
 
 
-def _levels_at(found: Published, asked: Asked) -> tuple[pa.Table, dict[str, Any]]:
+def levels_at(found: Published, asked: Asked) -> tuple[pa.Table, dict[str, Any]]:
+    """Return levels of the moment asked for, and what is known of them.
+
+    Raises:
+        NoData, PublishedDamaged: as `levels`.
+    """
     try:
         past = found.past
         bar = past.newest(asked.moment)

@@ -137,8 +137,13 @@ def _wrong_positions(rows: pa.Table) -> str:
     return _wrong_instants(rows, "positions")
 
 
-_MAY_BE_EMPTY = {"positions": ("entry_price", "maintenance_margin_rate", "leverages", "liquidated_after_minutes")}
-"""Where nothing opened."""
+_MAY_BE_EMPTY = {
+    "positions": ("entry_price", "maintenance_margin_rate", "leverages", "liquidated_after_minutes"),
+    "liquidation_features": tuple(
+        name for name in SCHEMAS["liquidation_features"].names if "_zone_" in name or name.endswith("_change")
+    ),
+}
+"""Where nothing opened; where there is no large zone, or no bar before."""
 _PRICES = frozenset(("open", "high", "low", "close", "current_price", "leverage", "entry_price"))
 _AMOUNTS = frozenset(("contracts", "contracts_opened", "notional_usd", "volume"))
 
