@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import pyarrow as pa
 from pydantic import BaseModel
 
 from liq_pipeline.clock import Clock
@@ -24,8 +25,6 @@ from liq_pipeline.transform.newest import RefreshReport, Sources, refresh_recent
 from liq_pipeline.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from liq_pipeline.orchestration.resources import Reporter
 
 SYMBOLS_A_WORKER = 3  # at least: starting one costs about two seconds of CPU time
@@ -94,12 +93,8 @@ def _attempts(sources: Sources, symbols: Iterator[str], reporter: Reporter) -> I
     for symbol in symbols:
         done = _attempt(sources, symbol)
         if done.report:
-            done.report.published = [replace(one, rows=_no_rows(one.rows)) for one in done.report.published]
+            done.report.published = [replace(one, rows=pa.table({})) for one in done.report.published]
         yield done
-
-
-def _no_rows(rows: Any) -> pa.Table:
-    return rows.schema.empty_table()
 
 
 def _plain(sources: Sources, count: int) -> Sources:

@@ -38,21 +38,21 @@ from liq_pipeline.system.storage import sync_folders, writing
 class PublishedDataset:
     """One published file: its place, its rows and what its manifest says.
 
-    `rows` may be a Parquet file that `parquet_bytes` made: its bytes are published. One that `is_kept` is never written
-    again: its `timeframe` is a day.
+    `rows` may be a Parquet file that `parquet_bytes` made, or its bytes: they are published as they are. One that
+    `is_kept` is never written again: its `timeframe` is a day.
     """
 
     name: str
     symbol: str
-    rows: pa.Table | Path
+    rows: pa.Table | Path | bytes
     manifest: dict[str, Any]
     timeframe: str | None = None
     is_kept: bool = False
 
     def content(self) -> tuple[bytes, int]:
         """Return the bytes of the file, and its number of rows."""
-        if isinstance(self.rows, Path):
-            data = self.rows.read_bytes()
+        if not isinstance(self.rows, pa.Table):
+            data = self.rows if isinstance(self.rows, bytes) else self.rows.read_bytes()
             return data, pq.read_metadata(pa.BufferReader(data)).num_rows
         return parquet_bytes(self.rows), self.rows.num_rows
 
@@ -95,7 +95,7 @@ class Publisher(BaseModel):
         with self._replacing({(dataset.name, dataset.symbol) for dataset in datasets}) as stage:
             for dataset in datasets:
                 target = dataset.path_in(root)
-                if dataset.is_kept and manifest_path(target).exists():
+                if dataset.is_kept and target.exists():
                     continue
                 data, row_count = dataset.content()
                 manifest = {

@@ -70,7 +70,7 @@ def level_datasets(
     positions = tables.read("positions", symbol=symbol).cast(described("positions"))
     datasets.append(PublishedDataset("positions", symbol, positions, {**shared, "hindsight": HINDSIGHT}))
     near = tables.read("newest_features", symbol=symbol).to_pylist()[0]
-    datasets.append(PublishedDataset(FEATURES, symbol, tables.file_of(FEATURES), {**shared, **near}))
+    datasets.append(PublishedDataset(FEATURES, symbol, tables.file_of(FEATURES).read_bytes(), {**shared, **near}))
     if now and any(rows.num_rows for rows in levels.values()):
         datasets.append(history_dataset(levels, shared, now))
     return datasets

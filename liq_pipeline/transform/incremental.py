@@ -21,6 +21,7 @@ from liq_pipeline.transform.features import write_features
 from liq_pipeline.transform.feeds import add_to_feeds
 from liq_pipeline.transform.levels import write_levels
 from liq_pipeline.transform.positions import cohort_rows, minutes_after, read_walk_input, survival_rows, walk_whole
+from liq_pipeline.warehouse.schema import FEATURES
 from liq_pipeline.warehouse.tables import Tables
 
 
@@ -63,6 +64,8 @@ def extend(tables: Tables, symbol: str, open_interest: pa.Table, klines: pa.Tabl
         tables.extend("oi_delta", symbol, walked_to)
     newest = tables.newest_bar(symbol)
     if not replay and newest["as_of"] == walked_to:
+        if not tables.file_of(FEATURES).exists():  # of an older version, or damaged
+            write_features(tables, symbol)
         return Extended(0, False, newest)
     # Another contract under the same name begins with a walk of its own.
     if replay := replay or newest["first_ts"] != before["first_ts"]:

@@ -95,7 +95,7 @@ def test_only_living_cells_of_the_side_within_reach_are_touched(positions: Posit
 def test_leverages_that_the_brackets_do_not_allow_hold_nothing(warehouse: Warehouse) -> None:
     with warehouse.transaction(SYMBOL) as tables:
         bars = read_walk_input(tables, SYMBOL)
-    rows = cohort_rows(walk(bars, "WIFUSDT"), "WIFUSDT")  # no table of its own: 50x at most
+    rows = cohort_rows(walk(bars, "NOSUCHUSDT"), "NOSUCHUSDT")  # no table of its own: 50x at most
 
     leverages = set(rows["leverages"].to_pylist())
     assert leverages == {sum(leverage <= 50 for leverage in LADDER)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ WRITER = """
 import sys, time
 import pyarrow as pa, pyarrow.compute as pc, pyarrow.parquet as pq
 from pathlib import Path
+from liq_pipeline.transform.features import write_features
 from liq_pipeline.transform.levels import write_levels
 from liq_pipeline.transform.positions import walk_whole
 from liq_pipeline.warehouse.warehouse import Warehouse
@@ -41,6 +43,7 @@ while True:
             tables.rebuild("oi_delta", "BTCUSDT")
             walk_whole(tables, "BTCUSDT")
             write_levels(tables, "BTCUSDT", tables.newest_bar("BTCUSDT"))
+            write_features(tables, "BTCUSDT")
         print("written", flush=True)
         time.sleep(0.1)  # the lock is no queue: who comes back at once is first again
 """
@@ -76,15 +79,22 @@ def another_process_writing_other_data(warehouse: Warehouse, folder: Path) -> It
 def states_of(datasets: list[PublishedDataset]) -> set[tuple[object, ...]]:
     """Return the states of which the rows and the manifests are: one, if all is well."""
     seen: set[tuple[object, ...]] = set()
+    closes: set[float] = set()
     for dataset in datasets:
         manifest, rows = dataset.manifest, dataset.rows
+        rows = pq.read_table(io.BytesIO(rows)) if isinstance(rows, bytes) else rows
         seen.add((manifest["as_of"], round(manifest["open_interest_contracts"], 6)))
         if dataset.name == "oi_delta":
             newest = pc.max(rows["ts"]).as_py()
             seen.add((f"{newest:%Y-%m-%dT%H:%M:%SZ}", round(rows["open_interest"][-1].as_py(), 6)))
+        elif dataset.name in ("positions", "liquidation_features"):
+            assert f"{pc.max(rows['ts']).as_py():%Y-%m-%dT%H:%M:%SZ}" == manifest["as_of"]
+            closes.add(rows["close"][-1].as_py())
         else:
             assert set(rows["current_price"].to_pylist()) == {manifest["current_price"]}
+            closes.add(manifest["current_price"])
             assert {f"{ts:%Y-%m-%dT%H:%M:%SZ}" for ts in pc.unique(rows["as_of"]).to_pylist()} == {manifest["as_of"]}
+    assert len(closes) == 1
     return seen
 
 

@@ -78,6 +78,16 @@ def test_new_bars_give_what_making_all_anew_gives(hours: int, warehouse: Warehou
     assert extended.slice(0, before.num_rows).equals(before)  # what was is left as it was
 
 
+def test_without_new_bars_a_file_that_is_gone_is_made(warehouse: Warehouse) -> None:
+    with warehouse.transaction(SYMBOL) as tables:
+        tables.file_of(FEATURES).unlink()
+    with warehouse.transaction(SYMBOL) as tables:
+        none = {name: tables.sql(f"SELECT * FROM {name} LIMIT 0") for name in ("open_interest", "klines")}
+        extend(tables, SYMBOL, none["open_interest"], none["klines"])
+
+        assert pq.read_metadata(tables.file_of(FEATURES)).num_rows == tables.count("oi_delta", SYMBOL)
+
+
 DAMAGE = {
     "gone": lambda rows: None,
     "of another history": lambda rows: rows.slice(0, rows.num_rows - 3),
