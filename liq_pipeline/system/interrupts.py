@@ -72,7 +72,8 @@ def interruptible(says: bool = True) -> Iterator[None]:
         raise KeyboardInterrupt
 
     def lose(lost: sys.UnraisableHookArgs) -> None:
-        if struck and lost.exc_type is not None and is_interrupt(lost.exc_value or lost.exc_type()):
+        # KeyboardInterrupt, or what the handler of a library raises instead, as Dagster's does.
+        if not issubclass(lost.exc_type, Exception | GeneratorExit | SystemExit):
             end_at_once(says)
         sys.__unraisablehook__(lost)
 

@@ -72,6 +72,9 @@ LOST = {
     "in one that makes another error of it": "try: strike()\nexcept KeyboardInterrupt: raise ValueError",
     "in one that ends in good order": "try: strike()\nexcept KeyboardInterrupt: raise SystemExit(0)",
     "in a finaliser": "class Going: __del__ = strike\nGoing()\nprint('went on')",
+    "in a finaliser, where a library has a handler and an exception of its own": "class Own(BaseException): pass\n"
+    "def handler(*_): raise Own\n"
+    "signal.signal(signal.SIGINT, handler)\nclass Going: __del__ = strike\nGoing()\nprint('went on')",
     "in an import that cannot stand an exception": "import sys\nclass Finder:\n"
     "    def find_spec(self, name, path, target=None):\n"
     "        try: strike()\n"
