@@ -10,7 +10,7 @@ JOBS ?= 1
 COUNT ?= 150
 SEED ?=
 # Two processes: each takes a half of the tests; the one that ends first, some that the other has left. Four are no quicker
-# on two cores: the long tests took 900 s instead of 690.
+# on two cores: the long tests took 1,043 s instead of 690.
 TWO := -n 2 --dist worksteal
 # What the versions of dependencies can break.
 ANY_VERSION := alerts cli/test_main.py model published/test_publish.py published/test_readers.py server/test_service.py transform/rules views warehouse
