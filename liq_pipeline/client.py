@@ -74,7 +74,7 @@ def liquidation_levels(
         NotPublished: it is not published.
         SettingsError: there is no such timeframe; `at` is no instant.
         NoData: `at` lies before the first bar.
-        PublishedDamaged: the file is not what was published.
+        PublishedDamaged: the file is missing or cannot be read.
     """
     if at is None:
         return _read("liquidation_levels", symbol, timeframe, folder).to_pandas()

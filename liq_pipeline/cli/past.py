@@ -53,8 +53,8 @@ def at(
         found[symbol] = past.levels_at(moment, timeframes)
         if not out:
             facts = client.manifest("positions", symbol, folder=settings.published_dir)
-            as_of = past.ts[past.newest(moment)].item()
-            _print(make_console(), symbol, as_of, float(past.close[past.newest(moment)]), found[symbol], facts)
+            bar = past.newest(moment)
+            _print(make_console(), symbol, past.ts[bar].item(), float(past.close[bar]), found[symbol], facts)
     if out:
         rows = pa.concat_tables([table for levels in found.values() for table in levels.values()])
         write_whole(out, _bytes(rows, out.suffix))

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from liq_pipeline.model.features import DISTANCES_PCT, features
+from liq_pipeline.model.margin import Side
 from liq_pipeline.model.walk import SIDES
 from liq_pipeline.published.layout import EXCHANGE
 from liq_pipeline.published.positions import Positions, positions_of
@@ -18,6 +19,11 @@ from liq_pipeline.warehouse.schema import FEATURES
 from liq_pipeline.warehouse.tables import Tables
 
 _CHANGES = ("long_usd_within_2_pct", "short_usd_within_2_pct", "imbalance")
+
+
+def within_column(side: Side, pct: float) -> str:
+    """Return the column that holds a side's exposure within some percent of the price."""
+    return f"{side}_usd_within_{f'{pct:g}'.replace('.', '_')}_pct"
 
 
 def write_features(
@@ -71,7 +77,7 @@ def feature_rows(positions: Positions, bars: pa.Table, symbol: str, first: int =
     columns: dict[str, np.ndarray] = {}
     for side in SIDES:
         for place, pct in enumerate(DISTANCES_PCT):
-            columns[f"{side}_usd_within_{f'{pct:g}'.replace('.', '_')}_pct"] = found[side].within_usd[:, place]
+            columns[within_column(side, pct)] = found[side].within_usd[:, place]
         columns[f"{side}_notional_usd"] = found[side].total_usd
         columns[f"{side}_zone_distance_pct"] = found[side].zone_distance_pct
         columns[f"{side}_zone_usd"] = found[side].zone_usd

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 
 import dagster as dg
 import numpy as np
@@ -14,6 +15,7 @@ from liq_pipeline.orchestration.wiring import build_definitions
 from liq_pipeline.published.layout import HISTORY, dataset_path
 from liq_pipeline.published.manifests import read_intact_manifest
 from liq_pipeline.transform.history import rounded
+from liq_pipeline.transform.rules.history import past_agrees_with_what_was_published
 
 MOST_BYTES = 60_000
 
@@ -69,6 +71,15 @@ def test_ten_days_of_the_schedule_leave_ten_entries_none_of_which_changes(make_s
         seen = now
     assert list(seen) == [str(exchange.day(number)) for number in range(1, 11)]
     assert max(map(len, seen.values())) <= MOST_BYTES
+
+
+def test_an_entry_that_was_altered_is_said_to_be(subject) -> None:
+    path = dataset_path(Path(subject.publisher.folder), HISTORY, "BTCUSDT", "2026-06-28")
+    path.write_bytes(path.read_bytes()[:-9])
+    found = past_agrees_with_what_was_published(subject)
+
+    assert (found.passed, found.severity) == (False, "WARN")
+    assert "the entry of 2026-06-28 is not what was published. To do: bring" in found.found
 
 
 def test_numbers_are_rounded_to_four_digits() -> None:

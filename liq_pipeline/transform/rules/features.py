@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import numpy as np
-
 from liq_pipeline.model.features import DISTANCES_PCT
 from liq_pipeline.model.walk import SIDES
+from liq_pipeline.transform.features import within_column
 from liq_pipeline.transform.rules.rule import Outcome, Rule, Subject
 
 _TOLERANCE = 1e-6  # of a side's notional: features are float32
@@ -23,10 +22,11 @@ def features_are_the_living_positions(subject: Subject) -> Outcome:
     for side in SIDES:
         cells = subject.living[side]
         usd = cells.contracts * cells.liquidation_price
-        away = np.abs(cells.liquidation_price / price - 1)
+        reach = -1 if side == "long" else 1
         sums = {f"{side}_notional_usd": usd.sum()}
         for pct in DISTANCES_PCT:
-            sums[f"{side}_usd_within_{f'{pct:g}'.replace('.', '_')}_pct"] = usd[away <= pct / 100].sum()
+            edge = price * (1 + reach * pct / 100)  # as the model has it, to the bit: no cell may fall between
+            sums[within_column(side, pct)] = usd[reach * cells.liquidation_price <= reach * edge].sum()
         wrong += [
             f"{name} {rows[0][name]:,.0f}, summed {value:,.0f}"
             for name, value in sums.items()
@@ -37,10 +37,9 @@ def features_are_the_living_positions(subject: Subject) -> Outcome:
 
 def wider_holds_more(subject: Subject) -> Outcome:
     """Within 0.5 % lies no more than within 1 %, and so on up to the whole side; nothing is negative."""
-    steps = [f"{pct:g}".replace(".", "_") for pct in DISTANCES_PCT]
     broken = []
     for side in SIDES:
-        names = ["0", *(f"{side}_usd_within_{step}_pct" for step in steps), f"{side}_notional_usd"]
+        names = ["0", *(within_column(side, pct) for pct in DISTANCES_PCT), f"{side}_notional_usd"]
         broken += [f"{lower} > {upper} * (1 + 1e-6)" for lower, upper in pairwise(names)]
     found = subject.sql(
         f"SELECT count(*) FILTER ({' OR '.join(broken)}) AS wrong, count(*) AS rows, "

@@ -27,11 +27,14 @@ def past_agrees_with_what_was_published(subject: Subject) -> Outcome:
     place = dataset_path(Path(subject.publisher.folder), HISTORY, subject.symbol, "*").parent
     today = f"{subject.newest['as_of']:%Y-%m-%d}"
     days = sorted(path.stem for path in place.glob("*.parquet"))
-    day = next((day for day in reversed(days) if day < today), next(iter(reversed(days)), ""))
+    if not days:
+        return Outcome(True, "no entry yet to compare with")
+    day = ([day for day in days if day < today] or days)[-1]
     path = place / f"{day}.parquet"
-    manifest = read_intact_manifest(path) if day else None
+    manifest = read_intact_manifest(path)
     if manifest is None:
-        return Outcome(True, "no entry yet to compare with" if not day else f"the entry of {day} is damaged", WARN)
+        told = f"the entry of {day} is not what was published. To do: bring {path} back from a backup, or delete it"
+        return Outcome(False, told, WARN)
     past = past_of(subject.sql(named_query("positions")))
     as_of = datetime.fromisoformat(manifest["as_of"])
     try:
