@@ -120,10 +120,17 @@ def mcp(
             f"the tools need a package that is not installed: {error.name}", remedy="pip install 'liq_pipeline[mcp]'"
         ) from None
     server = make_tools(settings.published_dir, lambda: now_by(settings))
-    if http:
-        server.run("streamable-http", port=port)
-    else:
+    if not http:
         server.run()
+        return
+    from liq_pipeline.server.run import run_app
+    from liq_pipeline.system.ports import take_port, web_address
+
+    listeners = take_port("127.0.0.1", port)
+    make_console().print(
+        f"{web_address('127.0.0.1', port)}/mcp  answers about {settings.published_dir}", soft_wrap=True
+    )
+    run_app(server.streamable_http_app(), listeners, lifespan="on")
 
 
 @app.command()

@@ -28,9 +28,14 @@ OPTIONS: dict[str, Any] = {
 """How uvicorn runs the service, wherever it does: `liq serve`, tests, benchmarks."""
 
 
+def run_app(app: Any, listeners: list[socket.socket], **options: Any) -> None:
+    """Answer on these sockets until interrupted."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    uvicorn.Server(uvicorn.Config(app, **OPTIONS | options)).run(sockets=listeners)
+
+
 def serve(settings: Settings, now: Callable[[], datetime], listeners: list[socket.socket]) -> None:
     """Serve the published folder on these sockets until interrupted."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     app = create_app(
         settings.published_dir.absolute(),
         now,
@@ -39,4 +44,4 @@ def serve(settings: Settings, now: Callable[[], datetime], listeners: list[socke
         rate=settings.serve_rate_limit,
         refreshed=settings.refreshed,
     )
-    uvicorn.Server(uvicorn.Config(app, **OPTIONS)).run(sockets=listeners)
+    run_app(app, listeners)

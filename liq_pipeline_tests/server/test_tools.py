@@ -145,3 +145,12 @@ def test_the_command_answers_over_http(good_run, child_env) -> None:
     finally:
         process.terminate()
         process.communicate(timeout=20)
+
+
+def test_a_port_that_is_taken_is_said_with_what_to_do(good_run, liq) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = liq("mcp", "--http", "--port", taken.getsockname()[1], "--data", good_run.data_dir)
+
+    assert done.code == 2
+    assert "To do: --port" in done.err
+    assert "Traceback" not in done.err
