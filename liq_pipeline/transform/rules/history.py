@@ -28,7 +28,7 @@ def past_agrees_with_what_was_published(subject: Subject) -> Outcome:
     today = f"{subject.newest['as_of']:%Y-%m-%d}"
     days = sorted(path.stem for path in place.glob("*.parquet"))
     if not days:
-        return Outcome(True, "no entry yet to compare with")
+        return Outcome(True, "no entry yet to compare with", WARN)
     day = ([day for day in days if day < today] or days)[-1]
     path = place / f"{day}.parquet"
     manifest = read_intact_manifest(path)
@@ -40,7 +40,7 @@ def past_agrees_with_what_was_published(subject: Subject) -> Outcome:
     try:
         now = past.levels_at(as_of)
     except NoData:
-        return Outcome(True, f"the entry of {day} is older than the data that is loaded")
+        return Outcome(True, f"the entry of {day} is older than the data that is loaded", WARN)
     then = pq.read_table(path, partitioning=None)
     most, where = 0.0, ""
     for timeframe in TIMEFRAMES:
