@@ -153,6 +153,32 @@ def symbol_of(text: str) -> str:
     return symbol
 
 
+def selector_of(text: str) -> str:
+    """Return a symbol, or what stands for symbols: `all`, `top:50`, or a pattern such as `1000*`."""
+    text = text.strip()
+    if text.lower() == "all":
+        return "all"
+    if text.lower().startswith("top:"):
+        count = text[4:].strip()
+        if not re.fullmatch(r"[1-9][0-9]{0,3}", count):
+            raise ValueError(f"{text[:40]!r} is none; expected top:N with N from 1 to 9999, such as top:50")
+        return f"top:{count}"
+    if not set(text) & set("*?"):
+        return symbol_of(text)
+    symbol_of(text.replace("*", "A").replace("?", "A"))  # raises
+    return text.upper()
+
+
+def is_selector(text: str) -> bool:
+    """Tell whether a text of `selector_of` stands for symbols instead of being one."""
+    return text == "all" or ":" in text or bool(set(text) & set("*?"))
+
+
+def top_of(text: str) -> int:
+    """Return the N of `top:N`; 0 if it is something else."""
+    return int(text[4:]) if text.startswith("top:") else 0
+
+
 def label_of(text: str) -> str:
     """Return a note that fits into a title."""
     if len(text) > LONGEST_LABEL:

@@ -6,7 +6,6 @@ A setting comes from a `LIQ_*` variable, or from the command-line option of the 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -46,7 +45,8 @@ class Settings(BaseSettings):
     )
 
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("BTCUSDT", "ETHUSDT", "SOLUSDT"), description="perpetuals to work on, comma-separated"
+        ("BTCUSDT", "ETHUSDT", "SOLUSDT"),
+        description="perpetuals to work on, comma-separated; or `all`, `top:50` (by turnover), patterns (`1000*`)",
     )
     bar: Literal["5m", "15m"] = Field("5m", description="width of a bar: 5m or 15m")
     since: date | None = Field(None, description="first day to load, YYYY-MM-DD (default: 120 days before now)")
@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     @classmethod
     def _split_symbols(cls, value: Any) -> Any:
         items = value.split(",") if isinstance(value, str) else value
-        symbols = tuple(dict.fromkeys(forms.symbol_of(item) for item in items if item.strip()))
+        symbols = tuple(dict.fromkeys(forms.selector_of(item) for item in items if item.strip()))
         if not symbols:
             raise ValueError("no symbol given; for example LIQ_SYMBOLS=BTCUSDT,ETHUSDT")
         return symbols
@@ -229,15 +229,6 @@ class Settings(BaseSettings):
         if self.rest is None:
             return BINANCE_REST if self.archive.rstrip("/") == BINANCE_ARCHIVE else None
         return None if self.rest.lower() == "off" else self.rest.rstrip("/")
-
-    def refreshed(self, published: Iterable[str]) -> tuple[str, ...] | None:
-        """Return the symbols that runs refresh, given what is published; None where that cannot be known.
-
-        Somebody who names symbols with `liq run --symbols` only, and never sets LIQ_SYMBOLS, has none of its defaults.
-        """
-        if "symbols" not in self.model_fields_set and not set(published) & set(self.symbols):
-            return None
-        return self.symbols
 
     @property
     def raw_dir(self) -> Path:

@@ -29,9 +29,12 @@ from liq_pipeline.cli.demo import demo_mirror, demo_settings
 from liq_pipeline.clock import now_by
 from liq_pipeline.errors import INTERRUPTED, RestUnreachable, SettingsError
 from liq_pipeline.settings import Settings, load_settings
+from liq_pipeline.symbols import has_selectors, named, with_symbols
 from liq_pipeline.system.storage import check_writable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from liq_pipeline.orchestration.results import SymbolResult
 
 
@@ -58,7 +61,7 @@ def run(
 @app.command()
 def recent(symbols: Symbols = None, data: Data = None, now: Now = None, jobs: Jobs = None) -> None:
     """Bring the published levels up to the newest closed bar, over REST; after a full run."""
-    settings = load_settings(symbols=symbols, data_dir=data, now=now, jobs=jobs)
+    settings = named(load_settings(symbols=symbols, data_dir=data, now=now, jobs=jobs))
     check_writable(settings.data_dir)
     from liq_pipeline.cli.console import reporter
     from liq_pipeline.exchange.preflight import require_rest
@@ -125,7 +128,7 @@ def record(
     """Keep the public stream of forced orders, until Ctrl-C (exit code 130) or SIGTERM (0)."""
     from liq_pipeline.cli.recording import record as keep
 
-    settings = load_settings(symbols=symbols, data_dir=data, stream=stream)
+    settings = named(load_settings(symbols=symbols, data_dir=data, stream=stream))
     console = make_console()
     raise typer.Exit(keep(settings, lambda line: console.print(line, soft_wrap=True)))
 
@@ -142,13 +145,16 @@ def forget(
     from liq_pipeline.orchestration.forget import forget as remove
 
     settings = load_settings(data_dir=data)
-    (symbol,) = load_settings(symbols=(symbol,)).symbols  # spelled as everywhere
+    asked = load_settings(symbols=(symbol,))  # spelled as everywhere
+    if has_selectors(asked):
+        raise SettingsError(f"{symbol} stands for several symbols", expected="one, such as BTCUSDT")
+    (symbol,) = asked.symbols
     found = find_holdings(settings, symbol)
     for line in (f"{symbol}:", *found.said(with_raw=raw)):
         say(line)
     if symbol in settings.symbols:
-        named = "symbols" in settings.model_fields_set
-        where, to_do = ("in LIQ_SYMBOLS", "take it out") if named else ("the default", "name others in LIQ_SYMBOLS")
+        is_set = "symbols" in settings.model_fields_set
+        where, to_do = ("in LIQ_SYMBOLS", "take it out") if is_set else ("the default", "name others in LIQ_SYMBOLS")
         say(f"{symbol} is {where}: the next run without --symbols brings it back. To do: {to_do}")
     if not yes and not _agreed("Remove this? [y/N] "):
         say("Nothing was removed. To do: answer y, or --yes")
@@ -172,6 +178,7 @@ def run_all(settings: Settings) -> int:
         console.print(
             "Each symbol has a file of tables of its own now: this run fills them anew from what was fetched."
         )
+    settings = _with_every_name(settings, console)
     unknown = unknown_symbols(settings)
     # May load Dagster: not before it is known that there is something to do.
     from liq_pipeline.orchestration.workers import refresh_at_once
@@ -199,6 +206,18 @@ def run_all(settings: Settings) -> int:
         return STALE
     console.print(f"All good: {', '.join(result.symbol for result in results)} published (exit code 0)")
     return OK
+
+
+def _with_every_name(settings: Settings, console: Console) -> Settings:
+    """Return settings that name each symbol; where the archive had to be asked, say what it answered."""
+    if not has_selectors(settings):
+        return settings
+    from liq_pipeline.exchange.preflight import find_universe
+
+    universe = find_universe(settings)
+    for line in universe.said():
+        console.print(line, soft_wrap=True)
+    return with_symbols(settings, universe.symbols)
 
 
 def _agreed(question: str) -> bool:

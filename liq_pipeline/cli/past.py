@@ -20,6 +20,7 @@ from liq_pipeline.clock import iso
 from liq_pipeline.errors import SettingsError
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.settings import load_settings
+from liq_pipeline.symbols import named_among
 from liq_pipeline.system.storage import write_whole
 
 KINDS = (".parquet", ".csv", ".json")
@@ -45,7 +46,7 @@ def at(
         raise SettingsError(f"--out {out} names no known kind of file", expected=", ".join(KINDS))
     moment = client.instant(instant)
     published = client.symbols(settings.published_dir)
-    wanted = settings.symbols if symbols or not published else published
+    wanted = named_among(settings, published) if symbols or not published else published
     timeframes = [timeframe] if timeframe else list(TIMEFRAMES)
     found = {}
     for symbol in wanted:

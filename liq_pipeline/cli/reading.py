@@ -15,6 +15,7 @@ from liq_pipeline.cli.demo import demo_mirror, demo_settings
 from liq_pipeline.clock import now_by
 from liq_pipeline.errors import LiqError
 from liq_pipeline.settings import load_settings
+from liq_pipeline.symbols import refreshed
 from liq_pipeline.system.storage import check_writable
 
 FIRST_DAY, LAST_DAY = datetime(2023, 6, 25), datetime(2024, 10, 14)  # noqa: DTZ001 -- as typer reads days
@@ -36,8 +37,8 @@ def status(
     if demo:
         mirror = demo_mirror(make_console(), settings)
         settings = demo_settings(settings, mirror, archive=str(mirror.folder))
-    refreshed = settings.refreshed(published_symbols(settings.published_dir))
-    found = read_status(settings.published_dir, now_by(settings), refreshed)
+    kept_new = refreshed(settings, published_symbols(settings.published_dir))
+    found = read_status(settings.published_dir, now_by(settings), kept_new)
     if as_json:
         typer.echo(json.dumps({"published": str(settings.published_dir), "symbols": found}, indent=2))
     else:

@@ -9,7 +9,10 @@ from liq_pipeline.errors import ArchiveForbidden, ArchiveUnreachable, RestUnreac
 from liq_pipeline.exchange.archive import open_archive
 from liq_pipeline.exchange.keys import METRICS
 from liq_pipeline.exchange.listing import unknown_symbol
+from liq_pipeline.exchange.universe import Universe
+from liq_pipeline.exchange.universe import find_universe as ask_for_universe
 from liq_pipeline.settings import Settings
+from liq_pipeline.symbols import known
 from liq_pipeline.system.network import through_proxy, why_unreachable
 
 _A_MOMENT = 0.3  # seconds until a refused connection is tried again: once
@@ -37,6 +40,20 @@ def unknown_symbols(settings: Settings) -> dict[str, UnknownSymbol]:
         problems = [f"{error.problem} (expected {error.expected})" for error in errors]
         raise errors[0] if len(errors) == 1 else UnknownSymbol("; ".join(problems), remedy=errors[0].remedy)
     return unknown
+
+
+def find_universe(settings: Settings) -> Universe:
+    """Ask the archive which symbols `all`, `top:N` and patterns stand for.
+
+    Raises:
+        ArchiveForbidden, ArchiveUnreachable, SettingsError: as `unknown_symbols`.
+        UnknownSymbol: one of them stands for none.
+    """
+    try:
+        require_reachable(settings)
+        return ask_for_universe(settings)
+    except (ArchiveForbidden, ArchiveUnreachable) as error:
+        raise _with_local_count(error, settings) from error
 
 
 def require_reachable(settings: Settings) -> None:
@@ -80,8 +97,9 @@ def _why_unreachable(url: str) -> str:
 
 
 def _with_local_count(error: ArchiveForbidden | ArchiveUnreachable, settings: Settings) -> Exception:
-    here = {symbol: sum(1 for _ in settings.raw_dir.glob(f"data/**/{symbol}/**/*.zip")) for symbol in settings.symbols}
-    counts = ", ".join(f"{symbol} {count}" for symbol, count in here.items())
+    wanted = known(settings) or ()
+    here = {symbol: sum(1 for _ in settings.raw_dir.glob(f"data/**/{symbol}/**/*.zip")) for symbol in wanted}
+    counts = ", ".join(f"{symbol} {count}" for symbol, count in here.items()) or "none"
     return type(error)(
         f"{error.problem}. Nothing was changed; files already in {settings.raw_dir}: {counts}",
         expected=error.expected,

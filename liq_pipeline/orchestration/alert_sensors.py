@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from liq_pipeline.alerts.alerts import Alert, AlertSender, stale_alert, zone_alert, zones
 from liq_pipeline.orchestration.resources import ClockResource, PublisherResource
 from liq_pipeline.orchestration.runs import failure_reason
+from liq_pipeline.orchestration.universe import names_of
 from liq_pipeline.published.layout import dataset_path
 from liq_pipeline.settings import Settings
 from liq_pipeline.transform.newest import published_until
@@ -48,7 +49,7 @@ def alert_sensors(symbols: dg.PartitionsDefinition, settings: Settings) -> list[
         alerts: dg.ResourceParam[AlertSender],
     ) -> dg.SkipReason:
         now = clock.now()
-        newest = {symbol: published_until(publisher, symbol) for symbol in symbols.get_partition_keys()}
+        newest = {symbol: published_until(publisher, symbol) for symbol in names_of(symbols, context)}
         found = [stale_alert(symbol, as_of, now, limit) for symbol, as_of in newest.items() if as_of]
         return _told(alerts, [alert for alert in found if alert], clock)
 
@@ -66,7 +67,7 @@ def alert_sensors(symbols: dg.PartitionsDefinition, settings: Settings) -> list[
         alerts: dg.ResourceParam[AlertSender],
     ) -> dg.SkipReason:
         found: list[Alert] = []
-        for symbol in symbols.get_partition_keys():
+        for symbol in names_of(symbols, context):
             as_of = published_until(publisher, symbol)
             if not as_of or clock.now() - as_of > PRICE_IS_KNOWN:
                 continue

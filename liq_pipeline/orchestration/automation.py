@@ -11,6 +11,7 @@ from liq_pipeline.errors import LiqError
 from liq_pipeline.orchestration.recent import JOB_TAGS
 from liq_pipeline.orchestration.resources import ArchiveResource, ClockResource, PublisherResource, RestResource
 from liq_pipeline.orchestration.runs import RECENT_JOB, UNFINISHED, end_dead_runs
+from liq_pipeline.orchestration.universe import names_of
 from liq_pipeline.transform.newest import published_until
 
 JOB_NAME = "refresh_job"
@@ -57,7 +58,7 @@ def daily_refresh(symbols: dg.PartitionsDefinition) -> dg.ScheduleDefinition:
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         day = f"{context.scheduled_execution_time:%Y-%m-%d}"
-        for symbol in symbols.get_partition_keys():
+        for symbol in names_of(symbols, context):
             yield dg.RunRequest(run_key=f"daily-{symbol}-{day}", partition_key=symbol)
 
     return schedule
@@ -79,7 +80,7 @@ def late_and_rewritten_files(symbols: dg.PartitionsDefinition) -> dg.SensorDefin
     ) -> list[dg.RunRequest] | dg.SkipReason:
         end_dead_runs(context.instance)
         requests, unreachable = [], []
-        for symbol in symbols.get_partition_keys():
+        for symbol in names_of(symbols, context):
             try:
                 wanted = [
                     file
@@ -138,7 +139,7 @@ def hourly_pictures(symbols: dg.PartitionsDefinition, is_on: bool) -> dg.Schedul
         hour = f"{context.scheduled_execution_time:%Y-%m-%dT%H}"
         late = [
             symbol
-            for symbol in symbols.get_partition_keys()
+            for symbol in names_of(symbols, context)
             if published_until(publisher, symbol, PICTURED) != published_until(publisher, symbol)
         ]
         if not late:
@@ -179,7 +180,7 @@ def recent_refresh(
         if running := context.instance.get_run_ids(filters=unfinished, limit=1):
             return dg.SkipReason(f"run {running[0]} is running")
         now = clock.now()
-        newest = {symbol: published_until(publisher, symbol) for symbol in symbols.get_partition_keys()}
+        newest = {symbol: published_until(publisher, symbol) for symbol in names_of(symbols, context)}
         if not any(newest.values()):
             return dg.SkipReason("nothing is published yet: launch `refresh_job` once, or wait for its schedule")
         if refusal := rest.refusal(now):

@@ -11,6 +11,7 @@ from liq_pipeline.orchestration.resources import (
     PublisherResource,
     WarehouseResource,
 )
+from liq_pipeline.orchestration.universe import names_of
 from liq_pipeline.transform.rules.everything import all_rules
 from liq_pipeline.transform.rules.rule import ERROR, WARN, Outcome, Result, Rule, Subject, evaluate
 from liq_pipeline.warehouse.schema import FEATURES, HEATMAP_TABLES, LEVEL_TABLES
@@ -71,7 +72,7 @@ def checks_of(name: str, rules: list[Rule], symbols: dg.PartitionsDefinition) ->
             if dg.AssetCheckKey(dg.AssetKey(rule.asset), rule.name) in context.selected_asset_check_keys
         ]
         # "Execute all" on a page of checks launches a run without a partition: then every symbol is looked at.
-        wanted = [context.partition_key] if context.has_partition_key else symbols.get_partition_keys()
+        wanted = [context.partition_key] if context.has_partition_key else names_of(symbols, context)
         outcomes: dict[Rule, dict[str, Outcome]] = {rule: {} for rule in chosen}
         tell = now_and_then(context.log.info)
         for symbol in wanted:

@@ -17,6 +17,7 @@ from liq_pipeline.orchestration.assets.published import published_facts
 from liq_pipeline.orchestration.assets.recent import tail_facts
 from liq_pipeline.orchestration.newest import refresh_each, workers_that_pay
 from liq_pipeline.orchestration.runs import RECENT_JOB, busy_elsewhere, forget_old_runs
+from liq_pipeline.orchestration.universe import names_of
 from liq_pipeline.published.publish import Publisher
 from liq_pipeline.transform.newest import RefreshReport, Sources
 from liq_pipeline.transform.rules.recent import RECENT_ASSETS
@@ -40,7 +41,7 @@ def recent_job(symbols: dg.PartitionsDefinition, jobs: int) -> dg.JobDefinition:
         said: list[str] = []
         failures: list[str] = []
         reached: set[datetime] = set()
-        keys = symbols.get_partition_keys()
+        keys = names_of(symbols, context)
 
         def tell(line: str) -> None:
             said.append(line)

@@ -43,7 +43,9 @@ from liq_pipeline.orchestration.resources import (
     TruthFiles,
     WarehouseResource,
 )
+from liq_pipeline.orchestration.universe import partitions_of, universe_sensors
 from liq_pipeline.settings import Settings
+from liq_pipeline.symbols import known
 from liq_pipeline.validation.named import NamedTruth
 
 # Checks per partition are in preview; without them one symbol's result would hide another's.
@@ -56,7 +58,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
     """Wire the product for these settings."""
     keep_compiled_below(settings.compiled_dir)
     has_rest = settings.rest_url is not None
-    symbols = dg.StaticPartitionsDefinition(list(settings.symbols))
+    symbols = partitions_of(settings)
     definitions = dg.Definitions(
         assets=dg.with_source_code_references(
             [
@@ -77,6 +79,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
         sensors=[
             dead_runs(),
             late_and_rewritten_files(symbols),
+            *universe_sensors(symbols, settings),
             recent_refresh(symbols, settings.bar_minutes, settings.replay_speed, has_rest),
             *alert_sensors(symbols, settings),
         ],
@@ -88,7 +91,8 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
 
 
 def _resources(settings: Settings, reporter: Reporter | None) -> dict[str, Any]:
-    truth = NamedTruth(settings.truth, settings.symbols)
+    known_symbols = known(settings) or ()
+    truth = NamedTruth(settings.truth, known_symbols)
     return {
         "archive": ArchiveResource(
             location=settings.archive,
@@ -111,8 +115,8 @@ def _resources(settings: Settings, reporter: Reporter | None) -> dict[str, Any]:
             code_version=version("liq_pipeline"),
         ),
         "truth": TruthFiles(
-            files={one: [str(path.absolute()) for path in truth.files_of(one)] for one in settings.symbols},
-            problems={one: truth.problems_of(one) for one in settings.symbols},
+            files={one: [str(path.absolute()) for path in truth.files_of(one)] for one in known_symbols},
+            problems={one: truth.problems_of(one) for one in known_symbols},
         ),
         "alerts": dg.ResourceDefinition.hardcoded_resource(alert_desk(settings)),
         "clock": ClockResource(**clock_of(settings).model_dump()),

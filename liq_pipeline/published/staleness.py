@@ -55,4 +55,4 @@ def retired(published: Iterable[str], refreshed: Iterable[str] | None) -> set[st
 
 def retired_notice(symbol: str) -> str:
     """Return what people should know of a symbol that nobody refreshes."""
-    return f"no longer refreshed: not in LIQ_SYMBOLS. To do: liq forget {symbol}, or put it back"
+    return f"no longer refreshed: not in LIQ_SYMBOLS, or not traded. To do: liq forget {symbol}, or put it back"

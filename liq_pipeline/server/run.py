@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -13,6 +14,7 @@ import uvicorn
 from liq_pipeline.server.app import create_app
 from liq_pipeline.server.connection import Connection
 from liq_pipeline.settings import Settings
+from liq_pipeline.symbols import refreshed
 
 OPTIONS: dict[str, Any] = {
     "http": Connection,
@@ -42,6 +44,6 @@ def serve(settings: Settings, now: Callable[[], datetime], listeners: list[socke
         token=settings.serve_token,
         origins=settings.serve_origins,
         rate=settings.serve_rate_limit,
-        refreshed=settings.refreshed,
+        refreshed=partial(refreshed, settings),
     )
     run_app(app, listeners)

@@ -167,7 +167,7 @@ class TestLeftBehind:
         monkeypatch.setenv("LIQ_SYMBOLS", "ETHUSDT,BTCUSDT")
         wanted = liq("status", "--data", two.data_dir, "--now", (two.now + self.LATE).isoformat())
 
-        said = "no longer refreshed: not in LIQ_SYMBOLS. To do: liq forget DOGEUSDT, or put it back"
+        said = "no longer refreshed: not in LIQ_SYMBOLS, or not traded. To do: liq forget DOGEUSDT, or put it back"
         assert late.code == 0
         assert said in late.out
         assert wanted.code == 3

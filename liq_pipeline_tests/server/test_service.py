@@ -388,7 +388,7 @@ class TestSymbolsThatAreNotRefreshed:
         assert health["status"] == status
         assert symbol["is_stale"]
         assert symbol["is_refreshed"] is (status == "degraded")
-        assert ("no longer refreshed: not in LIQ_SYMBOLS" in symbol["warning"]) is (status == "ok")
+        assert ("no longer refreshed: not in LIQ_SYMBOLS, or not traded" in symbol["warning"]) is (status == "ok")
 
     def test_what_is_withdrawn_is_gone_from_every_answer(self, published, own_service) -> None:
         service = own_service(published)
