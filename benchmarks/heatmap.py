@@ -15,7 +15,7 @@ import duckdb
 import numpy as np
 
 from liq_pipeline.model.heatmap import COLUMN_WIDTHS, MAX_ROWS, MAX_ROWS_1D, column_instants, heatmap
-from liq_pipeline.model.walk import SIDES
+from liq_pipeline.model.margin import SIDES
 from liq_pipeline.published.positions import positions_of
 from liq_pipeline.transform.heatmaps import heatmap_rows
 from liq_pipeline.views.everything import draw_all

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from liq_pipeline.model.margin import SIDES
 from liq_pipeline.model.scoring import spearman
-from liq_pipeline.model.walk import SIDES, Walk, WalkInput, walk
+from liq_pipeline.model.walk import Walk, WalkInput, walk
 from liq_pipeline.simulator.market import Market, MarketConfig, simulate
 
 BASE = MarketConfig(days=60)

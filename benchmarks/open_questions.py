@@ -18,9 +18,9 @@ from benchmarks.known_positions import BASE, ranked, walk_input
 from liq_pipeline.model.alignment import MarketData, Steps, match_steps
 from liq_pipeline.model.crossing import first_touch
 from liq_pipeline.model.exposure import bar_exposure
-from liq_pipeline.model.margin import bracket_history, liquidation_price
+from liq_pipeline.model.margin import SIDES, bracket_history, liquidation_price
 from liq_pipeline.model.scoring_flows import score_flows
-from liq_pipeline.model.walk import SIDES, SideWalk, Walk, WalkInput, WalkParameters, walk
+from liq_pipeline.model.walk import SideWalk, Walk, WalkInput, WalkParameters, walk
 from liq_pipeline.simulator.market import simulate
 from liq_pipeline.validation.inputs import read_inputs
 from liq_pipeline.validation.run import CHURN_OF_COARSE

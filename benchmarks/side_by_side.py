@@ -22,9 +22,9 @@ from liq_pipeline.model.baselines import (
     legacy_liquidation_price,
 )
 from liq_pipeline.model.levels import SPANS, Levels, liquidation_levels
-from liq_pipeline.model.margin import liquidation_price
+from liq_pipeline.model.margin import SIDES, liquidation_price
 from liq_pipeline.model.timeframes import TIMEFRAMES
-from liq_pipeline.model.walk import SIDES, Walk, walk
+from liq_pipeline.model.walk import Walk, walk
 from liq_pipeline.transform.positions import read_walk_input
 
 ARCHIVE = Path(__file__).parents[2] / "shared" / "archive" / "btc-15m-2026-03" / "data" / "futures" / "um" / "daily"

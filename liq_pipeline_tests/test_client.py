@@ -75,8 +75,16 @@ def test_a_damaged_file_is_a_typed_error(damage, published: Path) -> None:
         client.liquidation_levels("BTCUSDT", folder=published)
 
 
-def test_it_loads_neither_dagster_nor_a_server_nor_duckdb(child_env) -> None:
-    code = "import sys, liq_pipeline.client; print({'dagster', 'duckdb', 'fastapi', 'pandas'} & set(sys.modules))"
+@pytest.mark.parametrize("module", ["client", "server.run"])
+def test_readers_load_neither_dagster_nor_duckdb_nor_a_compiler(module: str, child_env) -> None:
+    code = f"import sys, liq_pipeline.{module}; print({{'dagster', 'duckdb', 'numba', 'pandas'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], env=child_env(), capture_output=True, text=True, check=True)
 
     assert done.stdout == "set()\n"
+
+
+def test_the_client_loads_no_server(child_env) -> None:
+    code = "import sys, liq_pipeline.client; print('fastapi' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env=child_env(), capture_output=True, text=True, check=True)
+
+    assert done.stdout == "False\n"

@@ -14,8 +14,8 @@ from liq_pipeline.model.alignment import MarketData
 from liq_pipeline.model.baselines import legacy_entry_bin, legacy_liquidation_price
 from liq_pipeline.model.compiled import compiled
 from liq_pipeline.model.exposure import CLASS_EDGES, MARGINS, bar_exposure, leverage_class
-from liq_pipeline.model.margin import CLASSIC_LADDER, Side
-from liq_pipeline.model.walk import SIDES, WalkParameters, walk
+from liq_pipeline.model.margin import CLASSIC_LADDER, SIDES, Side
+from liq_pipeline.model.walk import WalkParameters, walk
 
 Floats = NDArray[np.float64]
 Exposure = dict[Side, Floats]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from liq_pipeline.model.compiled import compiled
 from liq_pipeline.model.crossing import cells_by_bar
 from liq_pipeline.model.lifecycle import Churn, churned_share
-from liq_pipeline.model.margin import Side
-from liq_pipeline.model.walk import SIDES, Walk
+from liq_pipeline.model.margin import SIDES, Side
+from liq_pipeline.model.walk import Walk
 
 Floats = NDArray[np.float64]
 

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liq_pipeline.model.compiled import compiled
-from liq_pipeline.model.heatmap import Cohorts
-from liq_pipeline.model.margin import Side
-from liq_pipeline.model.walk import SIDES
+from liq_pipeline.model.margin import SIDES, Side
+from liq_pipeline.model.positions import Cohorts
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

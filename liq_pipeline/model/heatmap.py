@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from liq_pipeline.model.compiled import compiled
 from liq_pipeline.model.levels import LEVERAGE_CLASSES, SPANS, bin_edge, bin_index, bin_width
-from liq_pipeline.model.margin import Side
-from liq_pipeline.model.walk import SIDES
+from liq_pipeline.model.margin import SIDES, Side
+from liq_pipeline.model.positions import Cohorts
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -32,27 +32,6 @@ MAX_ROWS = 1500
 """Rows from the lowest to the highest living cell, at most; a day's picture is finer, it shows less of them."""
 MAX_ROWS_1D = 3000
 _COARSER = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-
-
-@dataclass(frozen=True)
-class Cohorts:
-    """Cells of the walk, oldest first. Arrays of one length.
-
-    Attributes:
-        opened: index of the bar that opened the cell.
-        ended: index of the bar that touched it; the number of bars where it is alive.
-        is_long: side.
-        leverage: leverage.
-        liquidation_price: USD.
-        contracts_opened: base asset.
-    """
-
-    opened: Integers
-    ended: Integers
-    is_long: NDArray[np.bool_]
-    leverage: Floats
-    liquidation_price: Floats
-    contracts_opened: Floats
 
 
 @dataclass(frozen=True)

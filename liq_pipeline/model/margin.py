@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Side = Literal["long", "short"]
+SIDES: tuple[Side, Side] = ("long", "short")
 
 LADDER = (3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 25.0, 35.0, 50.0, 75.0, 100.0, 125.0, 150.0)
 """Default leverage ladder, equal weights (model.md 3)."""

@@ -14,9 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from liq_pipeline.model.alignment import MarketData, Steps, adverse_moves
-from liq_pipeline.model.margin import Side
+from liq_pipeline.model.margin import SIDES, Side
 from liq_pipeline.model.scoring import Estimate, Resampler, Score, out_of_sample, score
-from liq_pipeline.model.walk import SIDES
 
 Floats = NDArray[np.float64]
 

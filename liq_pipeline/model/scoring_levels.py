@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from liq_pipeline.model.alignment import MarketData, Steps
 from liq_pipeline.model.exposure import bar_exposure
+from liq_pipeline.model.margin import SIDES
 from liq_pipeline.model.scoring import Estimate, Resampler, ranks
-from liq_pipeline.model.walk import SIDES, Walk
+from liq_pipeline.model.walk import Walk
 
 Floats = NDArray[np.float64]
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from liq_pipeline.model.crossing import first_touch
 from liq_pipeline.model.lifecycle import Churn, SideInput, SideStart, walk_side
-from liq_pipeline.model.margin import LADDER, Side, bracket_epochs, liquidation_price
+from liq_pipeline.model.margin import LADDER, SIDES, Side, bracket_epochs, liquidation_price
+from liq_pipeline.model.positions import SideState
 
 Floats = NDArray[np.float64]
-SIDES: tuple[Side, Side] = ("long", "short")
 
 MODEL_NAME = "position-lifecycle"
 MODEL_VERSION = "1"
@@ -111,25 +111,6 @@ class SideWalk:
         left = np.zeros_like(self.contracts_opened)
         left[known] = np.where(self.liquidated_at[known] > at, self.contracts_opened[known] * survival[:, None], 0.0)
         return left
-
-
-@dataclass(frozen=True)
-class SideState:
-    """Where one side stands after a bar: all that is needed to walk on from there.
-
-    Attributes:
-        tracked, untracked: contracts.
-        log_survival: at that bar.
-        liquidation_price, contracts_opened, opening_log_survival: the cells alive then, shape (cells,), ordered by bar
-            of opening, then leverage; those that no later bar touches may be left out.
-    """
-
-    tracked: float
-    untracked: float
-    log_survival: float
-    liquidation_price: Floats
-    contracts_opened: Floats
-    opening_log_survival: Floats
 
 
 @dataclass(frozen=True)

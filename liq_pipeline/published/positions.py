@@ -8,10 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from liq_pipeline.model.heatmap import Cohorts
 from liq_pipeline.model.levels import Cells
-from liq_pipeline.model.margin import LADDER, Side, liquidation_price
-from liq_pipeline.model.walk import SIDES, SideState
+from liq_pipeline.model.margin import LADDER, SIDES, Side, liquidation_price
+from liq_pipeline.model.positions import Cohorts, SideState
 
 Floats = NDArray[np.float64]
 

@@ -8,8 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from liq_pipeline.model.features import DISTANCES_PCT, features
-from liq_pipeline.model.margin import Side
-from liq_pipeline.model.walk import SIDES
+from liq_pipeline.model.margin import SIDES, Side
 from liq_pipeline.published.layout import EXCHANGE
 from liq_pipeline.published.positions import Positions, positions_of
 from liq_pipeline.published.publish import parquet_bytes

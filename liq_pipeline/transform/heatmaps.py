@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from liq_pipeline.model.heatmap import COLUMN_WIDTHS, MAX_ROWS, MAX_ROWS_1D, Heatmap, column_instants, heatmap
 from liq_pipeline.model.levels import LEVERAGE_CLASSES
-from liq_pipeline.model.walk import SIDES
+from liq_pipeline.model.margin import SIDES
 from liq_pipeline.published.layout import EXCHANGE
 from liq_pipeline.published.positions import positions_of
 from liq_pipeline.published.publish import parquet_bytes

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from liq_pipeline.model.margin import Side
-from liq_pipeline.model.walk import SIDES, Walk, walk
+from liq_pipeline.model.margin import SIDES, Side
+from liq_pipeline.model.walk import Walk, walk
 from liq_pipeline.published.positions import Positions, positions_of
 from liq_pipeline.transform.features import write_features
 from liq_pipeline.transform.feeds import add_to_feeds

@@ -10,12 +10,12 @@ import numpy as np
 from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.model.ablations import LEGACY, MAIN, Exposure, all_exposures, walk_exposure
 from liq_pipeline.model.alignment import MarketData, Steps, coarsen, match_steps
-from liq_pipeline.model.margin import has_own_brackets, leverages_used
+from liq_pipeline.model.margin import SIDES, has_own_brackets, leverages_used
 from liq_pipeline.model.scale import Scale, scale_drift
 from liq_pipeline.model.scoring import Estimate
 from liq_pipeline.model.scoring_flows import FlowScores, by_leverage, deciles, score_flows
 from liq_pipeline.model.scoring_levels import HORIZONS, LevelScores, control_steps, maps_at, origins_of, score_levels
-from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, SIDES, WalkParameters, walk
+from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, WalkParameters, walk
 from liq_pipeline.validation.inputs import COARSE_OPEN_INTEREST, Inputs
 
 WARM_UP = np.timedelta64(1, "D")

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liq_pipeline.model.features import DISTANCES_PCT, LARGE_QUANTILE, ZONES_WITHIN_PCT, features
-from liq_pipeline.model.heatmap import Cohorts
-from liq_pipeline.model.walk import SIDES
+from liq_pipeline.model.margin import SIDES
+from liq_pipeline.model.positions import Cohorts
 
 STEP = np.log1p(0.001)
 

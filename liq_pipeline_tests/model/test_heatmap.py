@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liq_pipeline.model.heatmap import COLUMN_WIDTHS, Cohorts, Heatmap, column_instants, heatmap
+from liq_pipeline.model.heatmap import COLUMN_WIDTHS, Heatmap, column_instants, heatmap
 from liq_pipeline.model.levels import Cells, bin_width, liquidation_levels
-from liq_pipeline.model.walk import SIDES, Walk, WalkInput, walk
+from liq_pipeline.model.margin import SIDES
+from liq_pipeline.model.positions import Cohorts
+from liq_pipeline.model.walk import Walk, WalkInput, walk
 
 START = np.datetime64("2026-03-01T00:00", "us")
 

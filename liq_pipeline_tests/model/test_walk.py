@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liq_pipeline.model.margin import CLASSIC_LADDER, LADDER, Side, liquidation_price
-from liq_pipeline.model.walk import SIDES, SideState, Walk, WalkInput, WalkParameters, walk
+from liq_pipeline.model.margin import CLASSIC_LADDER, LADDER, SIDES, Side, liquidation_price
+from liq_pipeline.model.positions import SideState
+from liq_pipeline.model.walk import Walk, WalkInput, WalkParameters, walk
 
 START = np.datetime64("2026-01-01T00:00", "us")
 FIVE_MINUTES = np.timedelta64(5, "m")

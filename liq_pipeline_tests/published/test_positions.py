@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from liq_pipeline.model.margin import LADDER
-from liq_pipeline.model.walk import SIDES, WalkParameters, walk
+from liq_pipeline.model.margin import LADDER, SIDES
+from liq_pipeline.model.walk import WalkParameters, walk
 from liq_pipeline.published.positions import Positions, positions_of
 from liq_pipeline.transform.positions import cohort_rows, read_walk_input
 from liq_pipeline.warehouse.warehouse import Warehouse

@@ -8,9 +8,10 @@ import pytest
 from liq_pipeline.model.ablations import all_exposures, legacy_exposure
 from liq_pipeline.model.baselines import LegacyInput, legacy_levels
 from liq_pipeline.model.exposure import MARGINS, bar_exposure
+from liq_pipeline.model.margin import SIDES
 from liq_pipeline.model.scoring_flows import path_features, score_flows
 from liq_pipeline.model.scoring_levels import control_steps, maps_at, score_levels
-from liq_pipeline.model.walk import SIDES, walk
+from liq_pipeline.model.walk import walk
 from liq_pipeline_tests.validation.conftest import market_data
 
 SYMBOL = "BTCUSDT"

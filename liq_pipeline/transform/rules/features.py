@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from liq_pipeline.model.features import DISTANCES_PCT
-from liq_pipeline.model.walk import SIDES
+from liq_pipeline.model.margin import SIDES
 from liq_pipeline.transform.features import within_column
 from liq_pipeline.transform.rules.rule import Outcome, Rule, Subject
 

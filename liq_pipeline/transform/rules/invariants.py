@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from liq_pipeline.model.margin import Side
-from liq_pipeline.model.walk import SIDES, Floats, WalkInput, walk
+from liq_pipeline.model.margin import SIDES, Side
+from liq_pipeline.model.walk import Floats, WalkInput, walk
 from liq_pipeline.transform.rules.integrity import nothing_opened
 from liq_pipeline.transform.rules.rule import Outcome, Rule, Subject
 from liq_pipeline.warehouse.schema import LEVEL_TABLES

@@ -14,8 +14,8 @@ import pyarrow as pa
 from liq_pipeline.clock import Clock
 from liq_pipeline.exchange.sources import ArchiveSource
 from liq_pipeline.model.levels import Cells
-from liq_pipeline.model.margin import Side
-from liq_pipeline.model.walk import SIDES, Walk, WalkInput, walk
+from liq_pipeline.model.margin import SIDES, Side
+from liq_pipeline.model.walk import Walk, WalkInput, walk
 from liq_pipeline.published.positions import Positions, positions_of
 from liq_pipeline.published.publish import Publisher
 from liq_pipeline.transform.positions import walk_input_of
