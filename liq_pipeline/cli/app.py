@@ -48,6 +48,9 @@ app = typer.Typer(
 alerts = typer.Typer(help="Alerts, sent where LIQ_ALERT_URLS says.", no_args_is_help=True)
 app.add_typer(alerts, name="alerts")
 
+brackets = typer.Typer(help="Margin brackets: what is known of a symbol's, and newer ones.", no_args_is_help=True)
+app.add_typer(brackets, name="brackets")
+
 Symbols = Annotated[str | None, typer.Option("--symbols", help="Perpetuals, comma-separated (LIQ_SYMBOLS).")]
 Bar = Annotated[str | None, typer.Option("--bar", help="Width of a bar: 5m or 15m (LIQ_BAR).")]
 Since = Annotated[str | None, typer.Option("--since", help="First day to load, YYYY-MM-DD (LIQ_SINCE).")]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,6 +35,7 @@ _OLDER_FILE = Path(__file__).with_name("brackets_2022_2024.csv.gz")
 _KNOWN_UNTIL = {_BRACKETS_FILE: "2026-09-29", _OLDER_FILE: "2024-10-31"}
 """The last day on which somebody looked at the exchange's tables, by file."""
 _CUM_TOLERANCE_USD = 0.01
+_imported: list[tuple[str, Brackets]] = []  # what `use_imported_brackets` was given
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,19 @@ class Brackets:
         return (1 / factor > self.mmr[0]) & (factor <= self.max_leverage[0])
 
 
+def use_imported_brackets(tables: Iterable[tuple[str, Brackets]]) -> None:
+    """Let this process use brackets beside those that come with it; of one symbol and day these win."""
+    _imported[:] = tables
+    _bracket_file.cache_clear()
+    brackets_known_until.cache_clear()
+
+
 @cache
 def _bracket_file() -> dict[str, tuple[Brackets, ...]]:
-    tables: dict[str, list[Brackets]] = {}
-    for symbol, table in sorted([*_older_tables(), *_newer_tables()], key=lambda item: (item[0], item[1].valid_from)):
-        tables.setdefault(symbol, []).append(table)
-    return {symbol: tuple(history) for symbol, history in tables.items()}
+    tables: dict[str, dict[np.datetime64, Brackets]] = {}
+    for symbol, table in [*_older_tables(), *_newer_tables(), *_imported]:
+        tables.setdefault(symbol, {})[table.valid_from] = table
+    return {symbol: tuple(history[day] for day in sorted(history)) for symbol, history in tables.items()}
 
 
 def _newer_tables() -> Iterator[tuple[str, Brackets]]:
@@ -109,7 +117,11 @@ def brackets_known_until(symbol: str) -> str | None:
     if not has_own_brackets(symbol):
         return None
     newer = {name for name, _ in _newer_tables()}
-    return _KNOWN_UNTIL[_BRACKETS_FILE if symbol in newer else _OLDER_FILE]
+    older = {name for name, _ in _older_tables()}
+    files = [file for file, names in ((_BRACKETS_FILE, newer), (_OLDER_FILE, older)) if symbol in names]
+    return max(
+        [_KNOWN_UNTIL[file] for file in files] + [str(day.valid_from) for name, day in _imported if name == symbol]
+    )
 
 
 def bracket_history(symbol: str) -> tuple[Brackets, ...]:

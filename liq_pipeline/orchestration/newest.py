@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 
 from liq_pipeline.clock import Clock
 from liq_pipeline.errors import LiqError, NoData
+from liq_pipeline.exchange.brackets import use_brackets_below
 from liq_pipeline.exchange.sources import ArchiveSource, RestSource
 from liq_pipeline.orchestration.pool import Lost, at_once
 from liq_pipeline.published.publish import Publisher
@@ -90,6 +92,7 @@ def _attempt(sources: Sources, symbol: str) -> Newest:
 
 def _attempts(sources: Sources, symbols: Iterator[str], reporter: Reporter) -> Iterator[Newest]:
     """Do the same in a worker. Rows that are published are not sent along: nobody looks at them."""
+    use_brackets_below(Path(sources.archive.raw_dir))
     for symbol in symbols:
         done = _attempt(sources, symbol)
         if done.report:

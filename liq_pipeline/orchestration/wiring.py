@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from liq_pipeline.clock import clock_of
+from liq_pipeline.exchange.brackets import use_brackets_below
 from liq_pipeline.model.compiled import keep_compiled_below
 from liq_pipeline.orchestration.alert_sensors import alert_desk, alert_sensors
 from liq_pipeline.orchestration.assets.archive import archive_assets
@@ -57,6 +58,7 @@ warnings.filterwarnings("ignore", "(Class|Function) `.*([cC]ode_?[rR]eference).*
 def build_definitions(settings: Settings, reporter: Reporter | None = None) -> dg.Definitions:
     """Wire the product for these settings."""
     keep_compiled_below(settings.compiled_dir)
+    use_brackets_below(settings.raw_dir)
     has_rest = settings.rest_url is not None
     symbols = partitions_of(settings)
     definitions = dg.Definitions(
