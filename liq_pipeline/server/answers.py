@@ -38,7 +38,7 @@ def as_json(content: dict[str, Any]) -> bytes:
 
 
 def levels(edition: Edition, asked: Asked, *, side: str, min_usd: float) -> bytes:
-    """Return levels as JSON, CSV or Parquet: the published ones, or of `positions` those of the moment asked for.
+    """Return levels in the format asked for: the published ones, or of `positions` those of the moment asked for.
 
     Raises:
         NoData: the moment lies before the first bar.
@@ -55,6 +55,11 @@ def levels(edition: Edition, asked: Asked, *, side: str, min_usd: float) -> byte
     rows = _some(rows, side, min_usd)
     if asked.kind == "csv":
         return levels_csv(rows)
+    if asked.kind == "arrow":
+        stream = io.BytesIO()
+        with pa.ipc.new_stream(stream, rows.schema) as writer:
+            writer.write_table(rows)
+        return stream.getvalue()
     if asked.kind == "parquet":
         sink = io.BytesIO()
         pq.write_table(rows, sink, compression="zstd")

@@ -8,12 +8,11 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
 from fastapi import FastAPI, Query, Request
 from pydantic import BeforeValidator, StringConstraints, WithJsonSchema
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from liq_pipeline.model.timeframes import TIMEFRAMES
@@ -24,11 +23,11 @@ from liq_pipeline.server.files import PublishedFiles
 from liq_pipeline.server.gate import Gate
 from liq_pipeline.server.metrics import ServiceMetrics
 from liq_pipeline.server.once import Once
-from liq_pipeline.server.problems import MEDIA_TYPE, answer_problems, problem
-from liq_pipeline.server.reply import FOR_EVER, FRESH, TYPES, Desk, answer
+from liq_pipeline.server.pages import add_pages
+from liq_pipeline.server.problems import MEDIA_TYPE, answer_problems
+from liq_pipeline.server.reply import TYPES, Desk, kind_accepted
 from liq_pipeline.server.store import Store
 from liq_pipeline.setting_forms import instant_of
-from liq_pipeline.views.page import page_part, plotly_name, plotly_script, service_html
 
 SymbolName = Annotated[
     str,
@@ -79,14 +78,14 @@ def create_app(
         version=version("liq_pipeline"),
         description="Estimated liquidation levels of crypto perpetuals: exposure, not a forecast. Read-only.",
         redirect_slashes=False,  # it would send clients wherever their Host header says
-        docs_url=None,  # they would load scripts from elsewhere
+        docs_url=None,  # it would load scripts from elsewhere; /docs is our own
         redoc_url=None,
     )
     desk, watch = Desk(Store(folder), Once()), ServiceMetrics()
     answer_problems(app)
-    _describe_problems(app)
+    _describe(app, bool(token))
     clock = partial(_stepped, now)
-    _add_pages(app, desk)
+    add_pages(app, desk)
     _add_data(app, desk, clock)
     _add_state(app, desk, watch, now, refreshed)
     _add_files(app, desk, folder)
@@ -103,42 +102,24 @@ def _stepped(now: Callable[[], datetime]) -> datetime:
     return moment - (moment - datetime.min.replace(tzinfo=moment.tzinfo)) % _AGE_STEP
 
 
-def _add_pages(app: FastAPI, desk: Desk) -> None:
-    static: dict[str, tuple[str, str, Callable[[], bytes]]] = {
-        "page.css": ("text/css; charset=utf-8", FRESH, lambda: page_part("page.css").encode()),
-        "page.js": ("text/javascript; charset=utf-8", FRESH, lambda: page_part("page.js").encode()),
-        plotly_name(): ("text/javascript; charset=utf-8", FOR_EVER, plotly_script),
-    }
-
-    @app.get("/", include_in_schema=False)
-    async def page(request: Request) -> Response:
-        body = await desk.body(("page",), service_html)
-        return answer(request, body, body.digest, "text/html; charset=utf-8")
-
-    @app.get("/static/{name}", include_in_schema=False)
-    async def static_file(request: Request, name: str) -> Response:
-        if name not in static:
-            return problem(404, "There is no such file.")
-        media, caching, make = static[name]
-        body = await desk.body(("static", name), make)
-        return answer(request, body, body.digest, media, caching)
-
-    @app.get("/frontend/liquidation_map.html", include_in_schema=False)
-    async def old_address(timeframe: str = "7", symbol: str = "") -> Response:
-        name = timeframe if timeframe in TIMEFRAMES else f"{timeframe}d"
-        query = {"timeframe": name if name in TIMEFRAMES else "7d", "view": "map"}
-        return RedirectResponse(f"/?{urlencode(query | ({'symbol': symbol[:40]} if symbol else {}))}", 308)
-
-
 def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
-    @app.get("/liquidations/levels", response_model=models.Levels, responses=_documented("csv", "parquet"))
+    get = partial(app.get, tags=["the map"])
+
+    @get(
+        "/liquidations/levels",
+        tags=["the map"],
+        response_model=models.Levels,
+        responses=_documented("csv", "parquet", "arrow"),
+    )
     async def liquidation_levels(
         request: Request,
         symbol: SymbolName,
         timeframe: Timeframe = "7d",
         side: Annotated[Literal["long", "short"] | None, Query(description="only one side")] = None,
         min_usd: Annotated[float, Query(ge=0, le=1e15, allow_inf_nan=False, description="smallest notional")] = 0,
-        format: Annotated[Literal["json", "csv", "parquet"], Query()] = "json",
+        format: Annotated[
+            Literal["json", "csv", "parquet", "arrow"] | None, Query(description="default: as Accept asks, else json")
+        ] = None,
         at: Annotated[Instant | None, Query(description="an instant of the past; default: the newest bar")] = None,
     ) -> Response:
         """Estimated liquidation levels of positions younger than the timeframe, per side, leverage and price bin.
@@ -147,10 +128,16 @@ def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
         """
         more = (side or "", repr(min_usd), *([at.isoformat()] if at else []))
         datasets, moment = (("positions",), at) if at else (("liquidation_levels",), now())
-        asked = Asked(datasets, symbol, _name(timeframe), moment, format, more)
+        kind = format or kind_accepted(request.headers.get("accept", ""))
+        asked = Asked(datasets, symbol, _name(timeframe), moment, kind, more)
         return await desk.answer(request, asked, partial(answers.levels, side=side or "", min_usd=min_usd))
 
-    @app.get("/liquidations/heatmap", response_model=models.Heatmap | models.BotHeatmap, responses=_documented())
+    @get(
+        "/liquidations/heatmap",
+        tags=["the map"],
+        response_model=models.Heatmap | models.BotHeatmap,
+        responses=_documented(),
+    )
     async def liquidation_heatmap(
         request: Request,
         symbol: SymbolName,
@@ -161,13 +148,13 @@ def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
         asked = Asked(("liquidation_heatmap", "candles"), symbol, _name(timeframe), now(), format)
         return await desk.answer(request, asked, answers.heatmap)
 
-    @app.get("/liquidations/summary", response_model=models.Summary, responses=_documented())
+    @get("/liquidations/summary", response_model=models.Summary, responses=_documented())
     async def liquidation_summary(request: Request, symbol: SymbolName, timeframe: Timeframe = "7d") -> Response:
         """Totals, imbalance, the nearest clusters, and the max-pain price with its definition."""
         asked = Asked(("liquidation_levels",), symbol, _name(timeframe), now(), "json", ("summary",))
         return await desk.answer(request, asked, answers.summary)
 
-    @app.get("/candles", response_model=models.Candles, responses=_documented())
+    @get("/candles", response_model=models.Candles, responses=_documented())
     async def candles(request: Request, symbol: SymbolName, timeframe: Timeframe = "7d") -> Response:
         """Candles of the heatmap's columns."""
         asked = Asked(("candles",), symbol, _name(timeframe), now(), "json")
@@ -175,16 +162,21 @@ def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
 
 
 def _add_files(app: FastAPI, desk: Desk, folder: Path) -> None:
+    get = partial(app.get, tags=["files"])
+
     published = PublishedFiles(folder)
 
-    @app.get("/index.json", response_model=models.Index, responses=_documented(unchanged=False))
+    @get("/index.json", response_model=models.Index, responses=_documented(unchanged=False))
     async def index_of_files() -> Response:
         """Every published file of rows: its address, newest bar, rows and sha256; and the columns of each dataset."""
         content = await desk.index()
         return Response(answers.as_json(content), media_type=TYPES["json"], headers={"Cache-Control": "no-cache"})
 
-    @app.get(
-        "/files/{path:path}", response_class=Response, responses={206: {"description": "a range"}, **_documented()}
+    @get(
+        "/files/{path:path}",
+        tags=["files"],
+        response_class=Response,
+        responses={206: {"description": "a range"}, **_documented()},
     )
     async def file(request: Request, path: str) -> Response:
         """A published file as it lies in `data/published`, whole or by ranges."""
@@ -198,7 +190,9 @@ def _add_state(
     now: Callable[[], datetime],
     refreshed: Callable[[list[str]], tuple[str, ...] | None],
 ) -> None:
-    @app.get("/symbols", response_model=models.Symbols, responses=_documented(unchanged=False))
+    get = partial(app.get, tags=["state"])
+
+    @get("/symbols", response_model=models.Symbols, responses=_documented(unchanged=False))
     async def symbols(request: Request) -> Response:
         """What is published, and how old it is; and what is damaged."""
         found = await desk.state(now())
@@ -206,7 +200,7 @@ def _add_state(
         content = {"symbols": found.symbols, **found.said}
         return Response(answers.as_json(content), media_type=TYPES["json"], headers={"Cache-Control": "no-cache"})
 
-    @app.get("/health", response_model=models.Health, responses=_documented(unchanged=False))
+    @get("/health", response_model=models.Health, responses=_documented(unchanged=False))
     async def health() -> Response:
         """Whether the service answers well and its data is new. Status 503 when nothing is published."""
         found = await desk.state(now())
@@ -238,7 +232,12 @@ def _add_state(
         headers = {"Cache-Control": "no-store"}
         return Response(answers.as_json(content), 503 if status == "down" else 200, headers, TYPES["json"])
 
-    @app.get("/metrics", responses={200: {"content": {"text/plain": {}}}, **_PROBLEMS}, response_class=Response)
+    @get(
+        "/metrics",
+        tags=["state"],
+        responses={200: {"content": {"text/plain": {}}}, **_PROBLEMS},
+        response_class=Response,
+    )
     async def metrics() -> Response:
         """Counters and latencies for Prometheus."""
         found = await desk.state(now())
@@ -259,13 +258,16 @@ def _documented(*kinds: str, unchanged: bool = True) -> dict[int | str, dict[str
     return {**({200: {"content": content}} if kinds else {}), **(_UNCHANGED if unchanged else {}), **_PROBLEMS}
 
 
-def _describe_problems(app: FastAPI) -> None:
-    """Put the problem shape into the OpenAPI document, which routes refer to."""
+def _describe(app: FastAPI, has_token: bool) -> None:
+    """Put the problem shape, which routes refer to, into the OpenAPI document; and that a token is wanted."""
     plain = app.openapi
 
     def described() -> dict[str, Any]:
         document = plain()
         document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = models.Problem.model_json_schema()
+        if has_token:
+            document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            document["security"] = [{"token": []}]
         return document
 
     app.openapi = described  # type: ignore[method-assign]

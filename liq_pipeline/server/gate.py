@@ -21,7 +21,7 @@ log = logging.getLogger("liq.serve")
 
 MAX_QUERY_BYTES = 2_000
 MAX_BODY_BYTES = 10_000
-OPEN_PATHS = ("/", "/health", "/openapi.json")
+OPEN_PATHS = ("/", "/docs", "/health", "/openapi.json")
 _CLOSE = {"Connection": "close"}
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]*)(:\d{0,5})?")
 _HEADERS = (

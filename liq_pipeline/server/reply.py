@@ -18,7 +18,8 @@ from liq_pipeline.server.once import Once
 from liq_pipeline.server.store import Body, Edition, MixedEdition, Store
 
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet",
-         "coinglass": "application/json"}  # fmt: skip
+         "arrow": "application/vnd.apache.arrow.stream", "coinglass": "application/json"}  # fmt: skip
+_BY_TYPE = {TYPES[kind].split(";")[0]: kind for kind in ("json", "csv", "parquet", "arrow")}
 FRESH = "public, max-age=0, must-revalidate"
 FOR_EVER = "public, max-age=31536000, immutable"
 _ATTEMPTS = 3
@@ -41,14 +42,14 @@ class Desk:
             key = asked.key(edition)
             etag = hashlib.sha256("\n".join(key).encode()).hexdigest()[:32]
             if has(request, etag):
-                return unchanged(etag)
+                return unchanged(etag, vary="Accept, Accept-Encoding")
             try:
                 body = await self.body(key, partial(make, edition, asked), edition, asked.is_heavy)
             except MixedEdition:  # replaced since it was looked up
                 if attempt == _ATTEMPTS:
                     raise
             else:
-                return answer(request, body, etag, TYPES[asked.kind])
+                return answer(request, body, etag, TYPES[asked.kind], vary="Accept, Accept-Encoding")
         raise AssertionError("not reached")
 
     async def body(
@@ -67,19 +68,21 @@ class Desk:
         return await self._once.run("index", partial(index, self._store))
 
 
-def answer(request: Request, body: Body, etag: str, media: str, caching: str = FRESH) -> Response:
+def answer(
+    request: Request, body: Body, etag: str, media: str, caching: str = FRESH, vary: str = "Accept-Encoding"
+) -> Response:
     """Answer with a body, or that the client has it."""
     if has(request, etag):
-        return unchanged(etag, caching)
-    headers = _headers(etag, caching)
+        return unchanged(etag, caching, vary)
+    headers = _headers(etag, caching, vary)
     if body.compressed is not None and takes_gzip(request.headers.get("accept-encoding", "")):
         return Response(body.compressed, media_type=media, headers={**headers, "Content-Encoding": "gzip"})
     return Response(body.content, media_type=media, headers=headers)
 
 
-def unchanged(etag: str, caching: str = FRESH) -> Response:
+def unchanged(etag: str, caching: str = FRESH, vary: str = "Accept-Encoding") -> Response:
     """Answer that what the client has is still true."""
-    return Response(status_code=304, headers=_headers(etag, caching))
+    return Response(status_code=304, headers=_headers(etag, caching, vary))
 
 
 def has(request: Request, etag: str) -> bool:
@@ -88,13 +91,33 @@ def has(request: Request, etag: str) -> bool:
     return f'"{etag}"' in asked or asked.strip() == "*"
 
 
-def _headers(etag: str, caching: str) -> dict[str, Any]:
-    return {"ETag": f'W/"{etag}"', "Cache-Control": caching, "Vary": "Accept-Encoding"}
+def _headers(etag: str, caching: str, vary: str) -> dict[str, Any]:
+    return {"ETag": f'W/"{etag}"', "Cache-Control": caching, "Vary": vary}
 
 
 @lru_cache(256)
 def takes_gzip(header: str) -> bool:
     """Return whether an Accept-Encoding header accepts gzip, and does not prefer the plain bytes (RFC 9110, 12.5.3)."""
+    weights = _weights(header)
+    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
+    return gzip > 0 and gzip >= weights.get("identity", 0.0)
+
+
+@lru_cache(256)
+def kind_accepted(header: str) -> str:
+    """Return the format that an Accept header likes best; JSON where it likes none, or several as well (12.5.1)."""
+    weights = _weights(header)
+
+    def weight(media: str) -> float:
+        names = (media, f"{media.partition('/')[0]}/*", "*/*")
+        return next((weights[name] for name in names if name in weights), 0.0)
+
+    best = max(_BY_TYPE, key=weight)  # of equals the first, which is JSON
+    return _BY_TYPE[best] if weight(best) > 0 else "json"
+
+
+def _weights(header: str) -> dict[str, float]:
+    """Return what a header lists, in lower case, with the weight of each; 1 where it names none."""
     weights: dict[str, float] = {}
     for item in header.lower()[:1000].split(","):
         name, *parameters = (part.strip() for part in item.split(";"))
@@ -108,5 +131,4 @@ def takes_gzip(header: str) -> bool:
                     weight = 0.0
         if name:
             weights[name] = weight if 0 <= weight <= 1 else 0.0
-    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
-    return gzip > 0 and gzip >= weights.get("identity", 0.0)
+    return weights

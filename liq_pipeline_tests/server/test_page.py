@@ -219,3 +219,19 @@ def test_a_refresh_that_fails_keeps_the_chart_and_says_so(visit) -> None:
     assert "data up to 2026-06-28 00:00 UTC" in page.inner_text("#banner")
     assert page.is_visible("#plot")
     visit.complaints.clear()
+
+
+def test_the_interface_is_described_on_a_page_of_our_own(browser, service) -> None:
+    context = browser.new_context()
+    page, asked, complaints = context.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{service.url}/docs")
+    page.get_by_text("/liquidations/levels").click()
+    page.get_by_role("button", name="Execute").click()
+    page.wait_for_selector(".response-col_status:has-text('200')")
+
+    assert complaints == []
+    assert not [url for url in asked if not url.startswith((service.url, "data:"))]
+    context.close()

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 
+import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
@@ -41,6 +42,57 @@ def test_levels_are_the_published_ones(service, good_run, timeframe) -> None:
     assert all(level["price_low"] >= found["current_price"] for level in found["short_liquidations"])
     nearest = [abs(level["price_high"] - found["current_price"]) for level in found["long_liquidations"]]
     assert nearest == sorted(nearest)
+
+
+ARROW = "application/vnd.apache.arrow.stream"
+PARQUET = "application/vnd.apache.parquet"
+
+
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [
+        ("", "application/json"),
+        ("*/*", "application/json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "application/json"),
+        ("text/html", "application/json"),
+        ("text/csv", "text/csv"),
+        ("TEXT/CSV", "text/csv"),
+        ("text/*", "text/csv"),
+        ("text/csv;q=0, */*", "application/json"),
+        (ARROW, ARROW),
+        (f"{PARQUET};q=.5, {ARROW};q=.4", PARQUET),
+        (f"{PARQUET};q=.4, {ARROW};q=.5, */*;q=.1", ARROW),
+        ("text/csv;q=nan", "application/json"),
+        (",;q=1,,", "application/json"),
+    ],
+)
+def test_the_format_is_what_accept_likes_best(service, accept, media) -> None:
+    found = service.get(LEVELS, headers={"Accept": accept})
+
+    assert found.status_code == 200
+    assert found.headers["content-type"].split(";")[0] == media
+    assert found.headers["vary"] == "Accept, Accept-Encoding"
+
+
+def test_a_format_that_is_named_wins_over_accept(service) -> None:
+    found = service.get(f"{LEVELS}&format=csv", headers={"Accept": ARROW})
+
+    assert found.headers["content-type"].startswith("text/csv")
+
+
+def test_an_arrow_stream_holds_the_published_rows(service, good_run) -> None:
+    found = pa.ipc.open_stream(service.get(f"{LEVELS}&format=arrow").content).read_all()
+    long = pa.ipc.open_stream(service.get(f"{LEVELS}&format=arrow&side=long&min_usd=1e6").content).read_all()
+
+    rows = published(good_run, "7d")
+    assert found.equals(rows)
+    assert long.to_pylist() == [row for row in rows.to_pylist() if row["side"] == "long" and row["notional_usd"] >= 1e6]
+
+
+def test_two_formats_have_two_etags(service) -> None:
+    tags = {service.get(LEVELS, headers={"Accept": accept}).headers["etag"] for accept in ("text/csv", ARROW, PARQUET)}
+
+    assert len(tags) == 3
 
 
 @pytest.mark.parametrize("days", ["1", "7", "30", "90"])
@@ -494,7 +546,7 @@ def test_answers_are_compressed_only_for_who_wants_it(service, accepts, is_packe
     answer = service.get(LEVELS, headers={"Accept-Encoding": accepts})
 
     assert ("content-encoding" in answer.headers) is is_packed
-    assert answer.headers["vary"] == "Accept-Encoding"
+    assert answer.headers["vary"] == "Accept, Accept-Encoding"
     assert answer.json()["symbol"] == "BTCUSDT"
 
 
@@ -510,10 +562,10 @@ def test_a_token_may_hold_any_bytes(own_service, token) -> None:
 
 
 def test_a_page_that_changed_has_another_tag_even_if_it_is_as_long(own_service, monkeypatch) -> None:
-    from liq_pipeline.server import app
+    from liq_pipeline.server import pages
 
     before = own_service().get("/").headers["etag"]
-    plain = app.service_html()
-    monkeypatch.setattr(app, "service_html", lambda: plain.replace(b"Loading", b"Leading"))
+    plain = pages.service_html()
+    monkeypatch.setattr(pages, "service_html", lambda: plain.replace(b"Loading", b"Leading"))
 
     assert own_service().get("/").headers["etag"] != before
