@@ -47,6 +47,7 @@ from liq_pipeline.orchestration.resources import (
 from liq_pipeline.orchestration.universe import partitions_of, universe_sensors
 from liq_pipeline.settings import Settings
 from liq_pipeline.symbols import known
+from liq_pipeline.system.ports import web_address
 from liq_pipeline.validation.named import NamedTruth
 
 # Checks per partition are in preview; without them one symbol's result would hide another's.
@@ -60,7 +61,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
     keep_compiled_below(settings.compiled_dir)
     use_brackets_below(settings.raw_dir)
     has_rest = settings.rest_url is not None
-    symbols = partitions_of(settings)
+    symbols, service = partitions_of(settings), web_address(*_served_at(settings))
     definitions = dg.Definitions(
         assets=dg.with_source_code_references(
             [
@@ -69,9 +70,9 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
                 *market_assets(symbols),
                 *position_assets(symbols),
                 *level_assets(symbols),
-                *heatmap_assets(symbols),
+                *heatmap_assets(symbols, service),
                 *feature_assets(symbols),
-                *published_assets(symbols),
+                *published_assets(symbols, service),
                 *validation_assets(symbols),
             ]
         ),
@@ -124,6 +125,12 @@ def _resources(settings: Settings, reporter: Reporter | None) -> dict[str, Any]:
         "clock": ClockResource(**clock_of(settings).model_dump()),
         "reporter": dg.ResourceDefinition.hardcoded_resource(reporter or NoReporter()),
     }
+
+
+def _served_at(settings: Settings) -> tuple[str, int]:
+    """Return host and port of the service as a browser on this machine finds it."""
+    everywhere = settings.serve_host in ("0.0.0.0", "::")
+    return "127.0.0.1" if everywhere else settings.serve_host, settings.serve_port or 8000
 
 
 def _of_every_asset(spec: dg.AssetSpec) -> dg.AssetSpec:

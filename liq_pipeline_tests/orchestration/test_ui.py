@@ -208,10 +208,12 @@ def test_an_asset_leads_to_its_code_and_shows_its_largest_levels_rounded(dagster
         page.get_by_text(heading, exact=True).last.wait_for(timeout=20_000)
 
 
-def test_pages_are_no_dead_links(dagster: Dagster, page: Any) -> None:
+def test_pages_are_links_to_the_service(dagster: Dagster, page: Any) -> None:
     page.goto(f"{dagster.url}/assets/published_views?view=overview")
     page.get_by_text("page_7d").first.wait_for(timeout=60_000)
     assert page.locator("a[href^='file:']").count() == 0
+    wanted = "http://127.0.0.1:8000/?symbol=BTCUSDT&timeframe=7d"
+    assert page.locator(f"a[href='{wanted}']").count() >= 1
 
 
 def _launch_by_hand(dagster: Dagster, asset: str) -> str:

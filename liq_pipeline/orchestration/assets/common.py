@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import urlencode
 
 import dagster as dg
 import pyarrow as pa
@@ -72,6 +73,11 @@ def share_pct(part: float, whole: float) -> float:
 def instant(value: datetime) -> dg.MetadataValue:
     """Return an instant as the UI shows it."""
     return dg.MetadataValue.timestamp(value)
+
+
+def page_link(service: str, symbol: str, timeframe: str) -> dg.MetadataValue:
+    """Return the link to a symbol's page in the service: a browser opens no file from Dagster's page."""
+    return dg.MetadataValue.url(f"{service}/?{urlencode({'symbol': symbol, 'timeframe': timeframe})}")
 
 
 def tag_run(context: dg.OpExecutionContext | dg.AssetExecutionContext, *as_of: datetime) -> None:

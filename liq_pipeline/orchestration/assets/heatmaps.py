@@ -16,6 +16,7 @@ from liq_pipeline.model.walk import MODEL_VERSION
 from liq_pipeline.orchestration.assets.common import (
     acting,
     instant,
+    page_link,
     share_pct,
     table_metadata,
     tag_run,
@@ -27,8 +28,8 @@ from liq_pipeline.transform.heatmaps import read_candles, write_heatmaps
 PREVIEW_BYTES = 50_000  # what the UI shows inline; more makes it slow (dagster.md E)
 
 
-def heatmap_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Return `liquidation_heatmap_1d`, `_7d`, `_30d` and `_90d`."""
+def heatmap_assets(symbols: dg.PartitionsDefinition, service: str) -> list[dg.AssetsDefinition]:
+    """Return `liquidation_heatmap_1d`, `_7d`, `_30d` and `_90d`; `service` is where `liq serve` would answer."""
 
     @dg.multi_asset(
         specs=[
@@ -68,7 +69,8 @@ def heatmap_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
                 candles = read_candles(tables, symbol, timeframe, found.ts)
                 preview = _preview(rows, candles, newest, publisher.source_label, clock)
                 folder = view_folder(Path(publisher.folder).absolute(), symbol, timeframe)
-                made.append(_result(timeframe, found, rows.num_rows, newest, preview, folder))
+                page = page_link(service, symbol, timeframe)
+                made.append(_result(timeframe, found, rows.num_rows, newest, preview, folder, page))
                 context.log.info(
                     f"{symbol}: heatmap {len(made)} of {len(chosen)}, {timeframe}: {found.ts.size} columns"
                 )
@@ -79,7 +81,13 @@ def heatmap_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
 
 
 def _result(
-    timeframe: str, found: Heatmap, rows: int, newest: dict[str, Any], preview: dg.MetadataValue, folder: Path
+    timeframe: str,
+    found: Heatmap,
+    rows: int,
+    newest: dict[str, Any],
+    preview: dg.MetadataValue,
+    folder: Path,
+    page: dg.MetadataValue,
 ) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         asset_key=f"liquidation_heatmap_{timeframe}",
@@ -90,7 +98,7 @@ def _result(
             "row_height_pct_of_price": share_pct(found.bin_width, newest["current_price"]),
             "preview": preview,
             "picture": dg.MetadataValue.path(folder / "heatmap.png"),
-            "page": dg.MetadataValue.path(folder / "heatmap.html"),  # browsers follow no file:// from a page
+            "page": page,
         },
     )
 

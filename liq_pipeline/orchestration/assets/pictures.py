@@ -10,6 +10,7 @@ from liq_pipeline.orchestration.assets.common import (
     acting,
     checks_of_this_run,
     instant,
+    page_link,
 )
 from liq_pipeline.orchestration.resources import ArchiveResource, ClockResource, PublisherResource, WarehouseResource
 from liq_pipeline.published.publish import Views
@@ -17,8 +18,8 @@ from liq_pipeline.transform.datasets import heatmap_datasets
 from liq_pipeline.warehouse.schema import HEATMAP_TABLES
 
 
-def picture_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Return `published_heatmaps` and `published_views`."""
+def picture_assets(symbols: dg.PartitionsDefinition, service: str) -> list[dg.AssetsDefinition]:
+    """Return `published_heatmaps` and `published_views`; `service` is where `liq serve` would answer."""
 
     @dg.asset(
         partitions_def=symbols,
@@ -73,13 +74,14 @@ def picture_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
             views.append(Views(symbol, timeframe, *draw_all(folder, symbol, timeframe, clock.now())))
             context.log.info(f"{symbol}: drew {timeframe}, {len(views)} of {len(COLUMN_WIDTHS)}")
         paths = publisher.publish_views(views, shared_files())
-        pages = {
-            f"page_{path.parent.name}": dg.MetadataValue.path(path.absolute())
-            for path in paths
-            if path.name == "heatmap.html"
-        }
+        pages = {f"page_{one.timeframe}": page_link(service, symbol, one.timeframe) for one in views}
         return dg.MaterializeResult(
-            metadata={"files": len(paths), "bytes": sum(path.stat().st_size for path in paths), **pages}
+            metadata={
+                "files": len(paths),
+                "path": dg.MetadataValue.path(folder / "views" / symbol),
+                "bytes": sum(path.stat().st_size for path in paths),
+                **pages,
+            }
         )
 
     return [published_heatmaps, published_views]

@@ -27,7 +27,7 @@ from liq_pipeline.warehouse.schema import FEATURES, LEVEL_TABLES
 _CHECKED = (*LEVEL_TABLES, "oi_delta", "position_survival", FEATURES)
 
 
-def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+def published_assets(symbols: dg.PartitionsDefinition, service: str) -> list[dg.AssetsDefinition]:
     """Return `published_levels`, `published_heatmaps` and `published_views`."""
 
     @dg.asset(
@@ -56,7 +56,7 @@ def published_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefiniti
             publisher.publish(datasets)
         return dg.MaterializeResult(metadata=published_facts(datasets, publisher))
 
-    return [published_levels, *picture_assets(symbols)]
+    return [published_levels, *picture_assets(symbols, service)]
 
 
 def published_facts(datasets: list[PublishedDataset], publisher: Publisher) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.orchestration.wiring import build_definitions
 from liq_pipeline.settings import Settings
 from liq_pipeline.warehouse.schema import FEATURES, HEATMAP_TABLES, LEVEL_TABLES
@@ -202,19 +203,19 @@ def test_every_number_that_dagster_plots_compares_between_symbols(good_run: Sett
             assert all(0 <= event.asset_materialization.metadata[name].value <= 100 + 1e-9 for name in shares)
 
 
-def test_pages_are_paths_since_a_browser_follows_no_link_to_a_file(good_run: Settings) -> None:
+def test_pages_are_links_that_the_service_answers(good_run: Settings) -> None:
     from liq_pipeline.orchestration.history import dagster_instance
 
     with dagster_instance(good_run.home) as instance:
-        for asset in ("published_views", "liquidation_heatmap_7d"):
-            event = instance.get_latest_materialization_event(dg.AssetKey(asset))
-            assert event
-            assert event.asset_materialization
-            metadata = event.asset_materialization.metadata
-            assert not [name for name, value in metadata.items() if isinstance(value, dg.UrlMetadataValue)]
-            pages = [value for name, value in metadata.items() if name.startswith("page")]
-            assert pages
-            assert all(isinstance(page, dg.PathMetadataValue) and Path(str(page.path)).exists() for page in pages)
+        event = instance.get_latest_materialization_event(dg.AssetKey("published_views"))
+    assert event
+    assert event.asset_materialization
+    metadata = event.asset_materialization.metadata
+    pages = {name: value.value for name, value in metadata.items() if name.startswith("page")}
+    assert pages == {
+        f"page_{timeframe}": f"http://127.0.0.1:8000/?symbol=BTCUSDT&timeframe={timeframe}" for timeframe in TIMEFRAMES
+    }
+    assert Path(str(metadata["path"].value), "7d", "heatmap.html").exists()
 
 
 def test_long_steps_tell_how_far_they_are(materialise: Materialise, instance: dg.DagsterInstance) -> None:
