@@ -26,7 +26,7 @@ TESTS = Path("liq_pipeline_tests")
 LEFT_OUT = ("views/static", "simulator")
 """The page has tests in a browser only; the simulator is itself a tool of tests. Of views, numbers: they are design."""
 MORE = {
-    "exchange": ("transform",), "warehouse": ("transform",), "model": ("validation", "transform"),
+    "exchange": ("transform",), "warehouse": ("transform", "cli"), "model": ("validation", "transform"),
     "transform": ("warehouse",), "published": ("server", "cli"), "views": ("server",), "top": ("cli", "exchange"),
     "alerts": ("orchestration",), "cli": ("system",),
 }  # fmt: skip

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
 from liq_pipeline.errors import LiqError, StorageFailed
+from liq_pipeline.orchestration.pool import Lost, at_once
 from liq_pipeline.orchestration.workers import refresh_at_once
 from liq_pipeline.published.status import read_status
 from liq_pipeline.settings import Settings, load_settings
@@ -104,6 +107,20 @@ def test_a_worker_that_is_killed_costs_its_symbol_alone(
     )
     assert f"could not be published for {lost} (exit code 1)" in out
     assert set(read_status(tmp_path / "data" / "published", mirror.now)) == set(SYMBOLS) - {lost}
+
+
+def _gone(code: int, symbols: Iterator[str], reporter: object) -> Iterator[Lost]:
+    for _ in symbols:
+        os._exit(code)
+    yield from ()
+
+
+@pytest.mark.parametrize("code", [0, 7])
+def test_a_worker_that_ends_early_is_said_to_have_ended_and_with_which_code(code: int) -> None:
+    (lost,) = at_once(partial(_gone, code), ["BTCUSDT"], 1)
+
+    assert lost.symbol == "BTCUSDT"
+    assert f"the process that worked on it was ended with exit code {code}; what was published" in lost.why
 
 
 @pytest.mark.slow

@@ -282,6 +282,8 @@ def test_the_old_address_leads_to_the_page(service) -> None:
         ("/static/page.py", 404, "no such file"),
         ("/nothing", 404, ""),
         (f"{LEVELS}&x={'y' * 2000}", 414, "longer than"),
+        (f"{LEVELS}&min_usd=-1{'0' * (2000 - len('symbol=BTCUSDT&min_usd=-1'))}", 422, "min_usd"),
+        (f"{LEVELS}&min_usd=-1{'0' * (2001 - len('symbol=BTCUSDT&min_usd=-1'))}", 414, "longer than 2000 bytes"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_as_a_problem(service, path, status, says) -> None:

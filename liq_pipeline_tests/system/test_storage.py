@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import signal
 import subprocess
@@ -88,6 +89,14 @@ class TestCheckWritable:
             SettingsError, match=r"/proc/x/y cannot be used: no folder can be made there.*another place"
         ):
             check_writable(Path("/proc/x/y"))
+
+    def test_a_disk_that_is_full_before_a_file_is_there_is_said_to_be(self, tmp_path: Path, monkeypatch) -> None:
+        def refuse(path: Path, content: bytes) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+        monkeypatch.setattr(Path, "write_bytes", refuse)
+        with pytest.raises(StorageFailed, match="full"):
+            check_writable(tmp_path)
 
     def test_a_folder_is_made_and_left_empty(self, tmp_path: Path) -> None:
         check_writable(tmp_path / "a" / "b")

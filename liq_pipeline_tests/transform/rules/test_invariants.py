@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from liq_pipeline.transform.positions import walk_whole
+from liq_pipeline.transform.rules.heatmaps import heatmap_rules
 from liq_pipeline.transform.rules.integrity import has_rows
 from liq_pipeline.transform.rules.invariants import (
     no_living_cell_was_touched,
@@ -13,6 +14,7 @@ from liq_pipeline.transform.rules.invariants import (
     stored_positions_follow_from_the_bars,
 )
 from liq_pipeline.transform.rules.rule import Subject
+from liq_pipeline.warehouse.schema import HEATMAP_TABLES
 from liq_pipeline.warehouse.tables import Tables
 
 
@@ -115,3 +117,17 @@ class TestTheBeginningOfHistory:
 
         assert stored_positions_follow_from_the_bars(subject).found == "stale or altered: empty"
         assert has_rows("position_cohorts")(subject).found == "0 rows"
+
+
+def test_a_last_column_that_holds_too_much_in_the_right_rows_is_found(subject: Subject) -> None:
+    table = HEATMAP_TABLES[0]
+    subject.connection.execute(
+        f"CREATE TEMP TABLE seen AS FROM {table}; DROP VIEW {table}; CREATE TABLE {table} AS FROM seen; "
+        f"UPDATE {table} SET contracts = contracts * 1.01 WHERE ts = (SELECT max(ts) FROM {table})"
+    )
+
+    (rule,) = [rule for rule in heatmap_rules() if rule.asset == table and "last_column" in rule.name]
+    outcome = rule.apply(subject)
+
+    assert not outcome.passed
+    assert "outside" not in outcome.found
