@@ -13,7 +13,7 @@ from liq_pipeline.model.levels import LEVERAGE_CLASSES
 from liq_pipeline.model.margin import SIDES
 from liq_pipeline.published.layout import EXCHANGE
 from liq_pipeline.published.positions import positions_of
-from liq_pipeline.published.publish import parquet_bytes
+from liq_pipeline.published.publish import parquet_bytes, rounded
 from liq_pipeline.transform.described import described
 from liq_pipeline.warehouse.tables import Tables
 
@@ -38,10 +38,7 @@ def write_heatmaps(
 def heatmap_rows(found: Heatmap, symbol: str, timeframe: str) -> pa.Table:
     """Return the rows of one `liquidation_heatmap_<timeframe>`, as they are published."""
     count = found.column.size
-    classes = {
-        f"notional_usd_{name}": found.by_class[:, place].astype(np.float32)
-        for place, name in enumerate(LEVERAGE_CLASSES)
-    }
+    classes = {f"notional_usd_{name}": rounded(found.by_class[:, place]) for place, name in enumerate(LEVERAGE_CLASSES)}
     return pa.table(
         {
             "exchange": pa.repeat(EXCHANGE, count),
@@ -51,8 +48,8 @@ def heatmap_rows(found: Heatmap, symbol: str, timeframe: str) -> pa.Table:
             "price_low": found.price_low,
             "price_high": found.price_high,
             "side": np.where(found.is_long, "long", "short"),
-            "notional_usd": found.notional_usd.astype(np.float32),
-            "contracts": found.contracts.astype(np.float32),
+            "notional_usd": rounded(found.notional_usd),
+            "contracts": rounded(found.contracts),
             **classes,
         },
         schema=described("liquidation_heatmap"),

@@ -6,17 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from liq_pipeline.clock import iso
 from liq_pipeline.model.levels import bin_width
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.layout import HISTORY
-from liq_pipeline.published.publish import PublishedDataset
+from liq_pipeline.published.publish import PublishedDataset, rounded
 from liq_pipeline.transform.described import described
-
-_KEPT_BITS = np.uint32(0xFFFFFC00)  # 13 bits of the mantissa: four digits, two thirds of the bytes
 
 
 def history_dataset(levels: Mapping[str, pa.Table], facts: dict[str, Any], now: datetime) -> PublishedDataset:
@@ -41,9 +38,3 @@ def history_dataset(levels: Mapping[str, pa.Table], facts: dict[str, Any], now: 
     )
     entry = {"as_of": facts["as_of"], "published_at": iso(now), "model": facts["model"]}
     return PublishedDataset(HISTORY, symbol, rows.cast(described(HISTORY)), entry, facts["as_of"][:10], is_kept=True)
-
-
-def rounded(usd: np.ndarray) -> np.ndarray:
-    """Return numbers to 1 part in 16,000, as float32."""
-    bits = usd.astype(np.float32).view(np.uint32)
-    return ((bits + np.uint32(1 << 9)) & _KEPT_BITS).view(np.float32)

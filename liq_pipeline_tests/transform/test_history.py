@@ -14,7 +14,7 @@ from liq_pipeline.orchestration.refresh import refresh
 from liq_pipeline.orchestration.wiring import build_definitions
 from liq_pipeline.published.layout import HISTORY, dataset_path
 from liq_pipeline.published.manifests import read_intact_manifest
-from liq_pipeline.transform.history import rounded
+from liq_pipeline.published.publish import rounded
 from liq_pipeline.transform.rules.history import past_agrees_with_what_was_published
 
 MOST_BYTES = 60_000

@@ -9,7 +9,7 @@ from liq_pipeline.model.levels import Cells
 from liq_pipeline.transform.rules.rule import Outcome, Rule, Subject
 from liq_pipeline.warehouse.schema import HEATMAP_TABLES, named_query
 
-TOLERANCE = 1e-6  # of open interest: a cell is a float32, rounded by at most 6e-8 of itself
+TOLERANCE = 5e-5  # of open interest: a cell is rounded by at most 3e-5 of itself
 
 
 def last_column_is_the_living_cells(table: str) -> Callable[[Subject], Outcome]:
@@ -127,7 +127,7 @@ def heatmap_rules() -> list[Rule]:
                 table,
                 "last_column_is_the_living_cells",
                 last_column_is_the_living_cells(table),
-                "The last column equals the living cells, row by row (≤ 1e-6 of open interest).",
+                "The last column equals the living cells, row by row (≤ 5e-5 of open interest).",
                 blocking=True,
             ),
             Rule(
