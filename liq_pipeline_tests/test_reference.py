@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 import typer
+import yaml
 from jsonschema import ValidationError, validate
+from open_data_contract_standard.model import OpenDataContractStandard
 
 from liq_pipeline.cli.main import app
+from liq_pipeline.published.layout import SCHEMA_VERSION
 from liq_pipeline.published.manifests import Manifest
 from liq_pipeline.published.schemas import SCHEMAS
 from liq_pipeline.settings import Settings
@@ -46,6 +51,73 @@ def test_the_manifest_has_a_schema_that_every_manifest_keeps(
         validate(json.loads(file.read_text(encoding="utf-8")), schema)
     with pytest.raises(ValidationError):
         validate({"as_of": "2026-06-28T00:00:00Z", "sha256": "short"}, schema)
+
+
+def test_the_published_files_have_a_data_contract_in_the_open_standard(
+    repository: Path, pytestconfig: pytest.Config
+) -> None:
+    path = repository / "docs" / "contract.odcs.yaml"
+    text = yaml.safe_dump(contract(), sort_keys=False, allow_unicode=True, width=120)
+    if pytestconfig.getoption("update_docs"):
+        path.write_text(text, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == text, "contract.odcs.yaml is out of date. To do: make docs"
+
+    standard = json.loads((files("open_data_contract_standard") / "schema.json").read_text(encoding="utf-8"))
+    validate(yaml.safe_load(text), standard)
+    with pytest.raises(ValidationError):
+        validate(contract() | {"kind": "Table"}, standard)
+    read = OpenDataContractStandard.from_string(text)
+    assert [table.name for table in read.schema_ or []] == list(SCHEMAS)
+
+
+LOGICAL = {"string": "string", "timestamp": "timestamp", "double": "number", "float": "number", "int64": "integer",
+           "int32": "integer", "bool": "boolean"}  # fmt: skip
+
+
+def contract() -> dict[str, Any]:
+    """Return the published files as a contract (Open Data Contract Standard, v3.1)."""
+    return {
+        "apiVersion": "v3.1.0",
+        "kind": "DataContract",
+        "id": "liq_pipeline.published",
+        "name": "Estimated liquidation levels of crypto perpetuals",
+        "version": f"{SCHEMA_VERSION}.0.0",
+        "status": "active",
+        "description": {
+            "purpose": "Where open positions would be liquidated, estimated from open interest and prices.",
+            "limitations": "Estimates: exposure, not a forecast. See docs/model.md.",
+        },
+        "servers": [{"server": "files", "type": "local", "path": "data/published/*/*/*.parquet", "format": "parquet"}],
+        "schema": [
+            {
+                "name": name,
+                "physicalName": f"{name}/*/*.parquet",
+                "physicalType": "parquet",
+                "properties": [_property(name, field) for field in schema],
+            }
+            for name, schema in SCHEMAS.items()
+        ],
+        "slaProperties": [
+            {"property": "frequency", "value": 1, "unit": "d", "description": "a daily refresh; with REST, each bar"},
+            {"property": "latency", "value": 48, "unit": "h", "description": "older data is said to be stale"},
+        ],
+    }
+
+
+def _kind(kind: pa.DataType) -> dict[str, Any]:
+    if pa.types.is_list(kind):
+        return {"logicalType": "array", "physicalType": str(kind), "items": {"name": "item", **_kind(kind.value_type)}}
+    return {"logicalType": LOGICAL[str(kind).split("[")[0]], "physicalType": str(kind)}
+
+
+def _property(dataset: str, field: pa.Field) -> dict[str, Any]:
+    description, unit = meanings(dataset)[field.name]
+    return {
+        "name": field.name,
+        **_kind(field.type),
+        "description": description,
+        **({"customProperties": [{"property": "unit", "value": unit}]} if unit else {}),
+    }
 
 
 def written(path: Path, name: str, table: str, config: pytest.Config) -> None:
