@@ -206,6 +206,17 @@ def print_validation(console: Console, found: Validation, folder: Path | None) -
             if scores is flows or name != "walk":
                 models.add_row(name, text(row.alone), text(row.rho), text(row.gain_over_move), text(row.gain_over_path))
     console.print(models)
+    if found.if_reached:
+        from liq_pipeline.validation.words import IF_REACHED_HEADS, if_reached_row
+
+        reached = Table(title="If reached: estimated USD on the way to a price, given that it is reached")
+        for heading in IF_REACHED_HEADS:
+            reached.add_column(heading)
+        for one in found.if_reached:
+            reached.add_row(*if_reached_row(one))
+        console.print(reached)
+        for note in dict.fromkeys(one.note for one in found.if_reached if one.note):
+            console.print(f"  {note}", soft_wrap=True)
     for gate in found.gates:
         state = ("pass", "green") if gate.passed else ("FAIL", "red")
         said = f" {gate.statement}: {gate.found}"

@@ -14,6 +14,7 @@ from liq_pipeline.model.margin import SIDES, has_own_brackets, leverages_used
 from liq_pipeline.model.scale import Scale, scale_drift
 from liq_pipeline.model.scoring import Estimate
 from liq_pipeline.model.scoring_flows import FlowScores, by_leverage, deciles, score_flows
+from liq_pipeline.model.scoring_if_reached import IfReachedScore, score_if_reached
 from liq_pipeline.model.scoring_levels import HORIZONS, LevelScores, control_steps, maps_at, origins_of, score_levels
 from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, WalkParameters, walk
 from liq_pipeline.validation.inputs import COARSE_OPEN_INTEREST, Inputs
@@ -58,6 +59,7 @@ class Validation:
     reliability: list[dict[str, float]]
     leverage: list[dict[str, float]]
     scale: Scale
+    if_reached: list[IfReachedScore]
     gates: list[Gate] = field(default_factory=list)
 
     @property
@@ -123,6 +125,7 @@ def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: 
         reliability=deciles(data, steps, exposures[MAIN]),
         leverage=by_leverage(data, steps, exposures[MAIN]),
         scale=scale_drift(steps.days, np.asarray(mapped), steps.usd.sum(axis=1)),
+        if_reached=score_if_reached(walked, data, steps),
     )  # fmt: skip
     found.gates = gates_of(found)
     return found

@@ -8,10 +8,11 @@ from liq_pipeline.model.ablations import MAIN
 from liq_pipeline.model.exposure import CLASS_EDGES
 from liq_pipeline.model.scoring import Estimate
 from liq_pipeline.model.scoring_flows import FlowScores
+from liq_pipeline.model.scoring_if_reached import IfReachedScore
 from liq_pipeline.model.scoring_levels import LevelScores
 from liq_pipeline.validation.run import Validation, text
 
-__all__ = ["CLAIMS", "class_name", "flow_table", "gate_table", "markdown", "table", "text"]
+__all__ = ["CLAIMS", "class_name", "flow_table", "gate_table", "if_reached_row", "markdown", "table", "text"]
 
 CLAIMS = """\
 **What may be claimed.** Given how far price moves, the map tells better than distance alone how much gets liquidated in
@@ -95,6 +96,8 @@ def _details(found: Validation) -> list[str]:
         "## Levels: reached bins of 0.1 %",
         *(_levels(f"{hours} h, reported", one) for hours, one in found.levels.items()),
         *(_levels(f"{hours} h, positive control", one) for hours, one in found.level_control.items()),
+        "## If reached",
+        *_if_reached(found.if_reached),
         "## Scale",
         f"Reported = {found.scale.rate:.4f} × mapped ({1 / found.scale.rate:,.0f} times as much is mapped). "
         f"A rate fitted on the past misses the next part by a factor of {found.scale.typical_miss:.2f} (median). "
@@ -139,6 +142,45 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def _alone_and_gain(flows: FlowScores) -> tuple[str, str]:
     row = flows.rows[MAIN]
     return text(row.alone), text(row.gain_over_move)
+
+
+IF_REACHED_HEADS = ("within", "targets reached", "in the 80 % range", "wildest days", "CRPS against distance only",
+                    "yesterday's map", "a constant rate", "range")  # fmt: skip
+
+
+def if_reached_row(one: IfReachedScore) -> tuple[str, ...]:
+    """Return the figures of a horizon, as `IF_REACHED_HEADS`."""
+    gains = (one.crps_gain_over_distance, one.crps_gain_over_yesterday, one.crps_gain_over_constant_rate)
+    return (
+        f"{one.horizon_hours} h", f"{one.cases}", text(one.coverage_80_interval),
+        f"{one.coverage_80_wildest_days:.3f}", *map(text, gains), f"×{one.width_80:.0f}",
+    )  # fmt: skip
+
+
+def _if_reached(scores: Sequence[IfReachedScore]) -> list[str]:
+    if not scores:
+        return ["Too few targets were reached in what is known, or too few days are: nothing is scored."]
+    told = (
+        "Reported USD from now until the price first reaches a target, given that it does so in time: 10 %, 50 % and "
+        f"90 % quantile, each day fitted on the days before, from day {scores[0].scored_from_day:g} on. Share by which "
+        "the CRPS is better (positive) than distance alone, than yesterday's map at equal distances, than a constant "
+        "share of what is mapped."
+    )
+    distances = sorted({by.distance_pct for one in scores for by in one.by_distance})
+    cells = {(one.horizon_hours, by.distance_pct): by for one in scores for by in one.by_distance}
+    hours = [one.horizon_hours for one in scores]
+    rows = []
+    for distance in distances:
+        found = [cells.get((one, distance)) for one in hours]
+        rows.append((f"{distance:g} %", *(f"{by.coverage_80:.2f}, {by.crps_gain_over_distance:+.3f} ({by.cases})"
+                                          if by else "" for by in found)))  # fmt: skip
+    return [
+        told,
+        *(note for note in dict.fromkeys(one.note for one in scores) if note),
+        table(IF_REACHED_HEADS, [if_reached_row(one) for one in scores]),
+        "By distance of the target: share in the 80 % range, gain over distance only (cases):",
+        table(("target", *(f"{one} h" for one in hours)), rows),
+    ]
 
 
 def _levels(title: str, one: LevelScores | None) -> str:

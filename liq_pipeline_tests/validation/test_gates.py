@@ -9,6 +9,8 @@ import pytest
 
 from liq_pipeline.validation.command import run_validation
 from liq_pipeline.validation.run import Validation
+from liq_pipeline.validation.words import IF_REACHED_HEADS, if_reached_row
+from liq_pipeline.validation.words import table as markdown_table
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 ARCHIVE = SHARED / "archive" / "btc-15m-2026-03"
@@ -27,6 +29,7 @@ SETS = {
 }
 
 TABLE = re.compile(r"^\| # \| gate \|.*?\n(?=\n)", re.MULTILINE | re.DOTALL)
+REACHED = re.compile(r"^\| set \| within \|.*?\n(?=\n)", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"[+-]?\d+\.\d+")
 
 
@@ -43,6 +46,18 @@ def test_every_gate_holds(name: str, scored: dict[str, Validation]) -> None:
     assert found.shuffled_truth.rows["walk"].alone.value < 0.01
 
 
+@pytest.mark.parametrize("name", SETS)
+def test_if_reached_is_calibrated_and_sharper_than_distance(name: str, scored: dict[str, Validation]) -> None:
+    found = scored[name].if_reached
+
+    assert [one.horizon_hours for one in found] == [1, 4, 24]
+    assert all(0.75 <= one.coverage_80 <= 0.85 for one in found)
+    assert all(one.crps_gain_over_distance.low > 0 for one in found)
+    assert all(one.crps_gain_over_yesterday.low > 0 for one in found)
+    assert all(one.crps["constant rate"] > one.crps["distance only"] for one in found)
+    assert not [one.note for one in found if one.note]
+
+
 def test_the_documents_show_what_is_measured(
     scored: dict[str, Validation], repository: Path, pytestconfig: pytest.Config
 ) -> None:
@@ -50,10 +65,15 @@ def test_the_documents_show_what_is_measured(
     text = path.read_text(encoding="utf-8")
     shown = TABLE.search(text)
     assert shown
+    reached = REACHED.search(text)
+    assert reached
     if pytestconfig.getoption("update_docs"):
-        path.write_text(text.replace(shown[0], table(scored)), encoding="utf-8")
+        new = text.replace(shown[0], table(scored)).replace(reached[0], reached_table(scored))
+        path.write_text(new, encoding="utf-8")
         return
-    for line, wanted in zip(shown[0].splitlines(), table(scored).splitlines(), strict=True):
+    pairs = ((shown[0], table(scored)), (reached[0], reached_table(scored)))
+    lines = [pair for two in pairs for pair in zip(*(one.splitlines() for one in two), strict=True)]
+    for line, wanted in lines:
         assert NUMBER.sub("#", line) == NUMBER.sub("#", wanted), "docs/validation.md is out of date. To do: make docs"
         assert numbers(line) == pytest.approx(numbers(wanted), abs=0.003), wanted  # other processors round differently
 
@@ -68,6 +88,16 @@ def table(scored: dict[str, Validation]) -> str:
         + " |\n"
         for gates in rows
     )
+
+
+def reached_table(scored: dict[str, Validation]) -> str:
+    """Return the table of "if reached"."""
+    rows = [
+        (name, *if_reached_row(one), f"{one.parameters['c1']:.3f}, {one.parameters['c2']:.3f}")
+        for name, found in scored.items()
+        for one in found.if_reached
+    ]
+    return markdown_table(("set", *IF_REACHED_HEADS, "c1, c2"), rows) + "\n"
 
 
 def numbers(line: str) -> list[float]:
