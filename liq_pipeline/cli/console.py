@@ -206,6 +206,9 @@ def print_validation(console: Console, found: Validation, folder: Path | None) -
             if scores is flows or name != "walk":
                 models.add_row(name, text(row.alone), text(row.rho), text(row.gain_over_move), text(row.gain_over_path))
     console.print(models)
+    if found.boosted:
+        said = f"{text(found.boosted.alone)} alone, {text(found.boosted.gain)} added by the map"
+        console.print(f"Gradient boosting on {found.boosted.features} features of price and volume: R² {said}")
     if found.if_reached:
         from liq_pipeline.validation.words import IF_REACHED_HEADS, if_reached_row
 

@@ -75,6 +75,14 @@ def model_features(exposure_usd: Floats, unit_usd: float) -> Floats:
     return np.column_stack([logs, logs[:, 0] ** 2])
 
 
+def main_features(data: MarketData, steps: Steps, exposure: Mapping[Side, Floats]) -> tuple[list[Floats], Floats]:
+    """Return a model's features per side, and the target: ln(1 + USD/1000), shape (steps, 2)."""
+    bars = data.walk_input
+    unit = EXPOSURE_UNIT * bars.open_interest[0] * bars.close[0]
+    features = [model_features(steps.summed(exposure[side]), unit) for side in SIDES]
+    return features, np.log1p(steps.usd / TARGET_UNIT_USD)
+
+
 def move_features(adverse: Floats) -> Floats:
     """Return the adverse move's features: its logarithm in basis points and the square of that."""
     log = np.log1p(adverse / BASIS_POINT)

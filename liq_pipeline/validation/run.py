@@ -10,10 +10,11 @@ import numpy as np
 from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.model.ablations import LEGACY, MAIN, Exposure, all_exposures, walk_exposure
 from liq_pipeline.model.alignment import MarketData, Steps, coarsen, match_steps
+from liq_pipeline.model.boosted import BoostedScores, has_learner, score_boosted
 from liq_pipeline.model.margin import SIDES, has_own_brackets, leverages_used
 from liq_pipeline.model.scale import Scale, scale_drift
 from liq_pipeline.model.scoring import Estimate
-from liq_pipeline.model.scoring_flows import FlowScores, by_leverage, deciles, score_flows
+from liq_pipeline.model.scoring_flows import FlowScores, by_leverage, deciles, main_features, score_flows
 from liq_pipeline.model.scoring_if_reached import IfReachedScore, score_if_reached
 from liq_pipeline.model.scoring_levels import HORIZONS, LevelScores, control_steps, maps_at, origins_of, score_levels
 from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, WalkParameters, walk
@@ -27,6 +28,7 @@ WIDE = np.timedelta64(60, "m")
 OTHER_UNITS_USD = (1.0, 10_000.0)
 
 
+NO_LEARNER = "scikit-learn is not installed: no boosted baseline. To do: pip install 'liq_pipeline[validate]'"
 NO_BRACKETS = "{} has no margin brackets of its own: the default (1.5 %, at most 50x) stands in"
 
 
@@ -60,6 +62,7 @@ class Validation:
     leverage: list[dict[str, float]]
     scale: Scale
     if_reached: list[IfReachedScore]
+    boosted: BoostedScores | None
     gates: list[Gate] = field(default_factory=list)
 
     @property
@@ -111,7 +114,8 @@ def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: 
     found = Validation(
         symbol=symbol,
         source=source,
-        notes=[*inputs.notes, *([] if has_own_brackets(symbol) else [NO_BRACKETS.format(symbol)])],
+        notes=[*inputs.notes, *([] if has_own_brackets(symbol) else [NO_BRACKETS.format(symbol)]),
+               *([] if has_learner() else [NO_LEARNER])],
         facts={**inputs.facts, "steps": int(steps.end.size), "first_step": str(steps.end[0]),
                "last_step": str(steps.end[-1])},
         parameters={**asdict(parameters), "ladder": ladder, "interval": "95 %, circular blocks of 3 days"},
@@ -126,6 +130,7 @@ def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: 
         leverage=by_leverage(data, steps, exposures[MAIN]),
         scale=scale_drift(steps.days, np.asarray(mapped), steps.usd.sum(axis=1)),
         if_reached=score_if_reached(walked, data, steps),
+        boosted=score_boosted(data, steps, *main_features(data, steps, exposures[MAIN])) if has_learner() else None,
     )  # fmt: skip
     found.gates = gates_of(found)
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from liq_pipeline.model.ablations import MAIN
+from liq_pipeline.model.boosted import BoostedScores
 from liq_pipeline.model.exposure import CLASS_EDGES
 from liq_pipeline.model.scoring import Estimate
 from liq_pipeline.model.scoring_flows import FlowScores
@@ -52,6 +53,7 @@ def markdown(found: Validation) -> str:
         flow_table(found.flows),
         "*Alone*: five numbers of the exposure in the bar's range. *+ move*, *+ path*: R² added to the adverse move, "
         "and to price and VWAP path.",
+        *_boosted(found.boosted),
         "### The walk against each, paired",
         table(
             ("difference", "R²", "Spearman"),
@@ -155,6 +157,31 @@ def if_reached_row(one: IfReachedScore) -> tuple[str, ...]:
         f"{one.horizon_hours} h", f"{one.cases}", text(one.coverage_80_interval),
         f"{one.coverage_80_wildest_days:.3f}", *map(text, gains), f"×{one.width_80:.0f}",
     )  # fmt: skip
+
+
+def _boosted(scores: BoostedScores | None) -> list[str]:
+    """Say how the map stands beside a flexible learner; the words follow the numbers."""
+    if scores is None:
+        return []
+    gain = scores.gain
+    adds = "adds" if gain.low > 0 else "takes away" if gain.high < 0 else "adds nothing beyond chance:"
+    told = [
+        f"Beside gradient boosting on {scores.features} features of price and volume, the map {adds} R² {text(gain)}: "
+        f"{text(scores.alone)} alone, {text(scores.with_map)} with the map's five numbers, which have "
+        f"{text(scores.map_alone)} by themselves. Both sides learn together."
+    ]
+    rows = [
+        (f"{days} days", text(one["boosted"]), text(one["map"]), text(one["map - boosted"]))
+        for days, one in scores.past.items()
+    ]
+    for days, one in scores.past.items():
+        if one["map - boosted"].low > 0:
+            told.append(f"Trained on the past {days} days only, the map's five numbers do better than the learner.")
+    return [
+        "### The honest baseline: gradient boosting",
+        " ".join(told),
+        *([table(("trained on the past", "boosted", "five map numbers", "difference"), rows)] if rows else []),
+    ]
 
 
 def _if_reached(scores: Sequence[IfReachedScore]) -> list[str]:

@@ -58,6 +58,17 @@ def test_if_reached_is_calibrated_and_sharper_than_distance(name: str, scored: d
     assert not [one.note for one in found if one.note]
 
 
+@pytest.mark.parametrize("name", SETS)
+def test_the_map_adds_to_a_flexible_learner(name: str, scored: dict[str, Validation]) -> None:
+    found = scored[name].boosted
+
+    assert found
+    assert found.features >= 80
+    assert found.alone.value > scored[name].flows.path.value + 0.01  # it is a harder baseline than the ridge
+    assert found.gain.low > 0
+    assert found.with_map.value > found.map_alone.value
+
+
 def test_the_documents_show_what_is_measured(
     scored: dict[str, Validation], repository: Path, pytestconfig: pytest.Config
 ) -> None:
