@@ -27,9 +27,9 @@ Rows = list[tuple[Floats, Floats, Floats]]
 
 WINDOWS = tuple(np.timedelta64(minutes, "m") for minutes in (30, 60, 120, 240, 480, 720, 1440, 2880, 4320, 10_080))
 PAST_DAYS = (3, 7, 28)
-REFIT_DAYS = 2.0
+REFIT_DAYS = 4.0
 SEED = 20260301
-ROUNDS = 150
+ROUNDS = 100
 FEWEST_ROWS = 40
 
 
@@ -43,7 +43,7 @@ class BoostedScores:
         with_map: the same with the map's five numbers.
         gain: what the map adds, paired.
         map_alone: the five numbers by ridge, as elsewhere in the report.
-        past: trained on the past so many days only, every second day anew: by days, the learner and the five numbers,
+        past: trained on the past so many days only, every fourth day anew: by days, the learner and the five numbers,
             on the same steps; and the five numbers minus the learner.
     """
 
@@ -106,12 +106,14 @@ def _bars_since(values: Floats, count: int) -> Floats:
 def boosted(features: Floats, target: Floats, asked: Floats) -> Floats:
     """Predict by gradient boosting, with a fixed seed."""
     from sklearn.ensemble import HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits
 
     learner = HistGradientBoostingRegressor(
         max_iter=ROUNDS, learning_rate=0.06, max_leaf_nodes=15, min_samples_leaf=20, l2_regularization=1.0,
         early_stopping=False, random_state=SEED,
     )  # fmt: skip
-    return np.asarray(learner.fit(features, target).predict(asked))
+    with threadpool_limits(1):  # some thousand rows: threads wait for each other, and for other processes' threads
+        return np.asarray(learner.fit(features, target).predict(asked))
 
 
 def ridge(features: Floats, target: Floats, asked: Floats) -> Floats:
