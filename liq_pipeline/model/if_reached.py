@@ -12,14 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from liq_pipeline.model.alignment import MarketData, Steps
 from liq_pipeline.model.margin import SIDES
-from liq_pipeline.model.walk import Walk
+
+if TYPE_CHECKING:  # readers use the formula, and start without a compiler
+    from liq_pipeline.model.alignment import MarketData, Steps
+    from liq_pipeline.model.walk import Walk
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -28,6 +30,8 @@ HORIZON_HOURS = (1, 4, 24)
 TARGETS_PCT = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.5, 7.0)
 HIGH_LEVERAGE = 60.0
 UNIT_USD = 1_000.0
+SHOWN_FROM_DAYS = 14.0
+LARGEST_LOG = 27.0  # 5e14 USD: no number of a damaged report becomes infinite
 FLAT_FROM_PCT = 2.0  # from this distance on the range is as wide as here
 BETAS = tuple(np.round(np.arange(0.0, 1.01, 0.1), 2).tolist())
 PROBABILITIES = tuple(np.round(np.arange(0.05, 0.951, 0.05), 2).tolist())
@@ -65,14 +69,13 @@ class Cases:
 
 
 @dataclass(frozen=True)
-class Fit:
-    """What was fitted: the numbers of the formula.
+class Range:
+    """The eight numbers of the formula, of one source of truth, symbol and horizon.
 
     Attributes:
-        a, b, c1, c2: of the median.
+        a, b, c1, c2: of the middle.
         beta: how much narrower the range is farther away.
-        z: quantiles of the residual over s(d), at `PROBABILITIES`.
-        cases: how many rows it was fitted on.
+        z10, z50, z90: quantiles of the residual over s(d).
     """
 
     a: float
@@ -80,11 +83,12 @@ class Fit:
     c1: float
     c2: float
     beta: float
-    z: tuple[float, ...]
-    cases: int
+    z10: float
+    z50: float
+    z90: float
 
-    def log_usd(self, distance_pct: ArrayLike, mapped_usd: Floats) -> Floats:
-        """Return ln(1 + Y/1000) at `PROBABILITIES`; shape (rows, probabilities).
+    def usd(self, distance_pct: ArrayLike, mapped_usd: Floats) -> Floats:
+        """Return the 10 %, 50 % and 90 % quantile in USD, not below 0; shape (rows, 3).
 
         Args:
             distance_pct: shape (rows,).
@@ -92,12 +96,29 @@ class Fit:
         """
         distance = np.asarray(distance_pct, dtype=float)
         middle = regressors(distance, mapped_usd) @ np.array([self.a, self.b, self.c1, self.c2])
-        return np.asarray(middle[:, None] + width(distance, self.beta)[:, None] * np.array(self.z))
+        found = middle[:, None] + width(distance, self.beta)[:, None] * np.array([self.z10, self.z50, self.z90])
+        return np.asarray(UNIT_USD * np.expm1(np.clip(found, 0.0, LARGEST_LOG)))
 
-    def usd(self, distance_pct: ArrayLike, mapped_usd: Floats) -> Floats:
-        """Return the 10 %, 50 % and 90 % quantile in USD, not below 0; shape (rows, 3)."""
-        found = self.log_usd(distance_pct, mapped_usd)[:, [P10, P50, P90]]
-        return np.asarray(UNIT_USD * np.expm1(np.maximum(found, 0.0)))
+
+@dataclass(frozen=True)
+class Fit:
+    """What was fitted.
+
+    Attributes:
+        range: the numbers that are published.
+        z: quantiles of the residual over s(d), at `PROBABILITIES`.
+        cases: how many rows it was fitted on.
+    """
+
+    range: Range
+    z: tuple[float, ...]
+    cases: int
+
+    def log_usd(self, distance_pct: Floats, mapped_usd: Floats) -> Floats:
+        """Return ln(1 + Y/1000) at `PROBABILITIES`; shape (rows, probabilities)."""
+        one = self.range
+        middle = regressors(distance_pct, mapped_usd) @ np.array([one.a, one.b, one.c1, one.c2])
+        return np.asarray(middle[:, None] + width(distance_pct, one.beta)[:, None] * np.array(self.z))
 
 
 def regressors(distance_pct: Floats, mapped_usd: Floats) -> Floats:
@@ -138,7 +159,8 @@ def fit(cases: Cases, columns: Sequence[int] = (0, 1, 2, 3)) -> Fit | None:
     off = (target - every @ full) / width(cases.distance_pct, beta)
     z = np.quantile(off, PROBABILITIES)
     a, b, c1, c2 = full.tolist()
-    return Fit(a, b, c1, c2, beta=beta, z=tuple(z.tolist()), cases=int(target.size))
+    numbers = Range(a, b, c1, c2, beta, *z[[P10, P50, P90]].tolist())
+    return Fit(numbers, tuple(z.tolist()), int(target.size))
 
 
 def cases_of(walked: Walk, data: MarketData, steps: Steps, origins: Integers) -> Cases:

@@ -16,9 +16,9 @@ from liq_pipeline.model.alignment import MarketData, Steps
 from liq_pipeline.model.if_reached import (
     HORIZON_HOURS,
     P10,
-    P50,
     P90,
     PROBABILITIES,
+    SHOWN_FROM_DAYS,
     TARGETS_PCT,
     UNIT_USD,
     Cases,
@@ -32,7 +32,6 @@ from liq_pipeline.model.walk import Walk
 
 Floats = NDArray[np.float64]
 
-SHOWN_FROM_DAYS = 14.0
 SCORED_FROM_DAYS = 5.0
 EVERY = np.timedelta64(1, "h")
 MOST_ORIGINS = 3_000
@@ -228,9 +227,7 @@ def _figures(
                 )
             )  # fmt: skip
     spans = np.expm1(np.maximum(quantiles[MAP][:, [P10, P90]], 1e-9))
-    parameters = asdict(newest)
-    z = parameters.pop("z")
-    parameters |= {"z10": z[P10], "z50": z[P50], "z90": z[P90]}
+    parameters = {**asdict(newest.range), "cases": newest.cases}
     return IfReachedScore(
         hours, int(truth.size), days, least, note, coverage.value, coverage,
         float(inside[wild].mean()) if wild.any() else float("nan"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp
 
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.staleness import AGEING, retired, retired_notice
-from liq_pipeline.server import answers, models
+from liq_pipeline.server import answers, models, reached
 from liq_pipeline.server.asked import Asked
 from liq_pipeline.server.files import PublishedFiles
 from liq_pipeline.server.gate import Gate
@@ -153,6 +154,21 @@ def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
         """Totals, imbalance, the nearest clusters, and the max-pain price with its definition."""
         asked = Asked(("liquidation_levels",), symbol, _name(timeframe), now(), "json", ("summary",))
         return await desk.answer(request, asked, answers.summary)
+
+    @get("/liquidations/if-reached", response_model=reached.IfReached, responses=_documented())
+    async def liquidations_if_reached(
+        request: Request,
+        symbol: SymbolName,
+        horizon: Annotated[Literal["1", "4", "24"], Query(description="hours within which the price gets there")] = "4",
+        source: Annotated[str, Query(max_length=100, description="of the truth; default: the longest")] = "",
+    ) -> Response:
+        """How much gets liquidated on the way to a price, given that it is reached: a median and a range."""
+        reports = await desk.reports(symbol)
+        digest = hashlib.sha256(b"".join(reports.values())).hexdigest()
+        more = ("if reached", horizon, source, digest)
+        asked = Asked(("liquidation_levels",), symbol, "90d", now(), "json", more)
+        make = partial(reached.if_reached, hours=int(horizon), reports=reports, source=source)
+        return await desk.answer(request, asked, make)
 
     @get("/candles", response_model=models.Candles, responses=_documented())
     async def candles(request: Request, symbol: SymbolName, timeframe: Timeframe = "7d") -> Response:

@@ -422,7 +422,8 @@ def test_the_openapi_document_has_examples(service) -> None:
     document = service.get("/openapi.json").json()
 
     assert set(document["paths"]) == {
-        "/liquidations/levels", "/liquidations/heatmap", "/liquidations/summary", "/candles", "/symbols", "/health",
+        "/liquidations/levels", "/liquidations/heatmap", "/liquidations/summary", "/liquidations/if-reached",
+        "/candles", "/symbols", "/health",
         "/metrics", "/index.json", "/files/{path}",
     }  # fmt: skip
     assert json.dumps(document).count('"example') >= 3

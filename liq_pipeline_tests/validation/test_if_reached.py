@@ -48,15 +48,15 @@ class TestFormula:
         found = fit(drawn())
 
         assert found
-        assert (found.b, found.c1, found.c2) == pytest.approx((1.1, 0.08, 0.1), abs=0.02)
-        assert found.beta == pytest.approx(0.4, abs=0.1)
+        assert (found.range.b, found.range.c1, found.range.c2) == pytest.approx((1.1, 0.08, 0.1), abs=0.02)
+        assert found.range.beta == pytest.approx(0.4, abs=0.1)
         assert [found.z[place] for place in (P10, P50, P90)] == pytest.approx([-0.897, 0.0, 0.897], abs=0.05)
 
     def test_eight_of_ten_new_cases_lie_in_the_range(self) -> None:
         found, new = fit(drawn()), drawn(seed=2)
         assert found
 
-        low, middle, high = found.usd(new.distance_pct, new.mapped_usd).T
+        low, middle, high = found.range.usd(new.distance_pct, new.mapped_usd).T
         assert np.mean((new.usd >= low) & (new.usd <= high)) == pytest.approx(0.8, abs=0.01)
         assert np.mean(new.usd <= middle) == pytest.approx(0.5, abs=0.01)
         assert (low <= middle).all()
@@ -66,8 +66,8 @@ class TestFormula:
         found = fit(drawn(c1=0.0, c2=0.0))
 
         assert found
-        assert abs(found.c1) < 0.02
-        assert abs(found.c2) < 0.02
+        assert abs(found.range.c1) < 0.02
+        assert abs(found.range.c2) < 0.02
 
     def test_too_few_cases_give_nothing(self) -> None:
         assert fit(drawn(20)) is None
