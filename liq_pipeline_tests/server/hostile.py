@@ -168,8 +168,8 @@ class HastyStore(Store):
 
 _PATHS = (
     "/", "/symbols", "/health", "/metrics", "/candles", "/liquidations/levels", "/liquidations/heatmap",
-    "/liquidations/summary",
-    "/liquidations/if-reached?symbol=BTCUSDT", "/static/page.js", "/static/..%2f..%2fetc", "/openapi.json", "/symbols/", "//", "/%00",
+    "/liquidations/summary", "/liquidations/if-reached?symbol=BTCUSDT", "/static/page.js", "/static/..%2f..%2fetc",
+    "/openapi.json", "/symbols/", "//", "/%00",
     "*", "/frontend/liquidation_map.html", "http://other.example/symbols", "/%ff%fe", "/é", "/a" * 50,
 )  # fmt: skip
 _QUERIES = (
