@@ -7,7 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -20,6 +22,15 @@ from liq_pipeline.settings import Settings, load_settings
 from liq_pipeline.simulator.files import ROOT
 from liq_pipeline.simulator.market import MarketConfig
 from liq_pipeline.simulator.server import ArchiveServer
+
+
+def commands(group: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every command with its name, those of groups, too: `brackets show`."""
+    for part, command in (group or typer.main.get_command(app)).commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{name}{part} ")
+        else:
+            yield f"{name}{part}", command
 
 
 @pytest.fixture(scope="module")
@@ -256,13 +267,15 @@ class TestUsage:
         return (repository / "docs" / "usage.md").read_text(encoding="utf-8")
 
     def test_every_command_and_every_option_is_documented(self, usage: str) -> None:
-        for name, command in typer.main.get_command(app).commands.items():
+        for name, command in commands():
             (row,) = re.findall(rf"^\| `liq {name}\b.*$", usage, re.MULTILINE)
             for option in command.params:
-                assert option.opts[0] in row, f"liq {name} {option.opts[0]}"
+                assert option.opts[0] in (row if option.opts[0].startswith("--") else row.lower()), (
+                    f"liq {name} {option}"
+                )
 
     def test_every_command_and_every_option_has_help(self) -> None:
-        for command in typer.main.get_command(app).commands.values():
+        for _, command in commands():
             assert command.help
             assert all(option.help for option in command.params)
 
