@@ -37,12 +37,15 @@ class Universe:
         appeared: selected now, and not the time before; empty the first time.
         vanished: selected the time before, and not traded any more.
         left: selected the time before, traded still, and not among the largest any more.
+        unknown: their newest files are damaged: those that were selected the time before stay.
+        asked: the selectors.
     """
 
     symbols: tuple[str, ...]
     appeared: tuple[str, ...] = ()
     vanished: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
 
     def said(self) -> list[str]:
@@ -52,6 +55,10 @@ class Universe:
             f"{', '.join(self.asked)}: {len(self.symbols)} symbols",
             *(f"{symbol} is new" for symbol in self.appeared),
             *(f"{symbol} is not traded any more: {stays}" for symbol in self.vanished),
+            *(
+                f"{symbol}: its newest files are damaged, so nobody knows whether it is traded"
+                for symbol in self.unknown
+            ),
             *(f"{symbol} is not among {', '.join(self.asked)} any more: {stays}" for symbol in self.left),
         ]
 
@@ -68,7 +75,11 @@ def find_universe(settings: Settings) -> Universe:
     """
     archive = open_archive(settings.archive, settings.listing_url, needs_checksums=not settings.no_checksums)
     listed = archive.list_folders(METRICS.root)
-    turnover = _turnovers(archive, klines(settings.bar), _candidates(settings.symbols, listed), settings)
+    asked, selected = remembered(settings.data_dir)
+    before = selected if asked == settings.symbols else ()
+    answers = _turnovers(archive, klines(settings.bar), _candidates(settings.symbols, listed), settings)
+    turnover = {symbol: usd for symbol, usd in answers.items() if usd is not None}
+    unknown = tuple(symbol for symbol in answers if symbol not in turnover)
     chosen: dict[str, None] = {}
     for text in settings.symbols:
         found = _selected(text, turnover) if is_selector(text) else [text]
@@ -79,15 +90,15 @@ def find_universe(settings: Settings) -> Universe:
                 remedy="correct --symbols (LIQ_SYMBOLS)",
             )
         chosen |= dict.fromkeys(found)
+    chosen |= dict.fromkeys(symbol for symbol in unknown if symbol in before)  # no answer is no farewell
     symbols = tuple(chosen)
-    asked, selected = remembered(settings.data_dir)
-    before = selected if asked == settings.symbols else ()
     gone = [symbol for symbol in before if symbol not in chosen]
     universe = Universe(
         symbols,
         appeared=tuple(symbol for symbol in symbols if before and symbol not in before),
         vanished=tuple(symbol for symbol in gone if symbol not in turnover),
         left=tuple(symbol for symbol in gone if symbol in turnover),
+        unknown=unknown,
         asked=settings.symbols,
     )
     remember(settings.data_dir, settings.symbols, symbols)
@@ -113,20 +124,26 @@ def _selected(text: str, turnover: dict[str, float]) -> list[str]:
 
 def _turnovers(
     archive: Archive, dataset: ArchiveDataset, symbols: Sequence[str], settings: Settings
-) -> dict[str, float]:
-    """Return the USD traded on the newest day that has a file, of those that were traded."""
+) -> dict[str, float | None]:
+    """Return the USD traded on the newest day that has a file, of those that were traded; None where it is unknown."""
     today = now_by(settings).date()
     days = [today - timedelta(days=back) for back in range(1, DAYS_BACK + 1)]
     with TemporaryDirectory(prefix="liq_universe_") as folder, ThreadPoolExecutor(settings.workers) as pool:
         found = pool.map(partial(_turnover, archive, dataset, days, Path(folder)), symbols)
-        return {symbol: usd for symbol, usd in zip(symbols, found, strict=True) if usd}
+        return {symbol: usd for symbol, usd in zip(symbols, found, strict=True) if usd != 0}
 
 
-def _turnover(archive: Archive, dataset: ArchiveDataset, days: Iterable[date], folder: Path, symbol: str) -> float:
+def _turnover(
+    archive: Archive, dataset: ArchiveDataset, days: Iterable[date], folder: Path, symbol: str
+) -> float | None:
+    is_unknown = False
     for day in days:
         remote = RemoteFile(dataset.key(symbol, day), 0, "", datetime.fromtimestamp(0, UTC))
         fetched = fetch_file(archive, remote, folder)
         if fetched.status == "ok" and fetched.path:
             whole = fetched.path.rename(fetched.path.with_name(Path(remote.key).name))
-            return pc.sum(read_dataset(dataset, [whole], symbol).table["quote_volume"]).as_py() or 0.0
-    return 0.0
+            rows = read_dataset(dataset, [whole], symbol)
+            if not rows.bad:
+                return float(pc.sum(rows.table["quote_volume"]).as_py() or 0.0)
+        is_unknown |= fetched.status != "missing"
+    return None if is_unknown else 0.0

@@ -89,6 +89,7 @@ class TestWhatIsMeant:
         for path in own.rglob("*ETHUSDT-5m-*.zip"):
             path.write_bytes(b"PK no zip")
 
+        assert chosen(own, tmp_path, "top:1") == ("BTCUSDT",)
         with pytest.raises(UnknownSymbol, match="'ETH\\*' stands for no symbol that is traded"):
             chosen(own, tmp_path, "ETH*")
 
@@ -126,6 +127,17 @@ class TestComingAndGoing:
             "ETHUSDT is not traded any more: what was published of it stays, with its last bar",
             "龙USDT is not among top:4 any more: what was published of it stays, with its last bar",
         ]
+
+    def test_one_whose_newest_files_are_damaged_is_not_taken_for_gone(self, own: Path, tmp_path: Path) -> None:
+        find_universe(settings(own, tmp_path, "all"))
+        for path in own.rglob("*ETHUSDT-5m-*.zip"):
+            path.write_bytes(b"PK no zip")
+
+        found = find_universe(settings(own, tmp_path, "all"))
+
+        assert set(found.symbols) == set(PRICES)
+        assert found.vanished == ()
+        assert found.said()[1:] == ["ETHUSDT: its newest files are damaged, so nobody knows whether it is traded"]
 
     def test_without_the_archive_it_is_what_it_was_the_last_time(self, many: Path, tmp_path: Path) -> None:
         asked = settings(many, tmp_path, "top:2")
