@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import html
 import json
 from functools import cache
@@ -14,6 +16,7 @@ from liq_pipeline.views.frame import CLASS_NAMES
 from liq_pipeline.views.style import THEMES, colour_map
 
 STOPS = 24
+PACKED_FROM = 100_000  # characters
 
 
 def plotly_name() -> str:
@@ -29,7 +32,7 @@ def plotly_script() -> bytes:
 
 
 def heatmap_html(heatmap: dict[str, Any], levels: dict[str, Any]) -> bytes:
-    """Return the page that opens from disk: all in it but plotly, which lies in `../../assets/`."""
+    """Return the page that opens from disk: all in it, packed, but plotly, which lies in `../../assets/`."""
     boot = {"mode": "file", "style": page_style(), "heatmap": heatmap, "levels": levels}
     return _page(
         title=f"{heatmap['symbol']} {heatmap['timeframe']} estimated liquidation heatmap",
@@ -75,12 +78,16 @@ def page_style() -> dict[str, Any]:
 
 
 def _page(title: str, style: str, scripts: str, boot: dict[str, Any]) -> bytes:
+    data, kind = json.dumps(boot, ensure_ascii=False, separators=(",", ":")), "application/json"
+    if len(data) > PACKED_FROM:
+        packed = gzip.compress(data.encode(), compresslevel=6, mtime=0)
+        data, kind = base64.b64encode(packed).decode(), "application/gzip+base64"
     # In a script element "</" would end it early, "<!--" would open a comment.
-    data = json.dumps(boot, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    data = data.replace("<", "\\u003c")
     text = page_part("page.html")
     for marker, value in (
         ("<!--TITLE-->", html.escape(title)), ("<!--STYLE-->", style), ("<!--SCRIPTS-->", scripts),
-        ("<!--BOOT-->", f'<script type="application/json" id="boot">{data}</script>'),
+        ("<!--BOOT-->", f'<script type="{kind}" id="boot">{data}</script>'),
     ):  # fmt: skip
         text = text.replace(marker, value)
     return text.encode()

@@ -1,5 +1,8 @@
 // The page: reads what is embedded (opened from disk) or asks the service; draws; keeps the address shareable.
-const boot = JSON.parse(document.getElementById("boot").textContent);
+const unpacked = (text) => new Response(new Blob([Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0))]).stream()
+  .pipeThrough(new DecompressionStream("gzip"))).text();
+const embedded = document.getElementById("boot");
+const boot = JSON.parse(embedded.type === "application/json" ? embedded.textContent : await unpacked(embedded.textContent));
 const { themes, classes: CLASSES, timeframes: TIMEFRAMES } = boot.style;
 const $ = (id) => document.getElementById(id);
 const served = boot.mode === "service";
