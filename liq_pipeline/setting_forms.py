@@ -165,7 +165,12 @@ def selector_of(text: str) -> str:
         return f"top:{count}"
     if not set(text) & set("*?"):
         return symbol_of(text)
-    symbol_of(text.replace("*", "A").replace("?", "A"))  # raises
+    try:
+        symbol_of(text.replace("*", "A").replace("?", "A"))
+    except ValueError:
+        raise ValueError(
+            f"{text[:LONGEST_SYMBOL]!r} is no pattern; expected letters, digits, '_', '*' and '?'"
+        ) from None
     return text.upper()
 
 

@@ -75,7 +75,12 @@ def refreshed(settings: Settings, published: Iterable[str]) -> tuple[str, ...] |
     """
     if "symbols" not in settings.model_fields_set and not set(published) & set(settings.symbols):
         return None
-    return known(settings)
+    symbols = known(settings)
+    if symbols is None and not any(map(top_of, settings.symbols)):  # names tell whether they fit
+        return tuple(
+            one for one in published if any(text == "all" or fnmatchcase(one, text) for text in settings.symbols)
+        )
+    return symbols
 
 
 def remember(data_dir: Path, asked: Sequence[str], symbols: Sequence[str]) -> None:

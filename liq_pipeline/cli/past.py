@@ -14,10 +14,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from liq_pipeline.cli.app import Data, Symbols, app
+from liq_pipeline.cli.app import Data, Symbols, app, say
 from liq_pipeline.cli.console import make_console
 from liq_pipeline.clock import iso
-from liq_pipeline.errors import SettingsError
+from liq_pipeline.errors import NoData, SettingsError
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.settings import load_settings
 from liq_pipeline.symbols import named_among
@@ -48,14 +48,22 @@ def at(
     published = client.symbols(settings.published_dir)
     wanted = named_among(settings, published) if symbols or not published else published
     timeframes = [timeframe] if timeframe else list(TIMEFRAMES)
-    found = {}
+    found, missing = {}, []
     for symbol in wanted:
         past = client.past(symbol, settings.published_dir)
-        found[symbol] = past.levels_at(moment, timeframes)
+        try:
+            found[symbol] = past.levels_at(moment, timeframes)
+        except NoData as error:
+            missing.append(error)
+            continue
         if not out:
             facts = client.manifest("positions", symbol, folder=settings.published_dir)
             bar = past.newest(moment)
             _print(make_console(), symbol, past.ts[bar].item(), float(past.close[bar]), found[symbol], facts)
+    if missing and not found:
+        raise missing[0]
+    for why in missing:
+        say(f"left out: {why}")
     if out:
         rows = pa.concat_tables([table for levels in found.values() for table in levels.values()])
         write_whole(out, _bytes(rows, out.suffix))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from liq_pipeline.errors import FormatError
-from liq_pipeline.model.margin import Brackets, use_imported_brackets
+from liq_pipeline.model.margin import LADDER, Brackets, use_imported_brackets
 from liq_pipeline.setting_forms import day_of, symbol_of
 from liq_pipeline.system.storage import write_whole
 
@@ -101,7 +101,10 @@ def _table(rows: Any, day: date) -> Brackets:
         raise ValueError(f"maintenance rates {mmr[:4].tolist()}; expected between 0 and 1, rising")
     if not ((leverage >= 1) & (leverage <= 1000)).all() or (np.diff(leverage) > 0).any():
         raise ValueError(f"leverages {leverage[:4].tolist()}; expected 1 to 1000, falling")
-    return Brackets(np.datetime64(day, "D"), floor, mmr, _amounts(floor, mmr), leverage)
+    table = Brackets(np.datetime64(day, "D"), floor, mmr, _amounts(floor, mmr), leverage)
+    if not table.allows(LADDER).any():
+        raise ValueError(f"{leverage[0]:g}x at {100 * mmr[0]:g} %: no leverage from {LADDER[0]:g}x on is possible")
+    return table
 
 
 def _amounts(floor: Any, mmr: Any) -> Any:

@@ -105,8 +105,14 @@ def score_if_reached(walked: Walk, data: MarketData, steps: Steps) -> list[IfRea
         return []
     cases = cases_of(walked, data, steps, origins)
     earlier = _a_day_before(walked, data, origins, cases)
-    found = (_score(cases, earlier, hours, data) for hours in HORIZON_HOURS)
-    return [score for score in found if score]
+    days = float(steps.days[-1])
+    starts = (SHOWN_FROM_DAYS, SCORED_FROM_DAYS) if days >= SHOWN_FROM_DAYS else (SCORED_FROM_DAYS,)
+    result = []
+    for hours in HORIZON_HOURS:
+        found = (_score(cases, earlier, hours, data, days, least) for least in starts)
+        if score := next((one for one in found if one), None):  # from day 14 on, if enough is left to score
+            result.append(score)
+    return result
 
 
 def _origins(data: MarketData, steps: Steps) -> NDArray[np.int64]:
@@ -156,16 +162,16 @@ _FORECASTS: dict[str, Callable[[Cases, Cases], Floats | None]] = {
 }
 
 
-def _score(every: Cases, earlier: Cases, hours: int, data: MarketData) -> IfReachedScore | None:
+def _score(
+    every: Cases, earlier: Cases, hours: int, data: MarketData, days: float, least: float
+) -> IfReachedScore | None:
     rows = every.reached_at - every.asked_at <= np.timedelta64(hours, "h")
     cases, earlier = every.pick(rows), earlier.pick(rows)
     if cases.usd.size < FEWEST_CASES:
         return None
     order = np.argsort(cases.asked_at, kind="stable")
     cases, earlier = cases.pick(order), earlier.pick(order)
-    first, last = cases.asked_at[0], cases.asked_at[-1]
-    days = float((last - first) / DAY)
-    least = SHOWN_FROM_DAYS if days >= SHOWN_FROM_DAYS + 2 else SCORED_FROM_DAYS
+    first = cases.asked_at[0]
     truth = np.log1p(cases.usd / UNIT_USD)
     quantiles = {name: np.full((truth.size, len(PROBABILITIES)), np.nan) for name in _FORECASTS}
     horizon = np.timedelta64(hours, "h")

@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 from pydantic import BaseModel, Field
 
+from liq_pipeline.errors import NotPublished
 from liq_pipeline.model.if_reached import SHOWN_FROM_DAYS, TARGETS_PCT
 from liq_pipeline.published.if_reached import Horizon, mapped_until, read_report
 from liq_pipeline.server.answers import as_json
@@ -58,11 +59,15 @@ def if_reached(edition: Edition, asked: Asked, *, hours: int, reports: Mapping[s
         source: which of them; empty for the one with most days of truth.
 
     Raises:
+        NotPublished: there is no such source.
         PublishedDamaged: a report that cannot be read.
     """
     (found,) = edition
     price = float(found.manifest["current_price"])
     as_of = datetime.fromisoformat(found.manifest["as_of"])
+    if source and source not in reports:
+        there = ", ".join(reports) or "none"
+        raise NotPublished(f"there is no source {source!r} of {asked.symbol}", remedy=f"take one of: {there}")
     known = [
         (one.days, name, one)
         for name, content in reports.items()

@@ -11,6 +11,7 @@ from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.model.ablations import LEGACY, MAIN, Exposure, all_exposures, walk_exposure
 from liq_pipeline.model.alignment import MarketData, Steps, coarsen, match_steps
 from liq_pipeline.model.boosted import BoostedScores, has_learner, score_boosted
+from liq_pipeline.model.if_reached import HORIZON_HOURS
 from liq_pipeline.model.margin import SIDES, has_own_brackets, leverages_used
 from liq_pipeline.model.scale import Scale, scale_drift
 from liq_pipeline.model.scoring import Estimate
@@ -96,7 +97,7 @@ def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: 
         )
     parameters = replace(default, churn_per_turnover=churn_per_turnover)
     steps = _scored(data, match_steps(data, inputs.truth))
-    if steps.end.size < FEWEST_STEPS or steps.days[-1] < FEWEST_DAYS:
+    if steps.end.size < FEWEST_STEPS or round(steps.days[-1], 1) < FEWEST_DAYS:
         covered = f"{steps.days[-1]:.1f} days" if steps.end.size else "no time"
         raise NoData(
             f"{steps.end.size} steps over {covered} have bars, open interest and truth",
@@ -132,6 +133,11 @@ def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: 
         if_reached=score_if_reached(walked, data, steps),
         boosted=score_boosted(data, steps, *main_features(data, steps, exposures[MAIN])) if has_learner() else None,
     )  # fmt: skip
+    scored = {one.horizon_hours for one in found.if_reached}
+    if lacking := [f"{hours} h" for hours in HORIZON_HOURS if hours not in scored]:
+        found.notes.append(
+            f"if reached: too few targets were reached, or too few days are known, for {', '.join(lacking)}"
+        )
     found.gates = gates_of(found)
     return found
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from liq_pipeline.model.ablations import MAIN
 from liq_pipeline.model.boosted import BoostedScores
 from liq_pipeline.model.exposure import CLASS_EDGES
+from liq_pipeline.model.if_reached import HORIZON_HOURS
 from liq_pipeline.model.scoring import Estimate
 from liq_pipeline.model.scoring_flows import FlowScores
 from liq_pipeline.model.scoring_if_reached import IfReachedScore
@@ -201,8 +202,10 @@ def _if_reached(scores: Sequence[IfReachedScore]) -> list[str]:
         found = [cells.get((one, distance)) for one in hours]
         rows.append((f"{distance:g} %", *(f"{by.coverage_80:.2f}, {by.crps_gain_over_distance:+.3f} ({by.cases})"
                                           if by else "" for by in found)))  # fmt: skip
+    lacking = [f"{one} h" for one in HORIZON_HOURS if one not in {score.horizon_hours for score in scores}]
     return [
         told,
+        *([f"Too few targets were reached to score {', '.join(lacking)}."] if lacking else []),
         *(note for note in dict.fromkeys(one.note for one in scores) if note),
         table(IF_REACHED_HEADS, [if_reached_row(one) for one in scores]),
         "By distance of the target: share in the 80 % range, gain over distance only (cases):",

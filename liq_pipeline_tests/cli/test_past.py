@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from liq_pipeline import client
+from liq_pipeline.published.layout import dataset_path, manifest_path
+from liq_pipeline.settings import Settings
 
 AT = "2026-06-25T12:00Z"
 
@@ -66,3 +75,30 @@ def test_nothing_published_is_said(liq, tmp_path) -> None:
 
     assert done.code == 1
     assert "is not published in" in done.err
+
+
+def test_a_symbol_that_is_younger_than_the_instant_is_left_out_and_the_others_are_told(
+    liq, good_run: Settings, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    published = shutil.copytree(good_run.published_dir, data / "published")
+    place = dataset_path(published, "positions", "BTCUSDT")
+    young = dataset_path(published, "positions", "AAAUSDT")
+    for root in (published, published / "manifests"):
+        shutil.copytree(root / "liquidation_levels" / "BTCUSDT", root / "liquidation_levels" / "AAAUSDT")
+    young.parent.mkdir(parents=True)
+    rows = pq.read_table(place, partitioning=None)
+    later = rows.filter(pc.greater(rows["ts"], pa.scalar(datetime(2026, 6, 25, tzinfo=UTC), rows["ts"].type)))
+    pq.write_table(later, young)
+    manifest = manifest_path(place)
+    own = manifest_path(young)
+    own.parent.mkdir(parents=True)
+    sha = hashlib.sha256(young.read_bytes()).hexdigest()
+    own.write_text(json.dumps(json.loads(manifest.read_bytes()) | {"sha256": sha, "symbol": "AAAUSDT"}))
+
+    done = liq("at", "2026-06-22T12:00Z", "--symbols", "BTCUSDT,AAAUSDT", "--data", data)
+
+    assert done.code == 0, done.err
+    assert "BTCUSDT: estimated liquidation levels as of 2026-06-22T12:00:00Z" in done.out
+    assert "left out: AAAUSDT has no bar that closed by 2026-06-22 12:00:00 UTC" in done.out
+    assert liq("at", "2026-06-22T12:00Z", "--symbols", "AAAUSDT", "--data", data).code == 1

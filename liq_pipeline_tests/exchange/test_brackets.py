@@ -71,6 +71,8 @@ def test_the_order_of_lines_does_not_matter() -> None:
         ([ROWS[0] | {"maintMarginRatio": "1.5"}], "maintenance rates"),
         ([ROWS[0], ROWS[1] | {"maintMarginRatio": 0.001}], "maintenance rates"),
         ([ROWS[0] | {"initialLeverage": 0}], "leverages"),
+        ([ROWS[0] | {"initialLeverage": 2}], "2x at 1 %: no leverage from 3x on is possible"),
+        ([ROWS[0] | {"maintMarginRatio": 0.4}], "60x at 40 %: no leverage from 3x on is possible"),
         ([ROWS[0], ROWS[1] | {"initialLeverage": 70}], "leverages"),
         ([ROWS[0] | {"initialLeverage": None}], "without initialLeverage or maxLeverage"),
         ([ROWS[0] | {"notionalFloor": "NaN"}], "notionalFloor"),

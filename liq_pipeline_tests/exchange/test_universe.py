@@ -15,7 +15,7 @@ from liq_pipeline.simulator.files import ROOT
 from liq_pipeline.simulator.market import MarketConfig, simulate
 from liq_pipeline.simulator.mirror import publish
 from liq_pipeline.simulator.server import ArchiveServer
-from liq_pipeline.symbols import FILE, known, named, named_among
+from liq_pipeline.symbols import FILE, known, named, named_among, refreshed
 
 FIRST, DAYS = date(2026, 7, 1), 4
 NOW = "2026-07-05T06:00:00Z"
@@ -158,6 +158,11 @@ class TestComingAndGoing:
 
 
 class TestAmongPublished:
+    def test_a_pattern_tells_what_is_refreshed_before_anybody_asked(self, tmp_path: Path) -> None:
+        assert refreshed(settings("x", tmp_path, "1000*"), ["1000PEPEUSDT", "BTCUSDT"]) == ("1000PEPEUSDT",)
+        assert refreshed(settings("x", tmp_path, "all"), ["1000PEPEUSDT"]) == ("1000PEPEUSDT",)
+        assert refreshed(settings("x", tmp_path, "top:2"), ["1000PEPEUSDT"]) is None
+
     def test_patterns_are_looked_up_there(self, tmp_path: Path) -> None:
         published = ["1000PEPEUSDT", "BTCUSDT"]
 

@@ -105,7 +105,10 @@ def test_of_several_sources_the_longest_speaks_unless_one_is_named(asked) -> Non
 
     assert asked(**both).json()["source"] == "long"
     assert asked("&source=short").json()["source"] == "short"
-    assert asked("&source=none").json()["hidden_because"].startswith("nothing was scored")
+    none = asked("&source=none")
+    assert none.status_code == 404
+    assert "there is no source 'none' of BTCUSDT" in none.json()["detail"]
+    assert "take one of: long, short" in none.json()["detail"]
 
 
 def test_a_new_report_changes_the_tag(asked) -> None:
