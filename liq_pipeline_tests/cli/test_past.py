@@ -88,6 +88,7 @@ def test_a_symbol_that_is_younger_than_the_instant_is_left_out_and_the_others_ar
         shutil.copytree(root / "liquidation_levels" / "BTCUSDT", root / "liquidation_levels" / "AAAUSDT")
     young.parent.mkdir(parents=True)
     rows = pq.read_table(place, partitioning=None)
+    rows = rows.set_column(rows.column_names.index("symbol"), "symbol", pa.array(["AAAUSDT"] * rows.num_rows))
     later = rows.filter(pc.greater(rows["ts"], pa.scalar(datetime(2026, 6, 25, tzinfo=UTC), rows["ts"].type)))
     pq.write_table(later, young)
     manifest = manifest_path(place)
