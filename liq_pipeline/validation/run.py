@@ -133,13 +133,16 @@ def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: 
         if_reached=score_if_reached(walked, data, steps),
         boosted=score_boosted(data, steps, *main_features(data, steps, exposures[MAIN])) if has_learner() else None,
     )  # fmt: skip
-    scored = {one.horizon_hours for one in found.if_reached}
-    if lacking := [f"{hours} h" for hours in HORIZON_HOURS if hours not in scored]:
-        found.notes.append(
-            f"if reached: too few targets were reached, or too few days are known, for {', '.join(lacking)}"
-        )
+    found.notes += _lacking(found.if_reached)
     found.gates = gates_of(found)
     return found
+
+
+def _lacking(scores: list[IfReachedScore]) -> list[str]:
+    """Say which horizons of "if reached" could not be scored."""
+    scored = {one.horizon_hours for one in scores}
+    lacking = ", ".join(f"{hours} h" for hours in HORIZON_HOURS if hours not in scored)
+    return [f"if reached: too few targets were reached, or too few days are known, for {lacking}"] if lacking else []
 
 
 def gates_of(found: Validation) -> list[Gate]:
