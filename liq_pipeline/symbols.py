@@ -58,7 +58,9 @@ def named_among(settings: Settings, published: Sequence[str]) -> tuple[str, ...]
             raise SettingsError(f"{text}: turnover is not published", expected="all, a pattern such as 1000*, or names")
         fits = [one for one in published if text == "all" or fnmatchcase(one, text)] if is_selector(text) else [text]
         if not fits:
-            raise SettingsError(f"{text} stands for none of the {len(published)} symbols that are published")
+            raise SettingsError(
+                f"{text} stands for none of the {len(published)} published symbols", remedy="see liq status"
+            )
         found |= dict.fromkeys(fits)
     return tuple(found)
 

@@ -155,8 +155,11 @@ def validate(
     ] = None,
 ) -> None:
     """Score the map against reported liquidations, beside every baseline."""
-    load_settings()  # says what is wrong with them, as every command does
+    settings = load_settings()  # says what is wrong with them, as every command does
+    from liq_pipeline.exchange.brackets import use_brackets_below
     from liq_pipeline.validation.command import run_validation
+
+    use_brackets_below(settings.raw_dir)
 
     found = run_validation(
         klines, open_interest, liquidations, bar, symbol, kline_stamp=kline_stamp, truth_stamp=truth_stamp,
@@ -187,8 +190,11 @@ def coin_m(
     settings = load_settings(archive=archive, data_dir=data)
     check_writable(settings.data_dir)
     require_reachable(settings)
+    from liq_pipeline.exchange.brackets import use_brackets_below
     from liq_pipeline.validation.coin_m import validate_coin_m
     from liq_pipeline.validation.report import report_folder
+
+    use_brackets_below(settings.raw_dir)
 
     console = make_console()
     folder = settings.data_dir / "validation" / "coin_m"

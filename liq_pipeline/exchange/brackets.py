@@ -150,7 +150,10 @@ def imported_brackets(raw_dir: Path) -> list[tuple[str, Brackets]]:
     """
     path = raw_dir / FILE
     try:
-        lines = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise ValueError(f"its columns are {reader.fieldnames}")
+        lines = list(reader)
         groups: dict[tuple[str, str], list[dict[str, str]]] = {}
         for line in lines:
             groups.setdefault((line["symbol"], line["valid_from"]), []).append(line)

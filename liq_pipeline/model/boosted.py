@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from liq_pipeline.model.alignment import MarketData, Steps
-from liq_pipeline.model.scoring import RIDGE, Estimate, Resampler, Score, fold_tests, score
+from liq_pipeline.model.scoring import Estimate, Resampler, Score, fold_tests, ridge, score
 from liq_pipeline.model.scoring_flows import path_features
 
 Floats = NDArray[np.float64]
@@ -114,16 +114,6 @@ def boosted(features: Floats, target: Floats, asked: Floats) -> Floats:
     )  # fmt: skip
     with threadpool_limits(1):  # some thousand rows: threads wait for each other, and for other processes' threads
         return np.asarray(learner.fit(features, target).predict(asked))
-
-
-def ridge(features: Floats, target: Floats, asked: Floats) -> Floats:
-    """Predict by the ridge regression of the report."""
-    centre, spread = features.mean(axis=0), features.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
-    scaled = (features - centre) / spread
-    penalty = RIDGE * target.size * np.eye(scaled.shape[1])
-    weights = np.linalg.solve(scaled.T @ scaled + penalty, scaled.T @ (target - target.mean()))
-    return np.asarray((asked - centre) / spread @ weights + target.mean())
 
 
 def by_folds(sides: list[Floats], targets: Floats, days: Floats, predict: Predict) -> Rows:

@@ -63,10 +63,6 @@ class Cases:
         """Return some of the cases."""
         return Cases(**{name: values[rows] for name, values in vars(self).items()})
 
-    def within(self, hours: int) -> Cases:
-        """Return the cases that were reached within a horizon."""
-        return self.pick(self.reached_at - self.asked_at <= np.timedelta64(hours, "h"))
-
 
 @dataclass(frozen=True)
 class Range:

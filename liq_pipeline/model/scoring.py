@@ -68,14 +68,19 @@ def out_of_sample(features: Floats, target: Floats, days: Floats) -> tuple[Float
     for test, train in fold_tests(days):
         if train.sum() < 4 * (features.shape[1] + 1):
             raise ValueError(f"{int(train.sum())} rows are left to train on beside the purge: too few")
-        known, goal = features[train], target[train]
-        centre, spread = known.mean(axis=0), known.std(axis=0)
-        scaled = (known - centre) / np.where(spread > 0, spread, 1.0)
-        penalty = RIDGE * goal.size * np.eye(scaled.shape[1])
-        weights = np.linalg.solve(scaled.T @ scaled + penalty, scaled.T @ (goal - goal.mean()))
-        predicted[test] = (features[test] - centre) / np.where(spread > 0, spread, 1.0) @ weights + goal.mean()
-        mean[test] = goal.mean()
+        predicted[test] = ridge(features[train], target[train], features[test])
+        mean[test] = target[train].mean()
     return predicted, mean
+
+
+def ridge(features: Floats, target: Floats, asked: Floats) -> Floats:
+    """Learn from features and target, and predict what is asked; features are scaled by their own spread."""
+    centre, spread = features.mean(axis=0), features.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    scaled = (features - centre) / spread
+    penalty = RIDGE * target.size * np.eye(scaled.shape[1])
+    weights = np.linalg.solve(scaled.T @ scaled + penalty, scaled.T @ (target - target.mean()))
+    return np.asarray((asked - centre) / spread @ weights + target.mean())
 
 
 def ranks(values: Floats) -> Floats:

@@ -165,3 +165,21 @@ class TestCommands:
 
         assert (done.code, done.out) == (code, "")
         assert said in done.err
+
+    @pytest.mark.parametrize("command", ["run", "validate", "show"])
+    def test_every_command_that_uses_brackets_reads_the_imported_ones(
+        self, command: str, liq, run_options, exchange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LIQ_DATA_DIR", str(tmp_path))
+        (tmp_path / "raw").mkdir()
+        (tmp_path / "raw" / FILE).write_text("altered")
+        files = [text for name in ("klines", "open-interest", "liquidations") for text in (f"--{name}", "nowhere.csv")]
+        arguments = {
+            "run": ["run", *run_options(exchange, tmp_path)], "validate": ["validate", *files],
+            "show": ["brackets", "show", "BTCUSDT"],
+        }  # fmt: skip
+
+        done = liq(*arguments[command])
+
+        assert done.code == 1
+        assert "brackets.csv cannot be read" in done.err

@@ -170,7 +170,8 @@ class TestAmongPublished:
         assert named_among(settings("x", tmp_path, "1000*,BTCUSDT"), published) == ("1000PEPEUSDT", "BTCUSDT")
 
     @pytest.mark.parametrize(
-        ("asked", "why"), [("top:2", "turnover is not published"), ("X*", "none of the 2 symbols")]
+        ("asked", "why"),
+        [("top:2", "turnover is not published"), ("X*", "none of the 2 published symbols. To do: see liq status")],
     )
     def test_what_they_cannot_tell_is_said(self, tmp_path: Path, asked: str, why: str) -> None:
         with pytest.raises(SettingsError, match=why):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from liq_pipeline.model.ablations import walk_exposure
-from liq_pipeline.model.boosted import boosted, by_folds, by_past, rich_features, ridge, score_boosted
+from liq_pipeline.model.boosted import boosted, by_folds, by_past, rich_features, score_boosted
+from liq_pipeline.model.scoring import ridge
 from liq_pipeline.model.scoring_flows import main_features
 from liq_pipeline.validation.words import _boosted
 from liq_pipeline_tests.validation.conftest import Scene
