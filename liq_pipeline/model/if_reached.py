@@ -224,7 +224,7 @@ def mapped_on_the_way(walked: Walk, data: MarketData, origins: Integers) -> Floa
     newest = np.maximum.accumulate(np.where(data.known, np.arange(data.known.size), 0))
     targets = np.array(TARGETS_PCT) / 100
     result = np.zeros((origins.size, 2, targets.size, 2))
-    is_high = np.array(walked.parameters.ladder) > HIGH_LEVERAGE
+    is_high = walked.parameters.layout.leverage > HIGH_LEVERAGE
     for column, side in enumerate(SIDES):
         one = walked.sides[side]
         bar, tier = np.nonzero(one.contracts_opened > 0)

@@ -18,7 +18,7 @@ from liq_pipeline.model.scoring import Estimate
 from liq_pipeline.model.scoring_flows import FlowScores, by_leverage, deciles, main_features, score_flows
 from liq_pipeline.model.scoring_if_reached import IfReachedScore, score_if_reached
 from liq_pipeline.model.scoring_levels import HORIZONS, LevelScores, control_steps, maps_at, origins_of, score_levels
-from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, WalkParameters, walk
+from liq_pipeline.model.walk import MODEL_NAME, WalkParameters, model_version, parameters_in_use, walk
 from liq_pipeline.validation.inputs import COARSE_OPEN_INTEREST, Inputs
 
 WARM_UP = np.timedelta64(1, "D")
@@ -74,7 +74,7 @@ class Validation:
     def as_json(self) -> dict[str, Any]:
         """Return every figure as plain numbers, NaN as null."""
         found: dict[str, Any] = _plain(self)
-        return {"model": {"name": MODEL_NAME, "version": MODEL_VERSION}, "passed": self.passed, **found}
+        return {"model": {"name": MODEL_NAME, "version": model_version()}, "passed": self.passed, **found}
 
 
 def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: float | None = None) -> Validation:
@@ -90,7 +90,7 @@ def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: 
         NoData: too little data to score.
     """
     data = inputs.data
-    default = WalkParameters()
+    default = parameters_in_use()
     if churn_per_turnover is None:
         churn_per_turnover = (
             CHURN_OF_COARSE if inputs.open_interest_step >= COARSE_OPEN_INTEREST else default.churn_per_turnover

@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow.parquet as pq
 
 from liq_pipeline.model.ablations import MAIN
-from liq_pipeline.model.walk import MODEL_VERSION
+from liq_pipeline.model.walk import model_version
 from liq_pipeline.orchestration.assets.common import acting
 from liq_pipeline.orchestration.resources import ArchiveResource, PublisherResource, TruthFiles, WarehouseResource
 from liq_pipeline.validation.command import score_sources
@@ -24,7 +24,7 @@ def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
         deps=["klines", "open_interest"],
         group_name="validation",
         kinds={"python", "markdown"},
-        code_version=MODEL_VERSION,
+        code_version=model_version(),
         output_required=False,
     )
     def model_validation(
