@@ -27,7 +27,12 @@ def run() -> list[Outcome]:
         "walk", "against copying what it reads and returns", ours, lambda: [array.copy() for array in touched], 15.0
     )
     nanoseconds = Outcome(
-        "walk", f"{bars.ts.size:,} bars × {result.parameters.layout.place.size} cells × 2 sides", 1e6 * both.ours_ms / cells, "ns", None, both.ours_ms
+        "walk",
+        f"{bars.ts.size:,} bars × {result.parameters.layout.place.size} cells × 2 sides",
+        1e6 * both.ours_ms / cells,
+        "ns",
+        None,
+        both.ours_ms,
     )
     return [nanoseconds, both, inputs]
 
