@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.damage import published_files
 from liq_pipeline.published.layout import dataset_path, manifest_path, view_folder
 from liq_pipeline.published.publish import Publisher, Views
-from liq_pipeline_tests.server.hostile import AS_OF, HURT, TIMEFRAMES, datasets_of, deltas_of, publish_small
+from liq_pipeline_tests.server.small import AS_OF, HURT, datasets_of, deltas_of, publish_small
 
 
 @pytest.fixture

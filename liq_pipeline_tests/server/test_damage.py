@@ -16,7 +16,7 @@ from liq_pipeline.published.manifests import read_manifest, sound_manifest
 from liq_pipeline.published.publish import Publisher
 from liq_pipeline.published.status import read_status
 from liq_pipeline.server import models
-from liq_pipeline_tests.server.hostile import DATASETS, GOOD, HURT, NOW, datasets_of, publish_small
+from liq_pipeline_tests.server.small import DATASETS, GOOD, HURT, NOW, datasets_of, publish_small
 
 
 @pytest.fixture
