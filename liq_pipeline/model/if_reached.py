@@ -17,11 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from liq_pipeline.model.margin import SIDES
-
 if TYPE_CHECKING:  # readers use the formula, and start without a compiler
-    from liq_pipeline.model.alignment import MarketData, Steps
-    from liq_pipeline.model.walk import Walk
+    pass
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -157,92 +154,3 @@ def fit(cases: Cases, columns: Sequence[int] = (0, 1, 2, 3)) -> Fit | None:
     a, b, c1, c2 = full.tolist()
     numbers = Range(a, b, c1, c2, beta, *z[[P10, P50, P90]].tolist())
     return Fit(numbers, tuple(z.tolist()), int(target.size))
-
-
-def cases_of(walked: Walk, data: MarketData, steps: Steps, origins: Integers) -> Cases:
-    """Return every target that was reached from each origin within the longest horizon.
-
-    Of the step in which a target is reached, the part counts that the adverse path had covered by then; reported
-    liquidations must be known all the way.
-
-    Args:
-        walked: the walk over all bars; at each origin only what was known then is used.
-        data: its bars.
-        steps: reported liquidations.
-        origins: bars at which steps end, ascending.
-    """
-    mapped = mapped_on_the_way(walked, data, origins)
-    bars = data.walk_input
-    number, column, target, bar = _touches(data, steps, origins)
-    at = origins[number]
-    first, step = np.searchsorted(steps.first, at + 1), np.searchsorted(steps.last, bar)
-    sign = np.where(column == 0, -1.0, 1.0)
-    distance = np.array(TARGETS_PCT)[target]
-    price = bars.close[at] * (1 + sign * distance / 100)
-    before = np.append(bars.close[:1], bars.close[:-1])
-    adverse = np.column_stack([np.maximum(before - bars.low, 0.0), np.maximum(bars.high - before, 0.0)])
-    path, usd = (np.concatenate([np.zeros((1, 2)), np.cumsum(one, axis=0)]) for one in (adverse, steps.usd))
-    covered = path[bar, column] - path[steps.first[step], column] + np.maximum(sign * (price - before[bar]), 0.0)
-    whole = path[steps.last[step] + 1, column] - path[steps.first[step], column]
-    share = np.clip(np.divide(covered, whole, out=np.ones(bar.size), where=whole > 0), 0.0, 1.0)
-    got = usd[step, column] - usd[first, column] + share * steps.usd[step, column]
-    return Cases(at, bars.ts[at], bars.ts[bar], column, distance, got, mapped[number, column, target])
-
-
-def _touches(data: MarketData, steps: Steps, origins: Integers) -> tuple[Integers, Integers, Integers, Integers]:
-    """Return, of each target that was reached: place of its origin, side, place of the target, bar that reached it."""
-    bars, targets = data.walk_input, np.array(TARGETS_PCT)
-    # The last step of each unbroken row of steps.
-    breaks = np.append(np.flatnonzero(steps.first[1:] != steps.last[:-1] + 1), steps.end.size - 1)
-    horizon = np.timedelta64(max(HORIZON_HOURS), "h")
-    rows = [np.empty((4, 0), dtype=np.int64)]
-    for number, at in enumerate(origins):
-        start = int(np.searchsorted(steps.first, at + 1))
-        if start == steps.end.size or steps.first[start] != at + 1:
-            continue
-        last = min(
-            int(breaks[np.searchsorted(breaks, start)]),
-            int(np.searchsorted(steps.end, bars.ts[at] + horizon, side="right")) - 1,
-        )
-        ahead = slice(at + 1, int(steps.last[last]) + 1)
-        for column, sign, extreme in ((0, -1.0, -bars.low[ahead]), (1, 1.0, bars.high[ahead])):
-            # The furthest so far only grows: bisection finds the first bar at or beyond a target.
-            furthest = np.maximum.accumulate(extreme)
-            price = bars.close[at] * (1 + sign * targets / 100)
-            place = np.searchsorted(furthest, sign * price, side="left")
-            hit = np.flatnonzero(place < furthest.size)
-            rows.append(np.stack([np.full(hit.size, number), np.full(hit.size, column), hit, at + 1 + place[hit]]))
-    number_, column_, target, bar = np.concatenate(rows, axis=1)
-    return number_, column_, target, bar
-
-
-def mapped_on_the_way(walked: Walk, data: MarketData, origins: Integers) -> Floats:
-    """Return mapped USD between the price and each target, from what was known at each origin.
-
-    Shape (origins, 2 sides, targets, 2): up to 60x, and above.
-    """
-    newest = np.maximum.accumulate(np.where(data.known, np.arange(data.known.size), 0))
-    targets = np.array(TARGETS_PCT) / 100
-    result = np.zeros((origins.size, 2, targets.size, 2))
-    is_high = walked.parameters.layout.leverage > HIGH_LEVERAGE
-    for column, side in enumerate(SIDES):
-        one = walked.sides[side]
-        bar, tier = np.nonzero(one.contracts_opened > 0)
-        ended, price = one.liquidated_at[bar, tier], one.liquidation_price[bar, tier]
-        opened, before = one.contracts_opened[bar, tier], one.log_survival[bar]
-        high = is_high[tier]
-        alive, added = np.empty(0, dtype=np.int64), 0
-        for number, at in enumerate(origins):
-            known, close = int(newest[at]), data.walk_input.close[at]
-            # Cells come by the bar that opened them; what was touched once never comes back.
-            until = int(np.searchsorted(bar, known, side="right"))
-            alive = np.concatenate([alive, np.arange(added, until)])
-            alive, added = alive[ended[alive] > at], until
-            distance = np.abs(price[alive] / close - 1)
-            near = distance <= targets[-1]
-            cells = alive[near]
-            usd = opened[cells] * np.exp(one.log_survival[known] - before[cells]) * price[cells]
-            band = np.searchsorted(targets, distance[near])
-            sums = np.bincount(2 * band + high[cells], usd, 2 * targets.size).reshape(-1, 2)
-            result[number, column] = np.cumsum(sums, axis=0)
-    return result

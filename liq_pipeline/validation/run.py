@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.model.ablations import LEGACY, MAIN, Exposure, all_exposures, walk_exposure
@@ -77,6 +78,7 @@ class Validation:
         return {"model": {"name": MODEL_NAME, "version": model_version()}, "passed": self.passed, **found}
 
 
+@threadpool_limits.wrap(limits=1)  # some thousand rows: threads wait for each other, and for other processes' threads
 def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: float | None = None) -> Validation:
     """Score the model on one set.
 

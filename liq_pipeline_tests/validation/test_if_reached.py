@@ -16,11 +16,10 @@ from liq_pipeline.model.if_reached import (
     TARGETS_PCT,
     UNIT_USD,
     Cases,
-    cases_of,
     fit,
-    mapped_on_the_way,
     width,
 )
+from liq_pipeline.model.if_reached_cases import cases_of, mapped_on_the_way
 from liq_pipeline.model.scoring_if_reached import score_if_reached
 from liq_pipeline.model.walk import WalkInput, walk
 from liq_pipeline_tests.validation.conftest import Scene
