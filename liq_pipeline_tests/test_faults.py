@@ -118,7 +118,7 @@ def test_real_holes_are_listed_not_filled_silently(liq, run_options, exchange, t
     folder = tmp_path / "exchange"
     publish(simulate(MarketConfig(first_day=exchange.first_day, days=10, traders=100)), folder)
 
-    done = liq("run", *run_options(exchange, tmp_path / "data", pictures=True, archive=folder))
+    done = liq("run", *run_options(exchange, tmp_path / "data", archive=folder))
 
     assert done.code == 0
     gaps = finding_in(done.out, "open_interest", "grid_has_no_gaps")

@@ -6,17 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from liq_pipeline_tests.published.editions import (
-    WRITERS,
-    Killed,
-    visible,
-)
+from liq_pipeline_tests.conftest import MadeOnce
+from liq_pipeline_tests.published.editions import WRITERS, Killed, kill_at_every_call, visible
 
 
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory) -> dict[str, Killed]:
-    """Made once: each takes a process of its own that loads Dagster."""
-    return {kind: Killed(kind, tmp_path_factory.mktemp(kind)) for kind in WRITERS}
+@pytest.fixture(scope="session")
+def killed(made_once: MadeOnce) -> dict[str, Killed]:
+    """Made once: each publishes some hundred times."""
+
+    def fill(folder: Path) -> None:
+        for kind in WRITERS:
+            kill_at_every_call(kind, folder / kind)
+
+    folder = made_once("killed", fill)
+    return {kind: Killed(folder / kind) for kind in WRITERS}
 
 
 @pytest.fixture

@@ -92,6 +92,10 @@ def killed_at_every_call(before: Path, copies: Path, do: str) -> list[Path]:
         [sys.executable, "-c", code, before, copies, do], check=False, timeout=200, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+    return in_order(copies)
+
+
+def in_order(copies: Path) -> list[Path]:
     return sorted(copies.iterdir(), key=lambda folder: int(folder.name))
 
 
@@ -113,16 +117,20 @@ LOOKS = {"the service": look_by_store, "status": look_by_status, "the next write
 class Killed:
     """What is left of publishes of one kind that were killed at every call, and the editions before and after."""
 
-    def __init__(self, kind: str, place: Path) -> None:
-        before, after = place / "before", place / "after"
-        WRITERS[kind](before, 100.0)
-        WRITERS[kind](after, 200.0)
-        self.old, self.new = visible(before), visible(after)
-        self._folders = killed_at_every_call(before, place / "killed", kind)
+    def __init__(self, place: Path) -> None:
+        self.old, self.new = visible(place / "before"), visible(place / "after")
+        self._folders = in_order(place / "killed")
 
     def folders(self, place: Path) -> list[Path]:
         """Return copies, one for each kill and one of the process that ended by itself."""
         return [Path(shutil.copytree(folder, place / folder.name)) for folder in self._folders]
+
+
+def kill_at_every_call(kind: str, place: Path) -> None:
+    """Publish an edition, and another over copies of it, in which it is killed at one call each."""
+    WRITERS[kind](place / "before", 100.0)
+    WRITERS[kind](place / "after", 200.0)
+    killed_at_every_call(place / "before", place / "killed", kind)
 
 
 def visible(folder: Path) -> Files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 import time
@@ -25,6 +26,7 @@ from liq_pipeline.published.schemas import (
 from liq_pipeline.server.app import create_app
 from liq_pipeline.server.connection import Connection
 from liq_pipeline.server.run import OPTIONS
+from liq_pipeline_tests.conftest import MadeOnce
 
 AS_OF = datetime(2026, 6, 28, tzinfo=UTC)
 NOW = AS_OF + timedelta(hours=5)
@@ -99,6 +101,11 @@ def positions_of(symbol: str) -> PublishedDataset:
     ]  # fmt: skip
     facts = {"as_of": AS_OF.isoformat().replace("+00:00", "Z"), "first_ts": "2026-06-27T23:50:00Z"}
     return PublishedDataset("positions", symbol, pa.Table.from_pylist(rows, POSITIONS_SCHEMA), facts)
+
+
+def small_copy(folder: Path, made_once: MadeOnce) -> Path:
+    """Return a copy of what `publish_small` makes, in a folder that is not there yet."""
+    return shutil.copytree(made_once("small", lambda empty: publish_small(empty) and None), folder)
 
 
 class Impatient(Connection):

@@ -9,12 +9,11 @@ import pytest
 from liq_pipeline_tests.server.hostile_files import one_manifest, one_parquet
 from liq_pipeline_tests.server.hostile_requests import judge, one_request
 
-schemathesis = pytest.importorskip("schemathesis")
-
 
 @pytest.mark.slow
 def test_fuzz_from_the_openapi_document(service) -> None:
     import requests
+    import schemathesis  # takes a second: here only
     from hypothesis import HealthCheck, Phase, given, settings
 
     schema = schemathesis.openapi.from_dict(requests.get(f"{service.url}/openapi.json", timeout=5).json())

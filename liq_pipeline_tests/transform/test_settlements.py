@@ -266,6 +266,7 @@ def test_a_run_from_files_publishes_the_living_contract_alone(real: Feeds, liq, 
         done[name] = liq(
             "run", "--archive", tmp_path / name / "archive", "--bar", "15m", "--symbols", "ABCUSDT",
             "--since", "2026-03-13", "--data", tmp_path / name / "data", "--now", "2026-03-19T06:00:00Z",
+            "--no-pictures",
         )  # fmt: skip
         published[name] = tmp_path / name / "data" / "published"
 

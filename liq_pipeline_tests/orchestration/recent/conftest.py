@@ -36,7 +36,7 @@ def full_run(market: dict[str, Market], everything: Path, made_once: MadeOnce) -
 
     def fill(folder: Path) -> None:
         with live_exchange(folder, everything, market) as exchange:
-            result = run(exchange.settings(folder / "data", pictures=True))
+            result = run(exchange.settings(folder / "data"))
         assert result.published
         assert not result.findings
 
