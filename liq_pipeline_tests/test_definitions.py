@@ -31,7 +31,7 @@ GROUPS = {
         "liquidation_heatmap_90d",
     },
     "published": {"published_levels", "published_heatmaps", "published_views"},
-    "validation": {"model_validation"},
+    "validation": {"model_validation", "bracket_evidence"},
 }
 ORDER = list(GROUPS)
 LEVEL_CHECKS = {
@@ -130,6 +130,7 @@ CHECKS = {
     "liquidation_heatmap_30d": HEATMAP_CHECKS,
     "liquidation_heatmap_90d": HEATMAP_CHECKS,
     "model_validation": {"model_passes_its_gates": False},
+    "bracket_evidence": {"brackets_agree_with_forced_orders": False},
 }
 
 

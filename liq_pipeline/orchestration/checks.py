@@ -24,7 +24,7 @@ STEPS = {
     "check_liquidation_levels": LEVEL_TABLES,
     "check_liquidation_heatmaps": HEATMAP_TABLES,
     "check_liquidation_features": (FEATURES,),
-    "check_model_validation": ("model_validation",),
+    "check_validation": ("model_validation", "bracket_evidence"),
 }
 
 

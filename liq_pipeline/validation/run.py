@@ -11,6 +11,7 @@ from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.model.ablations import LEGACY, MAIN, Exposure, all_exposures, walk_exposure
 from liq_pipeline.model.alignment import MarketData, Steps, coarsen, match_steps
 from liq_pipeline.model.boosted import BoostedScores, has_learner, score_boosted
+from liq_pipeline.model.bracket_evidence import BracketTest
 from liq_pipeline.model.if_reached import HORIZON_HOURS
 from liq_pipeline.model.margin import SIDES, has_own_brackets, leverages_used
 from liq_pipeline.model.scale import Scale, scale_drift
@@ -64,6 +65,7 @@ class Validation:
     scale: Scale
     if_reached: list[IfReachedScore]
     boosted: BoostedScores | None
+    brackets: BracketTest | None = None
     gates: list[Gate] = field(default_factory=list)
 
     @property

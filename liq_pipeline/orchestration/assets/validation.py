@@ -5,19 +5,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import dagster as dg
+import numpy as np
 import pyarrow.parquet as pq
 
 from liq_pipeline.model.ablations import MAIN
 from liq_pipeline.model.walk import MODEL_VERSION
 from liq_pipeline.orchestration.assets.common import acting
 from liq_pipeline.orchestration.resources import ArchiveResource, PublisherResource, TruthFiles, WarehouseResource
+from liq_pipeline.validation.brackets import evidence_of, forced_orders_in, said_of, write_tests
 from liq_pipeline.validation.command import score_sources
 from liq_pipeline.validation.report import REPORT_NAME, report_folder, write_problems
 from liq_pipeline.validation.words import flow_table, gate_table
 
 
 def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Return `model_validation`."""
+    """Return `model_validation` and `bracket_evidence`."""
 
     @dg.asset(
         partitions_def=symbols,
@@ -74,4 +76,42 @@ def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
         metadata |= {f"{source}: not scored": dg.MetadataValue.text(why) for source, why in failures.items()}
         yield dg.MaterializeResult(metadata=metadata)
 
-    return [model_validation]
+    @dg.asset(
+        partitions_def=symbols,
+        deps=["klines"],
+        group_name="validation",
+        kinds={"python"},
+        code_version=MODEL_VERSION,
+        output_required=False,
+    )
+    def bracket_evidence(
+        context: dg.AssetExecutionContext,
+        warehouse: WarehouseResource,
+        archive: ArchiveResource,
+        publisher: PublisherResource,
+        truth: TruthFiles,
+    ) -> Iterator[dg.MaterializeResult]:
+        """The symbol's maintenance margin, tested by forced orders: does the trigger of each lie in its own bar?
+
+        Of what `liq record` kept, and of files of orders that `LIQ_TRUTH` names. Published as
+        `data/published/validation/<SYMBOL>/brackets.json`. Skipped where there is no order.
+        """
+        symbol, published = context.partition_key, Path(publisher.folder)
+        with acting():
+            orders = {name: forced_orders_in(path, symbol) for name, path in truth.sources_of(symbol).items()}
+            known = {name: rows for name, rows in orders.items() if rows is not None}
+            tests = {}
+            if known:
+                with warehouse.transaction(symbol) as tables:
+                    bars = tables.read("validation_klines", symbol=symbol)
+                ts, low, high = (bars[name].to_numpy() for name in ("ts", "low", "high"))
+                width = np.timedelta64(archive.bar_minutes, "m")
+                ts = ts.astype("datetime64[us]")
+                tests = {name: evidence_of(rows, symbol, ts, low, high, width) for name, rows in known.items()}
+            write_tests(published, symbol, tests)
+        if not tests:
+            context.log.info(f"skipped: no forced order of {symbol} is known")
+            return
+        yield dg.MaterializeResult(metadata={name: said_of(test) for name, test in tests.items()})
+
+    return [model_validation, bracket_evidence]

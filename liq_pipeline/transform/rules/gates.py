@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from liq_pipeline.transform.rules.rule import WARN, Outcome, Rule, Subject
+from liq_pipeline.validation.brackets import read_tests
 from liq_pipeline.validation.report import DATA_NAME, problems_of, reports_of
 
 
@@ -38,14 +39,31 @@ def gates_hold(subject: Subject) -> Outcome:
     return Outcome(not wrong, "\n".join(wrong) or f"{passed} gates of {reports} reports hold", WARN, facts)
 
 
+def brackets_agree(subject: Subject) -> Outcome:
+    """The maintenance margin that the model uses lies in the interval of the one that forced orders speak for."""
+    found = read_tests(Path(subject.publisher.folder), subject.symbol)
+    told = [f"{source}: {one['said']}" for source, one in found.items()]
+    wrong = [line for line, one in zip(told, found.values(), strict=True) if not one["agrees"]]
+    if wrong:
+        wrong.append("To do: import newer brackets: liq brackets import FILE")
+    return Outcome(not wrong, "\n".join(wrong or told) or "no forced order is known: nothing to test with", WARN)
+
+
 def gate_rules() -> list[Rule]:
-    """Return the rule that warns when the model has lost its skill, or nobody can tell."""
+    """Return the rules that warn when the model has lost its skill, or its brackets are wrong, or nobody can tell."""
     return [
+        Rule(
+            "bracket_evidence",
+            "brackets_agree_with_forced_orders",
+            brackets_agree,
+            "The maintenance margin of the first bracket lies in the interval of the one under which most forced "
+            "orders were triggered inside their own bar: WARN where it does not.",
+        ),
         Rule(
             "model_validation",
             "model_passes_its_gates",
             gates_hold,
             "The gates of the validation hold on the newest data: WARN where the map does not do what is claimed, and "
             "where reported liquidations that LIQ_TRUTH names could not be scored.",
-        )
+        ),
     ]

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from liq_pipeline.clock import Clock
+from liq_pipeline.model.bracket_evidence import judge_brackets
 from liq_pipeline.orchestration.assets.archive import NO_FILE_WAS_LOST
 from liq_pipeline.orchestration.checks import all_checks
 from liq_pipeline.published.layout import HISTORY, dataset_path, manifest_path
@@ -24,6 +25,7 @@ from liq_pipeline.transform.rules import invariants
 from liq_pipeline.transform.rules.everything import all_rules
 from liq_pipeline.transform.rules.integrity import KEYS
 from liq_pipeline.transform.rules.rule import ERROR, WARN, Rule, Severity, Subject
+from liq_pipeline.validation.brackets import write_tests
 from liq_pipeline.validation.report import report_folder
 from liq_pipeline.warehouse.schema import FEATURES, FILE_TABLES, HEATMAP_TABLES, LEVEL_TABLES, file_ddl
 
@@ -51,6 +53,15 @@ def _a_gate_failed(subject: Subject, _: pytest.MonkeyPatch) -> None:
     place.mkdir(parents=True)
     gate = {"number": 2, "statement": "adds to the move", "passed": False, "found": "+0.001"}
     (place / "validation.json").write_text(json.dumps({"source": "reported", "gates": [gate]}), encoding="utf-8")
+
+
+def _orders_of_another_margin(subject: Subject, _: pytest.MonkeyPatch) -> None:
+    """Forced orders that were triggered as if the maintenance margin were .5 %, and not .4 %."""
+    count = 400
+    price, is_long = np.full(count, 100.0), np.arange(count) % 2 == 0
+    bankrupt = np.where(is_long, price * 0.995, price * 1.005)
+    found = judge_brackets(is_long, bankrupt, price - 0.01, price + 0.01, np.linspace(0, 4, count), 0.004)
+    write_tests(Path(subject.publisher.folder), subject.symbol, {"recorded": found})
 
 
 def _walk_looks_ahead(subject: Subject, patch: pytest.MonkeyPatch) -> None:
@@ -119,6 +130,12 @@ def _history_says_otherwise(subject: Subject, _: pytest.MonkeyPatch) -> None:
 FAULTS: dict[tuple[str, str], Fault] = {
     ("model_validation", "model_passes_its_gates"): Fault(
         _a_gate_failed, r"gate 2 \(adds to the move\): \+0\.001", WARN
+    ),
+    ("bracket_evidence", "brackets_agree_with_forced_orders"): Fault(
+        _orders_of_another_margin,
+        r"recorded: maintenance margin 0\.4 %: the trigger of 0\.0% of 400 forced orders lies in its own bar; "
+        r"the best is 0\.50 %",
+        WARN,
     ),
     **{(table, "keys_are_unique"): Fault(_doubled(table), r"doubled keys: .* times 2") for table in KEYS},
     **{
