@@ -30,7 +30,7 @@ GROUPS = {
         "liquidation_heatmap_30d",
         "liquidation_heatmap_90d",
     },
-    "published": {"published_levels", "published_heatmaps", "published_views"},
+    "published": {"published_levels", "published_heatmaps", "published_views", "if_reached"},
     "validation": {"model_validation", "bracket_evidence"},
 }
 ORDER = list(GROUPS)
@@ -131,6 +131,7 @@ CHECKS = {
     "liquidation_heatmap_90d": HEATMAP_CHECKS,
     "model_validation": {"model_passes_its_gates": False},
     "bracket_evidence": {"brackets_agree_with_forced_orders": False},
+    "if_reached": {"ranges_cover_eight_of_ten_cases": False},
 }
 
 

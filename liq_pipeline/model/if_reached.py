@@ -30,6 +30,7 @@ HORIZON_HOURS = (1, 4, 24)
 TARGETS_PCT = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.5, 7.0)
 HIGH_LEVERAGE = 60.0
 UNIT_USD = 1_000.0
+_AT_ONCE = 48  # origins that are summed together
 SHOWN_FROM_DAYS = 14.0
 LARGEST_LOG = 27.0  # 5e14 USD: no number of a damaged report becomes infinite
 FLAT_FROM_PCT = 2.0  # from this distance on the range is as wide as here
@@ -222,27 +223,69 @@ def mapped_on_the_way(walked: Walk, data: MarketData, origins: Integers) -> Floa
     Shape (origins, 2 sides, targets, 2): up to 60x, and above.
     """
     newest = np.maximum.accumulate(np.where(data.known, np.arange(data.known.size), 0))
-    targets = np.array(TARGETS_PCT) / 100
-    result = np.zeros((origins.size, 2, targets.size, 2))
-    is_high = np.array(walked.parameters.ladder) > HIGH_LEVERAGE
-    for column, side in enumerate(SIDES):
-        one = walked.sides[side]
-        bar, tier = np.nonzero(one.contracts_opened > 0)
-        ended, price = one.liquidated_at[bar, tier], one.liquidation_price[bar, tier]
-        opened, before = one.contracts_opened[bar, tier], one.log_survival[bar]
-        high = is_high[tier]
-        alive, added = np.empty(0, dtype=np.int64), 0
-        for number, at in enumerate(origins):
-            known, close = int(newest[at]), data.walk_input.close[at]
-            # Cells come by the bar that opened them; what was touched once never comes back.
-            until = int(np.searchsorted(bar, known, side="right"))
-            alive = np.concatenate([alive, np.arange(added, until)])
-            alive, added = alive[ended[alive] > at], until
-            distance = np.abs(price[alive] / close - 1)
-            near = distance <= targets[-1]
-            cells = alive[near]
-            usd = opened[cells] * np.exp(one.log_survival[known] - before[cells]) * price[cells]
-            band = np.searchsorted(targets, distance[near])
-            sums = np.bincount(2 * band + high[cells], usd, 2 * targets.size).reshape(-1, 2)
-            result[number, column] = np.cumsum(sums, axis=0)
+    result = np.zeros((origins.size, 2, len(TARGETS_PCT), 2))
+    for column in range(len(SIDES)):
+        cells = _cells(walked, column)
+        for start in range(0, origins.size, _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            result[some, column] = _mapped(cells, newest[origins[some]], origins[some], data.walk_input.close, column)
+    return result
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Every cell of a side, by price: bar that opened it, bar that touched it, USD at opening, class, side's survival.
+
+    `log_survival` is that of each bar; `before` that of the bar in which the cell opened.
+    """
+
+    price: Floats
+    bar: Integers
+    ended: Integers
+    usd: Floats
+    is_high: NDArray[np.bool_]
+    before: Floats
+    log_survival: Floats
+
+
+def _cells(walked: Walk, column: int) -> _Cells:
+    one = walked.sides[SIDES[column]]
+    bar, tier = np.nonzero(one.contracts_opened > 0)
+    order = np.argsort(one.liquidation_price[bar, tier], kind="stable")
+    bar, tier = bar[order], tier[order]
+    price = one.liquidation_price[bar, tier]
+    is_high = (np.array(walked.parameters.ladder) > HIGH_LEVERAGE)[tier]
+    usd = one.contracts_opened[bar, tier] * price
+    ended = one.liquidated_at[bar, tier].astype(np.int64)
+    return _Cells(price, bar, ended, usd, is_high, one.log_survival[bar], one.log_survival)
+
+
+def _mapped(cells: _Cells, known: Integers, origins: Integers, close: Floats, column: int) -> Floats:
+    """Return what is mapped between the price and each target at some neighbouring origins; (origins, targets, 2).
+
+    Cells that live all the while are summed along the price once; only those that open or end meanwhile, each time.
+    """
+    targets, now = np.array(TARGETS_PCT) / 100, close[origins]
+    below, above = (targets[-1], 0.0) if column == 0 else (0.0, targets[-1])
+    least, most = now.min() * (1 - below), now.max() * (1 + above)
+    band = slice(*np.searchsorted(cells.price, [least * (1 - 1e-9), most * (1 + 1e-9)]))
+    bar, ended, before = cells.bar[band], cells.ended[band], cells.before[band]
+    left = np.exp(cells.log_survival[known[0]] - before)  # of all cells alike: from here on the side shrinks together
+    shrunk = np.exp(cells.log_survival[known] - cells.log_survival[known[0]])
+    usd = (cells.usd[band] * left)[:, None] * np.stack([~cells.is_high[band], cells.is_high[band]], axis=1)
+    stays = (bar <= known[0]) & (ended > origins[-1])
+    comes = np.flatnonzero(~stays & (bar <= known[-1]) & (ended > origins[0]))
+    price, summed = cells.price[band][stays], np.concatenate([np.zeros((1, 2)), np.cumsum(usd[stays], axis=0)])
+    result = np.empty((origins.size, targets.size, 2))
+    for number, at in enumerate(origins):
+        here = comes[(bar[comes] <= known[number]) & (ended[comes] > at)]
+        own, own_usd = cells.price[band][here], usd[here]
+        own_summed = np.concatenate([np.zeros((1, 2)), np.cumsum(own_usd, axis=0)])
+        ends = now[number] * (1 - targets if column == 0 else 1 + targets)
+        total = np.zeros((targets.size, 2))
+        for prices, sums in ((price, summed), (own, own_summed)):
+            start = np.searchsorted(prices, now[number], side="right" if column == 0 else "left")
+            stop = np.searchsorted(prices, ends, side="left" if column == 0 else "right")
+            total += np.abs(sums[start] - sums[stop])
+        result[number] = total * shrunk[number]
     return result

@@ -91,14 +91,8 @@ def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: 
     Raises:
         NoData: too little data to score.
     """
-    data = inputs.data
-    default = WalkParameters()
-    if churn_per_turnover is None:
-        churn_per_turnover = (
-            CHURN_OF_COARSE if inputs.open_interest_step >= COARSE_OPEN_INTEREST else default.churn_per_turnover
-        )
-    parameters = replace(default, churn_per_turnover=churn_per_turnover)
-    steps = _scored(data, match_steps(data, inputs.truth))
+    data, parameters = inputs.data, parameters_of(inputs, churn_per_turnover)
+    steps = scored_steps(data, match_steps(data, inputs.truth))
     if steps.end.size < FEWEST_STEPS or round(steps.days[-1], 1) < FEWEST_DAYS:
         covered = f"{steps.days[-1]:.1f} days" if steps.end.size else "no time"
         raise NoData(
@@ -138,6 +132,15 @@ def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: 
     found.notes += _lacking(found.if_reached)
     found.gates = gates_of(found)
     return found
+
+
+def parameters_of(inputs: Inputs, churn_per_turnover: float | None = None) -> WalkParameters:
+    """Return the walk's parameters; the default of the churn depends on how often open interest is known."""
+    default = WalkParameters()
+    if churn_per_turnover is None:
+        is_coarse = inputs.open_interest_step >= COARSE_OPEN_INTEREST
+        churn_per_turnover = CHURN_OF_COARSE if is_coarse else default.churn_per_turnover
+    return replace(default, churn_per_turnover=churn_per_turnover)
 
 
 def _lacking(scores: list[IfReachedScore]) -> list[str]:
@@ -186,7 +189,7 @@ def text(figure: Estimate) -> str:
     return f"{figure.value:+.3f} [{figure.low:+.3f}, {figure.high:+.3f}]"
 
 
-def _scored(data: MarketData, steps: Steps) -> Steps:
+def scored_steps(data: MarketData, steps: Steps) -> Steps:
     """Leave out the warm-up: the first day has no positions yet."""
     ts = data.walk_input.ts
     return steps.pick(ts[steps.first] > ts[0] + WARM_UP)
@@ -201,7 +204,7 @@ def _wide_bars(inputs: Inputs, symbol: str, parameters: WalkParameters, exposure
         wide = coarsen(data, WIDE)
         if not wide.known[0]:
             wide = replace(wide, known=np.append([True], wide.known[1:]))
-        steps = _scored(wide, match_steps(wide, inputs.truth))
+        steps = scored_steps(wide, match_steps(wide, inputs.truth))
         if steps.end.size < FEWEST_STEPS:
             return None
         # The narrow bars' exposure summed to the wide ones: both are judged on the same steps.

@@ -12,14 +12,18 @@ from liq_pipeline.model.ablations import MAIN
 from liq_pipeline.model.walk import MODEL_VERSION
 from liq_pipeline.orchestration.assets.common import acting
 from liq_pipeline.orchestration.resources import ArchiveResource, PublisherResource, TruthFiles, WarehouseResource
+from liq_pipeline.published.if_reached import ReachedFit
+from liq_pipeline.transform.datasets import reached_dataset
 from liq_pipeline.validation.brackets import evidence_of, forced_orders_in, said_of, write_tests
 from liq_pipeline.validation.command import score_sources
+from liq_pipeline.validation.reached import fit_sources
 from liq_pipeline.validation.report import REPORT_NAME, report_folder, write_problems
 from liq_pipeline.validation.words import flow_table, gate_table
+from liq_pipeline.warehouse.tables import Tables
 
 
 def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Return `model_validation` and `bracket_evidence`."""
+    """Return `model_validation`, `bracket_evidence` and `if_reached`."""
 
     @dg.asset(
         partitions_def=symbols,
@@ -49,12 +53,10 @@ def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
             context.log.info(f"skipped: LIQ_TRUTH names no file of reported liquidations of {symbol}")
             return
         with acting(), TemporaryDirectory() as name:
-            tables = {kind: Path(name) / f"{kind}.parquet" for kind in ("klines", "open_interest")}
             with warehouse.transaction(symbol) as reading:
-                for kind, path in tables.items():
-                    pq.write_table(reading.read(f"validation_{kind}", symbol=symbol), path)
+                klines, interest = _written(reading, symbol, Path(name))
             found, failures = score_sources(
-                tables["klines"], tables["open_interest"], files, f"{archive.bar_minutes}m", symbol,
+                klines, interest, files, f"{archive.bar_minutes}m", symbol,
                 Path(publisher.folder), context.log.info,
             )  # fmt: skip
         for failure in failures.values():
@@ -82,7 +84,6 @@ def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
         group_name="validation",
         kinds={"python"},
         code_version=MODEL_VERSION,
-        output_required=False,
     )
     def bracket_evidence(
         context: dg.AssetExecutionContext,
@@ -90,11 +91,11 @@ def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
         archive: ArchiveResource,
         publisher: PublisherResource,
         truth: TruthFiles,
-    ) -> Iterator[dg.MaterializeResult]:
+    ) -> dg.MaterializeResult:
         """The symbol's maintenance margin, tested by forced orders: does the trigger of each lie in its own bar?
 
         Of what `liq record` kept, and of files of orders that `LIQ_TRUTH` names. Published as
-        `data/published/validation/<SYMBOL>/brackets.json`. Skipped where there is no order.
+        `data/published/validation/<SYMBOL>/brackets.json`; nothing is where no order is known.
         """
         symbol, published = context.partition_key, Path(publisher.folder)
         with acting():
@@ -109,9 +110,56 @@ def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
                 ts = ts.astype("datetime64[us]")
                 tests = {name: evidence_of(rows, symbol, ts, low, high, width) for name, rows in known.items()}
             write_tests(published, symbol, tests)
-        if not tests:
-            context.log.info(f"skipped: no forced order of {symbol} is known")
-            return
-        yield dg.MaterializeResult(metadata={name: said_of(test) for name, test in tests.items()})
+        said = {name: said_of(test) for name, test in tests.items()}
+        return dg.MaterializeResult(metadata=said or {"orders": f"no forced order of {symbol} is known"})
 
-    return [model_validation, bracket_evidence]
+    @dg.asset(
+        partitions_def=symbols,
+        deps=["published_levels"],
+        group_name="published",
+        kinds={"parquet"},
+        code_version=MODEL_VERSION,
+    )
+    def if_reached(
+        context: dg.AssetExecutionContext,
+        warehouse: WarehouseResource,
+        archive: ArchiveResource,
+        publisher: PublisherResource,
+        truth: TruthFiles,
+    ) -> dg.MaterializeResult:
+        """How much gets liquidated on the way to a price that is reached within 1, 4 or 24 hours: p10, p50, p90.
+
+        `data/published/if_reached/<SYMBOL>/if_reached.parquet`. Fitted anew each day on all reported liquidations
+        that are known: what `liq record` kept, and what `LIQ_TRUTH` names. Rows appear from 14 days of these on; the
+        manifest holds the fits, and says what lacks.
+        """
+        symbol = context.partition_key
+        with acting(), TemporaryDirectory() as name, warehouse.transaction(symbol) as tables:
+            fits: list[ReachedFit] = []
+            why: dict[str, str] = {}
+            if sources := truth.sources_of(symbol):
+                klines, interest = _written(tables, symbol, Path(name))
+                fits, why = fit_sources(klines, interest, sources, archive.bar_minutes, symbol)
+            dataset = reached_dataset(tables, symbol, fits, why)
+            publisher.publish([dataset])
+        for line in why.values():
+            context.log.warning(line)
+        shares = {f"coverage_80_{one.source}_{one.horizon_hours}h": one.coverage_80 for one in fits}
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/partition_row_count": dataset.content()[1],
+                "hidden_because": dataset.manifest["hidden_because"] or "nothing is hidden",
+                **shares,
+            }
+        )
+
+    return [model_validation, bracket_evidence, if_reached]
+
+
+def _written(tables: Tables, symbol: str, folder: Path) -> list[Path]:
+    """Write klines and open interest as `liq validate` reads them; return the two files."""
+    paths = []
+    for kind in ("klines", "open_interest"):
+        paths.append(folder / f"{kind}.parquet")
+        pq.write_table(tables.read(f"validation_{kind}", symbol=symbol), paths[-1])
+    return paths
