@@ -30,8 +30,8 @@ GROUPS = {
         "liquidation_heatmap_30d",
         "liquidation_heatmap_90d",
     },
-    "published": {"published_levels", "published_heatmaps", "published_views"},
-    "validation": {"model_validation"},
+    "published": {"published_levels", "published_heatmaps", "published_views", "if_reached"},
+    "validation": {"model_validation", "bracket_evidence"},
 }
 ORDER = list(GROUPS)
 LEVEL_CHECKS = {
@@ -130,6 +130,8 @@ CHECKS = {
     "liquidation_heatmap_30d": HEATMAP_CHECKS,
     "liquidation_heatmap_90d": HEATMAP_CHECKS,
     "model_validation": {"model_passes_its_gates": False},
+    "bracket_evidence": {"brackets_agree_with_forced_orders": False},
+    "if_reached": {"ranges_cover_eight_of_ten_cases": False},
 }
 
 

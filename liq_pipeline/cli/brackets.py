@@ -56,9 +56,10 @@ def show(
     symbol: Annotated[str, typer.Argument(help="Perpetual, such as BTCUSDT.")],
     data: Data = None,
 ) -> None:
-    """Show the brackets of a symbol: since when which, and the newest in full."""
+    """Show the brackets of a symbol: since when which, the newest in full, and what forced orders say of them."""
     from liq_pipeline.exchange.brackets import use_brackets_below
     from liq_pipeline.model.margin import bracket_history, brackets_known_until, has_own_brackets
+    from liq_pipeline.validation.brackets import read_tests
 
     settings = load_settings(data_dir=data)
     try:
@@ -85,3 +86,6 @@ def show(
     ):
         newest.add_row(f"{floor:,.0f}", f"{100 * mmr:.10g} %", f"{cum:,.10g}", f"{leverage:g}x")
     console.print(newest)
+    for source, one in read_tests(settings.published_dir, symbol).items():
+        verdict = "" if one["agrees"] else "; the table is WRONG by these orders"
+        console.print(f"{source}: {one['said']}{verdict}", soft_wrap=True)

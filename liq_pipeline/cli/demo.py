@@ -19,7 +19,9 @@ def demo_mirror(console: Console, settings: Settings) -> Any:
     from liq_pipeline.simulator.demo import build_demo_mirror
 
     keep_compiled_below(settings.compiled_dir)
-    return build_demo_mirror(settings.data_dir / DEMO_FOLDER / "exchange", progress=console.print)
+    place = settings.data_dir / DEMO_FOLDER
+    recorded = settings.model_copy(update={"data_dir": place}).recorded_dir
+    return build_demo_mirror(place / "exchange", progress=console.print, recorded=recorded)
 
 
 def demo_settings(settings: Settings, mirror: Any, archive: str) -> Settings:

@@ -91,24 +91,27 @@ class IfReachedScore:
     parameters: dict[str, object]
 
 
-def score_if_reached(walked: Walk, data: MarketData, steps: Steps) -> list[IfReachedScore]:
+def score_if_reached(
+    walked: Walk, data: MarketData, steps: Steps, against: tuple[str, ...] = (DISTANCE_ONLY, YESTERDAY, RATE)
+) -> list[IfReachedScore]:
     """Score every horizon; none for a horizon with too few cases.
 
     Args:
         walked: the walk.
         data: its bars.
         steps: reported liquidations.
+        against: other forecasts to compare with, distance alone among them; of another, the gain is NaN.
     """
     origins = _origins(data, steps)
     if origins.size < 2:
         return []
     cases = cases_of(walked, data, steps, origins)
-    earlier = _a_day_before(walked, data, origins, cases)
+    earlier = _a_day_before(walked, data, origins, cases) if YESTERDAY in against else cases
     days = float(steps.days[-1])
     starts = (SHOWN_FROM_DAYS, SCORED_FROM_DAYS) if days >= SHOWN_FROM_DAYS else (SCORED_FROM_DAYS,)
     result = []
     for hours in HORIZON_HOURS:
-        found = (_score(cases, earlier, hours, data, days, least) for least in starts)
+        found = (_score(cases, earlier, hours, data, days, least, (MAP, *against)) for least in starts)
         if score := next((one for one in found if one), None):  # from day 14 on, if enough is left to score
             result.append(score)
     return result
@@ -162,7 +165,7 @@ _FORECASTS: dict[str, Callable[[Cases, Cases], Floats | None]] = {
 
 
 def _score(
-    every: Cases, earlier: Cases, hours: int, data: MarketData, days: float, least: float
+    every: Cases, earlier: Cases, hours: int, data: MarketData, days: float, least: float, names: tuple[str, ...]
 ) -> IfReachedScore | None:
     rows = every.reached_at - every.asked_at <= np.timedelta64(hours, "h")
     cases, earlier = every.pick(rows), earlier.pick(rows)
@@ -172,7 +175,7 @@ def _score(
     cases, earlier = cases.pick(order), earlier.pick(order)
     first = cases.asked_at[0]
     truth = np.log1p(cases.usd / UNIT_USD)
-    quantiles = {name: np.full((truth.size, len(PROBABILITIES)), np.nan) for name in _FORECASTS}
+    quantiles = {name: np.full((truth.size, len(PROBABILITIES)), np.nan) for name in names}
     horizon = np.timedelta64(hours, "h")
     midnights = np.unique(cases.asked_at.astype("datetime64[D]"))
     for midnight in midnights:
@@ -182,9 +185,9 @@ def _score(
         # Whoever asked within the horizon before midnight may not know yet: a target that is reached late would lack.
         known = cases.asked_at <= start - horizon
         today = (cases.asked_at >= start) & (cases.asked_at < start + DAY)
-        for name, forecast in _FORECASTS.items():
+        for name in names:
             of = earlier if name == YESTERDAY else cases
-            found = forecast(of.pick(known), of.pick(today))
+            found = _FORECASTS[name](of.pick(known), of.pick(today))
             if found is not None:
                 quantiles[name][today] = found
     scored = np.isfinite(np.concatenate(list(quantiles.values()), axis=1)).all(axis=1)
@@ -214,6 +217,8 @@ def _figures(
     place = {name: 2 + number for number, name in enumerate(names)}
 
     def gain(over: str) -> Estimate:
+        if over not in place:
+            return Estimate(float("nan"), float("nan"), float("nan"))
         one, other = place[MAP], place[over]
         with np.errstate(invalid="ignore", divide="ignore"):
             return resampler.figure(1 - whole[one] / whole[other], 1 - drawn[:, one] / drawn[:, other])

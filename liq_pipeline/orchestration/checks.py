@@ -12,6 +12,7 @@ from liq_pipeline.orchestration.resources import (
     WarehouseResource,
 )
 from liq_pipeline.orchestration.universe import names_of
+from liq_pipeline.published.if_reached import DATASET
 from liq_pipeline.transform.rules.everything import all_rules
 from liq_pipeline.transform.rules.rule import ERROR, WARN, Outcome, Result, Rule, Subject, evaluate
 from liq_pipeline.warehouse.schema import FEATURES, HEATMAP_TABLES, LEVEL_TABLES
@@ -25,6 +26,7 @@ STEPS = {
     "check_liquidation_heatmaps": HEATMAP_TABLES,
     "check_liquidation_features": (FEATURES,),
     "check_model_validation": ("model_validation",),
+    "check_liquidation_truth": ("bracket_evidence", DATASET),
 }
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol, Self
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from liq_pipeline.clock import Clock
+from liq_pipeline.exchange.recorded import ORDERS
 from liq_pipeline.exchange.report import Progress
 from liq_pipeline.exchange.sources import ArchiveSource, RestSource
 from liq_pipeline.published.publish import Publisher
+from liq_pipeline.validation.recorded import recording_at
 from liq_pipeline.warehouse.warehouse import Warehouse
 
 
@@ -71,7 +74,17 @@ class TruthFiles(dg.ConfigurableResource):
     Args:
         files: per symbol, files in a format of `liq validate`.
         problems: per symbol, sentences about how they are named.
+        recorded: the folder of `liq record`.
     """
 
     files: dict[str, list[str]]
     problems: dict[str, list[str]]
+    recorded: str
+
+    def sources_of(self, symbol: str) -> dict[str, Path]:
+        """Return every source of a symbol's liquidations by name: what is named, and what was recorded here."""
+        named = {Path(name).stem: Path(name) for name in self.files.get(symbol, [])}
+        place = Path(self.recorded)
+        has_orders = (place / ORDERS / f"symbol={symbol}").is_dir()
+        is_named = any(recording_at(path) == place for path in named.values())
+        return named | ({place.name: place} if has_orders and not is_named else {})

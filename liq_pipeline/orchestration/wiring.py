@@ -122,6 +122,7 @@ def _resources(settings: Settings, reporter: Reporter | None) -> dict[str, Any]:
         "truth": TruthFiles(
             files={one: [str(path.absolute()) for path in truth.files_of(one)] for one in known_symbols},
             problems={one: truth.problems_of(one) for one in known_symbols},
+            recorded=str(settings.recorded_dir.absolute()),
         ),
         "alerts": dg.ResourceDefinition.hardcoded_resource(alert_desk(settings)),
         "clock": ClockResource(**clock_of(settings).model_dump()),

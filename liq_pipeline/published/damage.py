@@ -18,6 +18,7 @@ from typing import Any
 
 from liq_pipeline.errors import PublishedDamaged
 from liq_pipeline.model.timeframes import TIMEFRAMES
+from liq_pipeline.published.if_reached import DATASET
 from liq_pipeline.published.journal import is_unfinished
 from liq_pipeline.published.layout import WHOLE, dataset_path, manifest_path, view_folder
 from liq_pipeline.published.manifests import damaged_manifest, sound_manifest, sound_views_manifest
@@ -26,7 +27,11 @@ Place = tuple[str, str]
 """A dataset, and its timeframe; empty for one that has none."""
 
 _TOGETHER: tuple[tuple[Place, ...], ...] = (
-    (*(("liquidation_levels", timeframe) for timeframe in TIMEFRAMES), *((dataset, "") for dataset in WHOLE)),
+    (
+        *(("liquidation_levels", timeframe) for timeframe in TIMEFRAMES),
+        *((dataset, "") for dataset in WHOLE if dataset != DATASET),
+    ),
+    ((DATASET, ""),),
     tuple((dataset, timeframe) for dataset in ("liquidation_heatmap", "candles") for timeframe in TIMEFRAMES),
     tuple(("views", timeframe) for timeframe in TIMEFRAMES),
 )

@@ -8,7 +8,7 @@ SCHEMA_VERSION = 2
 EXCHANGE = "binance"
 """The one exchange so far; a column of every table, so that others can come."""
 MANIFESTS = "manifests"
-WHOLE = ("oi_delta", "positions", "liquidation_features")
+WHOLE = ("oi_delta", "positions", "liquidation_features", "if_reached")
 """Datasets with one file per symbol; of the others there is one per timeframe."""
 HISTORY = "levels_history"
 """The dataset with a file per day, which is never written again."""

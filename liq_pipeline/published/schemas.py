@@ -116,6 +116,28 @@ HISTORY_SCHEMA = pa.schema(
     }
 )
 
+IF_REACHED_SCHEMA = pa.schema(
+    {
+        "exchange": pa.string(),
+        "symbol": pa.string(),
+        "as_of": pa.timestamp("us", "UTC"),
+        "source": pa.string(),
+        "horizon_hours": pa.int32(),
+        "side": pa.string(),
+        "target": pa.string(),
+        "target_price": pa.float64(),
+        "distance_pct": pa.float64(),
+        "mapped_usd": pa.float64(),
+        "p10_usd": pa.float64(),
+        "p50_usd": pa.float64(),
+        "p90_usd": pa.float64(),
+        "coverage_80": pa.float64(),
+        "range_ratio": pa.float64(),
+        "crps_gain_over_distance": pa.float64(),
+        "days_of_truth": pa.float64(),
+    }
+)
+
 SCHEMAS = {
     "liquidation_levels": LEVELS_SCHEMA,
     "oi_delta": OI_DELTA_SCHEMA,
@@ -124,6 +146,7 @@ SCHEMAS = {
     "positions": POSITIONS_SCHEMA,
     "liquidation_features": FEATURES_SCHEMA,
     "levels_history": HISTORY_SCHEMA,
+    "if_reached": IF_REACHED_SCHEMA,
 }
 REPEATED = {"leverage", "price_low", "price_high", "current_price", "distance_pct", "open", "high", "low", "close",
             "entry_price", "maintenance_margin_rate", "bin_width"}  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -163,12 +162,8 @@ def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
         source: Annotated[str, Query(max_length=100, description="of the truth; default: the longest")] = "",
     ) -> Response:
         """How much gets liquidated on the way to a price, given that it is reached: a median and a range."""
-        reports = await desk.reports(symbol)
-        digest = hashlib.sha256(b"".join(reports.values())).hexdigest()
-        more = ("if reached", horizon, source, digest)
-        asked = Asked(("liquidation_levels",), symbol, "90d", now(), "json", more)
-        make = partial(reached.if_reached, hours=int(horizon), reports=reports, source=source)
-        return await desk.answer(request, asked, make)
+        asked = Asked((reached.DATASET,), symbol, "90d", now(), "json", (horizon, source))
+        return await desk.answer(request, asked, partial(reached.if_reached, hours=int(horizon), source=source))
 
     @get("/candles", response_model=models.Candles, responses=_documented())
     async def candles(request: Request, symbol: SymbolName, timeframe: Timeframe = "7d") -> Response:

@@ -11,7 +11,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from liq_pipeline.published.if_reached import reports_of
 from liq_pipeline.server import answers
 from liq_pipeline.server.asked import Asked
 from liq_pipeline.server.files import index
@@ -63,13 +62,6 @@ class Desk:
     async def state(self, now: datetime) -> answers.State:
         """Return what is published."""
         return await self._once.run("state", partial(answers.state, self._store, now))
-
-    async def reports(self, symbol: str) -> dict[str, bytes]:
-        """Return the reports of the validation of a published symbol, by source; none of another."""
-        known = symbol in self._store.symbols()
-        return (
-            await self._once.run(("reports", symbol), partial(reports_of, self._store.folder, symbol)) if known else {}
-        )
 
     async def index(self) -> dict[str, Any]:
         """Return every published file."""

@@ -145,10 +145,13 @@ _MAY_BE_EMPTY = {
     "liquidation_features": tuple(
         name for name in SCHEMAS["liquidation_features"].names if "_zone_" in name or name.endswith("_change")
     ),
+    "if_reached": ("crps_gain_over_distance",),
 }
 """Where nothing opened; where there is no large zone, or no bar before."""
-_PRICES = frozenset(("open", "high", "low", "close", "current_price", "leverage", "entry_price"))
-_AMOUNTS = frozenset(("contracts", "contracts_opened", "notional_usd", "volume"))
+_PRICES = frozenset(("open", "high", "low", "close", "current_price", "leverage", "entry_price", "target_price"))
+_AMOUNTS = frozenset(
+    ("contracts", "contracts_opened", "notional_usd", "volume", "mapped_usd", "p10_usd", "p50_usd", "p90_usd")
+)
 
 
 def _wrong_instants(rows: pa.Table, dataset: str) -> str:

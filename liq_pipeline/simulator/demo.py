@@ -13,11 +13,13 @@ from pathlib import Path
 from liq_pipeline.errors import LiqError
 from liq_pipeline.simulator.market import MarketConfig, simulate
 from liq_pipeline.simulator.mirror import publish
+from liq_pipeline.simulator.recording import record
 from liq_pipeline.system.storage import write_whole
 
-FORMAT = 1  # raise it when the same configuration would give other bytes
+FORMAT = 2  # raise it when the same configuration would give other bytes
 END = date(2026, 8, 1)  # the label change of 2026-06-25 lies inside
 DAYS = 120
+RECORDED_DAYS = 40  # of forced orders, as if `liq record` had listened
 STAMP = ".liq-demo.json"  # the dot keeps it out of the listing
 
 
@@ -69,7 +71,10 @@ def demo_markets() -> list[MarketConfig]:
 
 
 def build_demo_mirror(
-    folder: Path, progress: Callable[[str], None] | None = None, markets: Sequence[MarketConfig] | None = None
+    folder: Path,
+    progress: Callable[[str], None] | None = None,
+    markets: Sequence[MarketConfig] | None = None,
+    recorded: Path | None = None,
 ) -> DemoMirror:
     """Simulate and publish the demo under `folder`, unless it is there already.
 
@@ -77,6 +82,7 @@ def build_demo_mirror(
         folder: a folder of our own, new or empty or made by this function before.
         progress: told one line per step.
         markets: other markets than the demo's; they must cover the same days.
+        recorded: where the recording of the last days' forced orders goes, as `liq record` leaves it; None: nowhere.
 
     Raises:
         LiqError: the folder holds something else.
@@ -92,16 +98,20 @@ def build_demo_mirror(
         configs[0].first_day,
         datetime.combine(end, time(6), tzinfo=UTC),
     )
-    if _read_stamp(folder) == wanted:
+    if _read_stamp(folder) == wanted and (recorded is None or recorded.is_dir()):
         report(f"the simulated exchange is already in {folder}")
         return mirror
     _clear(folder)
+    if recorded:
+        shutil.rmtree(recorded, ignore_errors=True)
     _write_stamp(folder, wanted | {"complete": False})
     for config in configs:
         report(f"{config.symbol}: simulating {config.days} days of traders")
         market = simulate(config)
         report(f"{config.symbol}: publishing {len(market.positions['side']):,} positions as open interest and klines")
         publish(market, folder, intervals=("5m",))
+        if recorded:
+            record(market, recorded, RECORDED_DAYS)
     _write_stamp(folder, wanted)
     return mirror
 

@@ -31,7 +31,10 @@ _TICK_SECONDS = 0.002
 
 @dataclass(frozen=True)
 class StreamedOrder:
-    """One order that the stream tells of: at `ts_ms` (ms since 1970) it traded, at `event_ms` it is sent."""
+    """One order that the stream tells of: at `ts_ms` (ms since 1970) it traded, at `event_ms` it is sent.
+
+    `price` is that of its fills; `bankruptcy_price` that of the order itself, None for the same.
+    """
 
     symbol: str
     ts_ms: int
@@ -39,6 +42,7 @@ class StreamedOrder:
     side: str
     price: float
     quantity: float
+    bankruptcy_price: float | None = None
 
     @property
     def usd(self) -> float:
@@ -48,8 +52,9 @@ class StreamedOrder:
     def message(self) -> dict[str, Any]:
         """Return it as the exchange says it."""
         price, quantity = f"{self.price:.8g}", f"{self.quantity:.3f}"
+        bankrupt = price if self.bankruptcy_price is None else f"{self.bankruptcy_price:.8g}"
         order = {
-            "s": self.symbol, "S": self.side, "o": "LIMIT", "f": "IOC", "q": quantity, "p": price, "ap": price,
+            "s": self.symbol, "S": self.side, "o": "LIMIT", "f": "IOC", "q": quantity, "p": bankrupt, "ap": price,
             "X": "FILLED", "l": quantity, "z": quantity, "T": self.ts_ms,
         }  # fmt: skip
         return {"e": "forceOrder", "E": self.event_ms, "o": order}
@@ -62,7 +67,7 @@ def forced_orders_of(market: Market) -> list[StreamedOrder]:
     opened = market.bars["open_time"].astype("datetime64[ms]").astype(np.int64)
     width = config.bar_minutes * 60 * _SECOND
     largest: dict[int, StreamedOrder] = {}
-    for side, name in (("SELL", "long"), ("BUY", "short")):
+    for side, name, sign in (("SELL", "long", -1), ("BUY", "short", 1)):
         contracts, usd = liquidations[f"{name}_contracts"], liquidations[f"{name}_usd"]
         for bar in np.flatnonzero(contracts > 0):
             shares = rng.dirichlet(np.ones(rng.integers(1, MOST_ORDERS_A_BAR + 1)))
@@ -70,8 +75,9 @@ def forced_orders_of(market: Market) -> list[StreamedOrder]:
             for share, at in zip(shares, instants.tolist(), strict=True):
                 quantity = round(float(contracts[bar] * share), 3)
                 second = at // _SECOND
+                price = float(usd[bar] / contracts[bar])
                 order = StreamedOrder(
-                    config.symbol, at, (second + 1) * _SECOND, side, float(usd[bar] / contracts[bar]), quantity
+                    config.symbol, at, (second + 1) * _SECOND, side, price, quantity, price * (1 + sign * config.mmr)
                 )
                 if quantity > 0 and (second not in largest or largest[second].usd < order.usd):
                     largest[second] = order

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pyarrow.parquet as pq
 from liq_pipeline.clock import iso
 from liq_pipeline.exchange.sources import ArchiveSource
 from liq_pipeline.model.heatmap import BURN_IN, COLUMN_WIDTHS
+from liq_pipeline.model.if_reached import HORIZON_HOURS
 from liq_pipeline.model.margin import bracket_epochs, brackets_known_until, has_own_brackets, leverages_used
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.model.walk import MODEL_NAME, model_version, parameters_in_use
+from liq_pipeline.published.if_reached import DATASET, ReachedFit, hidden_because, longest, ranges
 from liq_pipeline.published.publish import PublishedDataset
 from liq_pipeline.transform.described import described
 from liq_pipeline.transform.heatmaps import read_candles
@@ -74,6 +77,32 @@ def level_datasets(
     if now and any(rows.num_rows for rows in levels.values()):
         datasets.append(history_dataset(levels, shared, now))
     return datasets
+
+
+def reached_dataset(
+    tables: Tables, symbol: str, fits: Sequence[ReachedFit], not_fitted: Mapping[str, str]
+) -> PublishedDataset:
+    """Return the dataset `if_reached`: what the fits make of the newest levels.
+
+    Args:
+        tables: inside a transaction.
+        symbol: whose.
+        fits: of every source of truth and horizon.
+        not_fitted: what could not be fitted, in words, by source.
+    """
+    newest = tables.newest_bar(symbol)
+    levels = tables.sql(f"SELECT * FROM {LEVEL_TABLES[-1]} WHERE symbol = $symbol", symbol=symbol)
+    rows = ranges(levels, fits, symbol, newest["as_of"], newest["current_price"]).cast(described(DATASET))
+    lacking = {f"{hours} h": hidden_because(fits, longest(fits, hours)) for hours in HORIZON_HOURS}
+    manifest = {
+        "as_of": iso(newest["as_of"]),
+        "current_price": newest["current_price"],
+        **model_facts(symbol, newest["first_ts"], newest["as_of"]),
+        "fits": [one.model_dump() for one in fits],
+        "hidden_because": {hours: why for hours, why in lacking.items() if why},
+        "not_fitted": dict(not_fitted),
+    }
+    return PublishedDataset(DATASET, symbol, rows, manifest)
 
 
 def heatmap_datasets(

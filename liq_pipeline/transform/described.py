@@ -17,6 +17,7 @@ TABLE_OF = {
     "positions": "position_cohorts",
     "liquidation_features": "liquidation_features",
     "levels_history": "liquidation_levels_1d",
+    "if_reached": "liquidation_levels_1d",
 }
 """The table whose comments describe the columns of each dataset."""
 OF_CANDLES = {
@@ -43,7 +44,23 @@ OF_HISTORY = {
     "bin_width": ("height of a whole bin; the one that holds current_price is cut there", "USD"),
     "notional_usd": ("contracts × liquidation price, summed: estimated exposure, to four digits", "USD"),
 }
-_ADDED = {"candles": OF_CANDLES, "positions": OF_POSITIONS, "levels_history": OF_HISTORY}
+OF_IF_REACHED = {
+    "side": ("long (on the way down) or short (on the way up)", ""),
+    "source": ("name of the source of reported liquidations that it was fitted on", ""),
+    "horizon_hours": ("the price gets to the target within so many hours: given, not said", "h"),
+    "target": ("ladder, or zone: the far edge of one of the largest zones", ""),
+    "target_price": ("price that is reached", "USD"),
+    "distance_pct": ("of the target from the price at as_of; negative below it", "%"),
+    "mapped_usd": ("estimated exposure between the price and the target", "USD"),
+    "p10_usd": ("liquidated from now until the target is reached: one of ten past cases had less", "USD"),
+    "p50_usd": ("the same: half of the past cases had less", "USD"),
+    "p90_usd": ("the same: one of ten past cases had more", "USD"),
+    "coverage_80": ("share of past cases between p10 and p90, each day fitted on the days before; .80 is right", "1"),
+    "range_ratio": ("p90 over p10, median of past cases", "1"),
+    "crps_gain_over_distance": ("share by which its CRPS was better than that of distance alone", "1"),
+    "days_of_truth": ("days of reported liquidations that it was fitted on", "d"),
+}
+_ADDED = {"candles": OF_CANDLES, "positions": OF_POSITIONS, "levels_history": OF_HISTORY, "if_reached": OF_IF_REACHED}
 
 
 @cache

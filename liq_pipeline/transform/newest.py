@@ -11,18 +11,20 @@ from datetime import datetime
 from pathlib import Path
 
 from liq_pipeline.clock import Clock
-from liq_pipeline.errors import CheckFailed
+from liq_pipeline.errors import CheckFailed, PublishedDamaged
 from liq_pipeline.exchange.sources import ArchiveSource, RestSource
 from liq_pipeline.exchange.tail import TailReport
 from liq_pipeline.model.timeframes import TIMEFRAMES
+from liq_pipeline.published.if_reached import DATASET, fits_of
 from liq_pipeline.published.layout import dataset_path
 from liq_pipeline.published.manifests import read_manifest
 from liq_pipeline.published.publish import PublishedDataset, Publisher
-from liq_pipeline.transform.datasets import level_datasets
+from liq_pipeline.transform.datasets import level_datasets, reached_dataset
 from liq_pipeline.transform.incremental import Extended, extend
 from liq_pipeline.transform.rules.everything import rules_of_every_bar
 from liq_pipeline.transform.rules.recent import tail_checks
 from liq_pipeline.transform.rules.rule import Result, Subject, evaluate
+from liq_pipeline.warehouse.tables import Tables
 from liq_pipeline.warehouse.warehouse import Warehouse
 
 
@@ -96,9 +98,22 @@ def refresh_recent(sources: Sources, symbol: str) -> RefreshReport:
             )
         done.checks += [Result(rule.asset, rule.name, outcome) for rule, outcome in found]
         content = level_datasets(tables, symbol, sources.archive, published_results(done.checks))
+        content += _ranges_from_now(sources.publisher, tables, symbol)
     sources.publisher.publish(content)
     done.published = content
     return done
+
+
+def _ranges_from_now(publisher: Publisher, tables: Tables, symbol: str) -> list[PublishedDataset]:
+    """Return the dataset `if_reached` from the newest bar on, with the fits that are published; none where none are."""
+    manifest = read_manifest(dataset_path(Path(publisher.folder), DATASET, symbol))
+    if manifest is None:
+        return []
+    try:
+        fits = fits_of(manifest)
+    except PublishedDamaged:  # the next full run writes it anew
+        return []
+    return [reached_dataset(tables, symbol, fits, manifest.get("not_fitted", {}))]
 
 
 def published_until(publisher: Publisher, symbol: str, dataset: str = "liquidation_levels") -> datetime | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from liq_pipeline.errors import LiqError, SettingsError
+from liq_pipeline.validation.brackets import evidence_of, forced_orders_in, said_of
 from liq_pipeline.validation.files import bar_width
 from liq_pipeline.validation.inputs import read_inputs
 from liq_pipeline.validation.report import report_folder
@@ -51,6 +52,11 @@ def run_validation(
         open_interest_stamp=cast(Stamp, open_interest_stamp),
     )
     found = validate(inputs, symbol, source=liquidations.name, churn_per_turnover=churn_per_turnover)
+    orders = forced_orders_in(liquidations, symbol)
+    if orders is not None:
+        bars = inputs.data.walk_input
+        found.brackets = evidence_of(orders, symbol, bars.ts, bars.low, bars.high, inputs.data.width)
+        found.notes.append(f"margin brackets: {said_of(found.brackets)}")
     if out is not None:
         from liq_pipeline.validation.report import write_report
 

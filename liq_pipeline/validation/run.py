@@ -12,6 +12,7 @@ from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.model.ablations import LEGACY, MAIN, Exposure, all_exposures, walk_exposure
 from liq_pipeline.model.alignment import MarketData, Steps, coarsen, match_steps
 from liq_pipeline.model.boosted import BoostedScores, has_learner, score_boosted
+from liq_pipeline.model.bracket_evidence import BracketTest
 from liq_pipeline.model.if_reached import HORIZON_HOURS
 from liq_pipeline.model.margin import SIDES, has_own_brackets, leverages_used
 from liq_pipeline.model.scale import Scale, scale_drift
@@ -65,6 +66,7 @@ class Validation:
     scale: Scale
     if_reached: list[IfReachedScore]
     boosted: BoostedScores | None
+    brackets: BracketTest | None = None
     gates: list[Gate] = field(default_factory=list)
 
     @property
@@ -91,14 +93,8 @@ def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: 
     Raises:
         NoData: too little data to score.
     """
-    data = inputs.data
-    default = parameters_in_use()
-    if churn_per_turnover is None:
-        churn_per_turnover = (
-            CHURN_OF_COARSE if inputs.open_interest_step >= COARSE_OPEN_INTEREST else default.churn_per_turnover
-        )
-    parameters = replace(default, churn_per_turnover=churn_per_turnover)
-    steps = _scored(data, match_steps(data, inputs.truth))
+    data, parameters = inputs.data, parameters_of(inputs, churn_per_turnover)
+    steps = scored_steps(data, match_steps(data, inputs.truth))
     if steps.end.size < FEWEST_STEPS or round(steps.days[-1], 1) < FEWEST_DAYS:
         covered = f"{steps.days[-1]:.1f} days" if steps.end.size else "no time"
         raise NoData(
@@ -138,6 +134,15 @@ def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: 
     found.notes += _lacking(found.if_reached)
     found.gates = gates_of(found)
     return found
+
+
+def parameters_of(inputs: Inputs, churn_per_turnover: float | None = None) -> WalkParameters:
+    """Return the walk's parameters; the default of the churn depends on how often open interest is known."""
+    default = parameters_in_use()
+    if churn_per_turnover is None:
+        is_coarse = inputs.open_interest_step >= COARSE_OPEN_INTEREST
+        churn_per_turnover = CHURN_OF_COARSE if is_coarse else default.churn_per_turnover
+    return replace(default, churn_per_turnover=churn_per_turnover)
 
 
 def _lacking(scores: list[IfReachedScore]) -> list[str]:
@@ -186,7 +191,7 @@ def text(figure: Estimate) -> str:
     return f"{figure.value:+.3f} [{figure.low:+.3f}, {figure.high:+.3f}]"
 
 
-def _scored(data: MarketData, steps: Steps) -> Steps:
+def scored_steps(data: MarketData, steps: Steps) -> Steps:
     """Leave out the warm-up: the first day has no positions yet."""
     ts = data.walk_input.ts
     return steps.pick(ts[steps.first] > ts[0] + WARM_UP)
@@ -201,7 +206,7 @@ def _wide_bars(inputs: Inputs, symbol: str, parameters: WalkParameters, exposure
         wide = coarsen(data, WIDE)
         if not wide.known[0]:
             wide = replace(wide, known=np.append([True], wide.known[1:]))
-        steps = _scored(wide, match_steps(wide, inputs.truth))
+        steps = scored_steps(wide, match_steps(wide, inputs.truth))
         if steps.end.size < FEWEST_STEPS:
             return None
         # The narrow bars' exposure summed to the wide ones: both are judged on the same steps.

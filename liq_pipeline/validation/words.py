@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from liq_pipeline.model.ablations import MAIN
 from liq_pipeline.model.boosted import BoostedScores
+from liq_pipeline.model.bracket_evidence import BracketTest
 from liq_pipeline.model.exposure import CLASS_EDGES
 from liq_pipeline.model.if_reached import HORIZON_HOURS
 from liq_pipeline.model.scoring import Estimate
 from liq_pipeline.model.scoring_flows import FlowScores
 from liq_pipeline.model.scoring_if_reached import IfReachedScore
 from liq_pipeline.model.scoring_levels import LevelScores
+from liq_pipeline.validation.brackets import said_of
 from liq_pipeline.validation.run import Validation, text
 
 __all__ = ["CLAIMS", "class_name", "flow_table", "gate_table", "if_reached_row", "markdown", "table", "text"]
@@ -99,6 +101,7 @@ def _details(found: Validation) -> list[str]:
         "## Levels: reached bins of 0.1 %",
         *(_levels(f"{hours} h, reported", one) for hours, one in found.levels.items()),
         *(_levels(f"{hours} h, positive control", one) for hours, one in found.level_control.items()),
+        *_brackets(found.brackets),
         "## If reached",
         *_if_reached(found.if_reached),
         "## Scale",
@@ -211,6 +214,19 @@ def _if_reached(scores: Sequence[IfReachedScore]) -> list[str]:
         "By distance of the target: share in the 80 % range, gain over distance only (cases):",
         table(("target", *(f"{one} h" for one in hours)), rows),
     ]
+
+
+def _brackets(test: BracketTest | None) -> list[str]:
+    """Say whether forced orders speak for the maintenance margin that was used."""
+    if test is None:
+        return []
+    verdict = "They agree with the table." if test.table_is_within else "**They speak against the table.**"
+    return [
+        "## Margin brackets, tested by forced orders",
+        f"{said_of(test)[:1].upper()}{said_of(test)[1:]}. {verdict}",
+        table(("maintenance margin", "triggers in their own bar"),
+              [(f"{rate:g} %", f"{share:.1%}") for rate, share in test.shares]),
+    ]  # fmt: skip
 
 
 def _levels(title: str, one: LevelScores | None) -> str:

@@ -5,19 +5,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import dagster as dg
+import numpy as np
 import pyarrow.parquet as pq
 
 from liq_pipeline.model.ablations import MAIN
 from liq_pipeline.model.walk import model_version
 from liq_pipeline.orchestration.assets.common import acting
 from liq_pipeline.orchestration.resources import ArchiveResource, PublisherResource, TruthFiles, WarehouseResource
+from liq_pipeline.published.if_reached import ReachedFit
+from liq_pipeline.transform.datasets import reached_dataset
+from liq_pipeline.validation.brackets import evidence_of, forced_orders_in, said_of, write_tests
 from liq_pipeline.validation.command import score_sources
+from liq_pipeline.validation.reached import fit_sources
 from liq_pipeline.validation.report import REPORT_NAME, report_folder, write_problems
 from liq_pipeline.validation.words import flow_table, gate_table
+from liq_pipeline.warehouse.tables import Tables
 
 
 def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Return `model_validation`."""
+    """Return `model_validation`, `bracket_evidence` and `if_reached`."""
 
     @dg.asset(
         partitions_def=symbols,
@@ -47,12 +53,10 @@ def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
             context.log.info(f"skipped: LIQ_TRUTH names no file of reported liquidations of {symbol}")
             return
         with acting(), TemporaryDirectory() as name:
-            tables = {kind: Path(name) / f"{kind}.parquet" for kind in ("klines", "open_interest")}
             with warehouse.transaction(symbol) as reading:
-                for kind, path in tables.items():
-                    pq.write_table(reading.read(f"validation_{kind}", symbol=symbol), path)
+                klines, interest = _written(reading, symbol, Path(name))
             found, failures = score_sources(
-                tables["klines"], tables["open_interest"], files, f"{archive.bar_minutes}m", symbol,
+                klines, interest, files, f"{archive.bar_minutes}m", symbol,
                 Path(publisher.folder), context.log.info,
             )  # fmt: skip
         for failure in failures.values():
@@ -74,4 +78,88 @@ def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
         metadata |= {f"{source}: not scored": dg.MetadataValue.text(why) for source, why in failures.items()}
         yield dg.MaterializeResult(metadata=metadata)
 
-    return [model_validation]
+    @dg.asset(
+        partitions_def=symbols,
+        deps=["klines"],
+        group_name="validation",
+        kinds={"python"},
+        code_version=model_version(),
+    )
+    def bracket_evidence(
+        context: dg.AssetExecutionContext,
+        warehouse: WarehouseResource,
+        archive: ArchiveResource,
+        publisher: PublisherResource,
+        truth: TruthFiles,
+    ) -> dg.MaterializeResult:
+        """The symbol's maintenance margin, tested by forced orders: does the trigger of each lie in its own bar?
+
+        Of what `liq record` kept, and of files of orders that `LIQ_TRUTH` names. Published as
+        `data/published/validation/<SYMBOL>/brackets.json`; nothing is where no order is known.
+        """
+        symbol, published = context.partition_key, Path(publisher.folder)
+        with acting():
+            orders = {name: forced_orders_in(path, symbol) for name, path in truth.sources_of(symbol).items()}
+            known = {name: rows for name, rows in orders.items() if rows is not None}
+            tests = {}
+            if known:
+                with warehouse.transaction(symbol) as tables:
+                    bars = tables.read("validation_klines", symbol=symbol)
+                ts, low, high = (bars[name].to_numpy() for name in ("ts", "low", "high"))
+                width = np.timedelta64(archive.bar_minutes, "m")
+                ts = ts.astype("datetime64[us]")
+                tests = {name: evidence_of(rows, symbol, ts, low, high, width) for name, rows in known.items()}
+            write_tests(published, symbol, tests)
+        said = {name: said_of(test) for name, test in tests.items()}
+        return dg.MaterializeResult(metadata=said or {"orders": f"no forced order of {symbol} is known"})
+
+    @dg.asset(
+        partitions_def=symbols,
+        deps=["published_levels"],
+        group_name="published",
+        kinds={"parquet"},
+        code_version=model_version(),
+    )
+    def if_reached(
+        context: dg.AssetExecutionContext,
+        warehouse: WarehouseResource,
+        archive: ArchiveResource,
+        publisher: PublisherResource,
+        truth: TruthFiles,
+    ) -> dg.MaterializeResult:
+        """How much gets liquidated on the way to a price that is reached within 1, 4 or 24 hours: p10, p50, p90.
+
+        `data/published/if_reached/<SYMBOL>/if_reached.parquet`. Fitted anew each day on all reported liquidations
+        that are known: what `liq record` kept, and what `LIQ_TRUTH` names. Rows appear from 14 days of these on; the
+        manifest holds the fits, and says what lacks.
+        """
+        symbol = context.partition_key
+        with acting(), TemporaryDirectory() as name, warehouse.transaction(symbol) as tables:
+            fits: list[ReachedFit] = []
+            why: dict[str, str] = {}
+            if sources := truth.sources_of(symbol):
+                klines, interest = _written(tables, symbol, Path(name))
+                fits, why = fit_sources(klines, interest, sources, archive.bar_minutes, symbol)
+            dataset = reached_dataset(tables, symbol, fits, why)
+            publisher.publish([dataset])
+        for line in why.values():
+            context.log.warning(line)
+        shares = {f"coverage_80_{one.source}_{one.horizon_hours}h": one.coverage_80 for one in fits}
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/partition_row_count": dataset.content()[1],
+                "hidden_because": dataset.manifest["hidden_because"] or "nothing is hidden",
+                **shares,
+            }
+        )
+
+    return [model_validation, bracket_evidence, if_reached]
+
+
+def _written(tables: Tables, symbol: str, folder: Path) -> list[Path]:
+    """Write klines and open interest as `liq validate` reads them; return the two files."""
+    paths = []
+    for kind in ("klines", "open_interest"):
+        paths.append(folder / f"{kind}.parquet")
+        pq.write_table(tables.read(f"validation_{kind}", symbol=symbol), paths[-1])
+    return paths

@@ -13,10 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from liq_pipeline.clock import Clock
+from liq_pipeline.model.bracket_evidence import judge_brackets
+from liq_pipeline.published.if_reached import DATASET
 from liq_pipeline.published.layout import HISTORY, dataset_path, manifest_path
 from liq_pipeline.transform.rules import invariants
 from liq_pipeline.transform.rules.integrity import KEYS
 from liq_pipeline.transform.rules.rule import Subject
+from liq_pipeline.validation.brackets import write_tests
 from liq_pipeline.validation.report import report_folder
 
 
@@ -31,6 +34,28 @@ def a_gate_failed(subject: Subject, _: pytest.MonkeyPatch) -> None:
     place.mkdir(parents=True)
     gate = {"number": 2, "statement": "adds to the move", "passed": False, "found": "+0.001"}
     (place / "validation.json").write_text(json.dumps({"source": "reported", "gates": [gate]}), encoding="utf-8")
+
+
+def orders_of_another_margin(subject: Subject, _: pytest.MonkeyPatch) -> None:
+    """Forced orders that were triggered as if the maintenance margin were .5 %, and not .4 %."""
+    count = 400
+    price, is_long = np.full(count, 100.0), np.arange(count) % 2 == 0
+    bankrupt = np.where(is_long, price * 0.995, price * 1.005)
+    found = judge_brackets(is_long, bankrupt, price - 0.01, price + 0.01, np.linspace(0, 4, count), 0.004)
+    write_tests(Path(subject.publisher.folder), subject.symbol, {"recorded": found})
+
+
+def ranges_too_narrow(subject: Subject, _: pytest.MonkeyPatch) -> None:
+    """A range that held only six of ten past cases."""
+    fit = {
+        "source": "recorded", "horizon_hours": 4, "days_of_truth": 30.0, "cases": 900, "scored_from_day": 14.0,
+        "coverage_80": 0.601, "range_ratio": 9.0, "crps_gain_over_distance": 0.1, "crps_gain_over_distance_low": 0.0,
+        "crps_gain_over_distance_high": 0.2, "fitted_until": "2026-06-28T00:00:00Z",
+        "parameters": dict.fromkeys(("a", "b", "c1", "c2", "beta", "z10", "z50", "z90"), 0.5),
+    }  # fmt: skip
+    path = dataset_path(Path(subject.publisher.folder), DATASET, subject.symbol)
+    manifest = json.loads(manifest_path(path).read_text())
+    manifest_path(path).write_text(json.dumps(manifest | {"fits": [fit]}))
 
 
 def walk_looks_ahead(subject: Subject, patch: pytest.MonkeyPatch) -> None:

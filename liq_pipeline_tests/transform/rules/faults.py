@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from liq_pipeline.published.if_reached import DATASET
 from liq_pipeline.transform.rules.everything import all_rules
 from liq_pipeline.transform.rules.integrity import KEYS
 from liq_pipeline.transform.rules.rule import ERROR, WARN, Severity, Subject
@@ -18,6 +19,8 @@ from liq_pipeline_tests.transform.rules.breaking import (
     emptied,
     history_says_otherwise,
     null_key,
+    orders_of_another_margin,
+    ranges_too_narrow,
     walk_favours_longs,
     walk_looks_ahead,
     walk_minds_the_size_of_prices,
@@ -39,6 +42,17 @@ class Fault:
 FAULTS: dict[tuple[str, str], Fault] = {
     ("model_validation", "model_passes_its_gates"): Fault(
         a_gate_failed, r"gate 2 \(adds to the move\): \+0\.001", WARN
+    ),
+    (DATASET, "ranges_cover_eight_of_ten_cases"): Fault(
+        ranges_too_narrow,
+        r"recorded, 4 h: 0\.601 of 900 past cases\nexpected 0\.72 to 0\.88 in the 80 % range",
+        WARN,
+    ),
+    ("bracket_evidence", "brackets_agree_with_forced_orders"): Fault(
+        orders_of_another_margin,
+        r"recorded: maintenance margin 0\.4 %: the trigger of 0\.0% of 400 forced orders lies in its own bar; "
+        r"the best is 0\.50 %",
+        WARN,
     ),
     **{(table, "keys_are_unique"): Fault(doubled(table), r"doubled keys: .* times 2") for table in KEYS},
     **{
