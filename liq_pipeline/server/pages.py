@@ -26,11 +26,9 @@ def _swagger_part(name: str) -> bytes:
 
 def add_pages(app: FastAPI, desk: Desk) -> None:
     """Add the routes."""
+    assets = page_assets()
     static: dict[str, tuple[str, str, Callable[[], bytes]]] = {
-        **{
-            name: (_MEDIA[name.rsplit(".")[-1]], FOR_EVER, lambda name=name: page_assets()[name])
-            for name in page_assets()
-        },
+        **{name: (_MEDIA[name.split(".")[-1]], FOR_EVER, partial(assets.__getitem__, name)) for name in assets},
         "docs.js": (_MEDIA["js"], FRESH, lambda: page_part("docs.js").encode()),
         **{name: (media, FRESH, partial(_swagger_part, name)) for name, media in _SWAGGER.items()},
     }

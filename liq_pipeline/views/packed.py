@@ -21,7 +21,10 @@ _FIELDS = ("open", "high", "low", "close", "volume")
 
 
 def pack(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return a header's length (u32, little-endian), the header (JSON: facts, and `arrays`: name, dtype, size), the arrays."""
+    """Return a header's length (u32, little-endian), the header as JSON, the arrays.
+
+    The header holds the facts, and under `arrays` the name, dtype and size of each.
+    """
     listed = [[name, array.dtype.str, array.size] for name, array in arrays.items()]
     header = json.dumps(
         {**facts, "arrays": listed}, ensure_ascii=False, separators=(",", ":"), allow_nan=False
@@ -32,10 +35,10 @@ def pack(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
 def heatmap_packed(frame: HeatmapView) -> bytes:
     """Return a heatmap at display size.
 
-    `columns` are closing instants (epoch seconds); `candles` five runs over the columns (open, high, low, close, volume; NaN
-    where no bar is known). `cells` run over sides, leverage classes, rows and columns: codes, each as the zigzag of its
-    difference from the one before it in its row, the low bytes of all before the high bytes. Code 0 is nothing, else
-    `exp((code - 1) × cell_step)` USD.
+    `columns` are closing instants (epoch seconds); `candles` five runs over the columns (open, high, low, close,
+    volume; NaN where no bar is known). `cells` run over sides, leverage classes, rows and columns: codes, each as the
+    zigzag of its difference from the one before it in its row, the low bytes of all before the high bytes. Code 0 is
+    nothing, else `exp((code - 1) × cell_step)` USD.
     """
     usd = frame.usd.transpose(0, 1, 3, 2)  # a band is a row: along it amounts change little
     codes = np.where(usd >= 1, 1 + np.rint(np.log(np.maximum(usd, 1)) / STEP), 0).astype(np.int32)

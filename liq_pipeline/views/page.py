@@ -1,4 +1,4 @@
-"""The interactive page: one template, one script and one style for the file that opens from disk and for the service."""
+"""The interactive page: one template, script and style for the file that opens from disk and for the service."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from liq_pipeline.views.style import THEMES, colour_map
 
 STOPS = 24
 _PARTS = (
-    "base", "state", "data", "scales", "field", "paint", "heatmap", "bins", "reached", "map", "readout", "pointer", "past", "symbols",
-    "takeaway", "legend", "controls", "start",
+    "base", "state", "data", "scales", "field", "paint", "heatmap", "bins", "reached", "map", "readout", "pointer",
+    "past", "symbols", "takeaway", "legend", "controls", "start",
 )  # fmt: skip
 
 

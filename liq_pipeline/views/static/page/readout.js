@@ -6,7 +6,7 @@ function readOut() {
   const text = JSON.stringify(parts);
   if (text === readBefore) return;
   readBefore = text;
-  $("readout").replaceChildren(...parts.map(([name, value, more]) => make("span", {}, ...(name ? [make("i", { textContent: `${name} ` })] : []), make("b", { textContent: value }), ...(more ? [make("i", { textContent: ` ${more}` })] : []))));
+  $("readout").replaceChildren(...parts.flatMap(([name, value, more]) => [make("span", {}, ...(name ? [make("i", { textContent: `${name} ` })] : []), make("b", { textContent: value }), ...(more ? [make("i", { textContent: ` ${more}` })] : [])), " "]));
 }
 
 function split(amountOf) {
