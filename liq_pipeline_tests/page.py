@@ -100,9 +100,13 @@ def cells(page: Any) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(saved(page, "csv")[1].decode())))
 
 
-def touch(page: Any, kind: str, *points: tuple[float, float]) -> None:
-    """Send one touch event: start, move or end."""
-    session = page.context.new_cdp_session(page)
-    places = [dict(zip("xy", place, strict=True)) | {"id": number} for number, place in enumerate(points)]
-    session.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": places})
-    session.detach()
+class Fingers:
+    """Fingers on a page's screen."""
+
+    def __init__(self, page: Any) -> None:
+        self._session = page.context.new_cdp_session(page)
+
+    def send(self, kind: str, *points: tuple[float, float]) -> None:
+        """Send one touch event: Start, Move or End."""
+        places = [dict(zip("xy", place, strict=True)) | {"id": number} for number, place in enumerate(points)]
+        self._session.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": places})

@@ -24,7 +24,6 @@ function describe() {
   tellAge(data, history);
   $("note").textContent = `${data.note} ${what === "heatmap" ? `Bands end where a candle touches them. Colours: ${state.power === 100 ? "linear" : `power ${state.power / 100}`}; above ${usd(highUsd())} USD${state.high === 100 ? ` (the ${Math.round(heatmap.brightest_quantile * 100)} % quantile)` : ""} all alike.` : ""}`;
   tellScale();
-  tellSpan();
   tellZones();
   tellPast();
   tellReached();

@@ -83,6 +83,7 @@ function redraw(what = "all") {
 function drawBase() {
   const [c, box] = surface("base");
   drawView(c, box);
+  tellSpan();
   const all = $("plot").dataset;
   all.frame = JSON.stringify(frame);
   all.drawn = `${state.symbol} ${state.timeframe} ${state.view} ${state.theme} ${state.min} ${[...classes].sort()} ${state.side}`;

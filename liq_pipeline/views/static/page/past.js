@@ -21,14 +21,14 @@ async function goTo(column) {
   state.at = last ? "" : new Date(closes(column) * 1000).toISOString().replace(":00.000Z", "Z");
   remember();
   if (state.view === "map") await showPast();
-  describe();
-  redraw();
+  else show();
 }
 
 async function showPast() { // the levels of the instant that is chosen; while one is asked for, only the newest wish counts
   const wished = state.at, name = `${state.symbol} ${state.timeframe}`;
   if (!served) return;
-  if (!wished) { askedAt = ""; if (current.levels && levels !== current.levels) takeLevels(current.levels); tellReached(); return; }
+  tellPast();
+  if (!wished) { askedAt = ""; if (current.levels && levels !== current.levels) takeLevels(current.levels); show(); return; }
   const place = `${name} ${wished}`;
   askedAt = place;
   if (!pastOf.has(place)) {
@@ -39,14 +39,15 @@ async function showPast() { // the levels of the instant that is chosen; while o
       if (pastOf.size > 60) pastOf = new Map();
       pastOf.set(place, found);
     } catch (error) {
-      if (askedAt === place) say(`No map of ${instant(Date.parse(wished) / 1000)}: ${error.message}`, "stale");
+      if (askedAt !== place) return;
+      if (!ready()) $("nothing").textContent = "Nothing to show.";
+      say(`No map of ${instant(Date.parse(wished) / 1000)}: ${error.message}`, "stale");
       return;
     }
   }
   if (askedAt !== place || state.at !== wished || name !== `${state.symbol} ${state.timeframe}`) return;
   takeLevels(pastOf.get(place));
-  tellReached();
-  redraw();
+  show();
 }
 
 async function play() {

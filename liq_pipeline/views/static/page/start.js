@@ -105,7 +105,7 @@ function switchView() {
   Object.assign(state, { zoom: "" });
   frame = cross = null;
   stopPlaying();
-  if (state.view === "map" && state.at) showPast().then(show);
+  if (state.view === "map" && state.at) showPast();
   else if (current.levels && levels !== current.levels) takeLevels(current.levels);
   remember();
   show();
