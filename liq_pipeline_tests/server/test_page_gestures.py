@@ -166,6 +166,7 @@ def test_help_full_screen_and_symbols_have_keys(visit) -> None:
     page.keyboard.press("/")
     assert page.is_visible("#picker")
     page.keyboard.press("Escape")
+    page.wait_for_selector("#picker", state="hidden")
     page.keyboard.press("f")
     page.wait_for_function("() => Boolean(document.fullscreenElement)")
     page.keyboard.press("f")
@@ -198,9 +199,14 @@ class TestFingers:
     def test_one_finger_outside_the_chart_scrolls_the_page(self, visit) -> None:
         page = visit(phone=True)
         before = window(page)
-        session = page.context.new_cdp_session(page)
-        gesture = {"x": 60, "y": 40, "yDistance": -300, "gestureSourceType": "touch"}
-        session.send("Input.synthesizeScrollGesture", gesture)
+        fingers, bottom = Fingers(page), 830
+        assert page.evaluate(
+            "(y) => !document.getElementById('stage').contains(document.elementFromPoint(60, y))", bottom
+        )
+        fingers.send("Start", (60, bottom))
+        for step in range(1, 11):
+            fingers.send("Move", (60, bottom - 20 * step))
+        fingers.send("End")
 
         page.wait_for_function("() => scrollY > 100")
         assert window(page) == before

@@ -22,7 +22,8 @@ function describe() {
   const badges = [["label", data.source_label && `${data.source_label.toUpperCase()} DATA`], ["past", state.at && `AS OF ${instant(Date.parse(state.at) / 1000)}`], ["short", data.short_history], ["none", !classes.size && "all leverage filters are off"]];
   $("badges").replaceChildren(...badges.filter(([, text]) => text).map(([className, textContent]) => make("span", { className, textContent })));
   tellAge(data, history);
-  $("note").textContent = `${data.note} ${what === "heatmap" ? `Bands end where a candle touches them. Colours: ${state.power === 100 ? "linear" : `power ${state.power / 100}`}; above ${usd(highUsd())} USD${state.high === 100 ? ` (the ${Math.round(heatmap.brightest_quantile * 100)} % quantile)` : ""} all alike.` : ""}`;
+  $("note").textContent = `${data.note} ${what === "heatmap" ? `Bands end where a candle touches them. Colours: ${state.power === 100 ? "linear" : `power ${state.power / 100}`}; above ${usd(highUsd())} USD${state.high === 100 ? ` (the ${Math.round(heatmap.brightest_quantile * 100)} % quantile)` : ""} all alike.`
+    : `Left axis: USD per bar; right axis: ${state.curve === "exposure" ? "added up from the price outwards" : "liquidated on the way, if the price gets there"}.`}`;
   tellScale();
   tellZones();
   tellPast();

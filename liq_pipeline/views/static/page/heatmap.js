@@ -17,7 +17,7 @@ function drawHeatmap(c, box) {
   });
   profile(c, box, Y, last);
   frameLines(c, box);
-  priceAxis(c, box, Y);
+  priceAxis(c, box, Y, Y(priceAt(last)));
   timeAxis(c, box, X);
   zoneMarks(c, box, Y);
   candleLegend(c, box);

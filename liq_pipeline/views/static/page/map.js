@@ -19,7 +19,7 @@ function drawMap(c, box) {
   if (hasCurve) for (const tick of roundTicks(0, most, box.h / 60)) write(c, usd(tick), box.x + box.w + 5, clamp(right(tick), box.y + 6, bottom), theme().faint);
   for (const tick of roundTicks(frame.x0, frame.x1, box.w / (box.text * 7))) {
     const x = X(tick);
-    if (x > box.x + 20 && x < box.x + box.w - 20) write(c, price(tick), x, bottom + box.text / 2 + 5, theme().faint, "center");
+    if (x > box.x + 20 && x < box.x + box.w - 20 && Math.abs(x - X(now)) > box.text * 5) write(c, price(tick), x, bottom + box.text / 2 + 5, theme().faint, "center");
   }
   clipped(c, box, () => {
     drawBars(c, X, Y, bars);
@@ -88,6 +88,11 @@ function drawLandmarks(c, box, X) {
     const x = X(pain.price);
     dashed(c, x, box.y, x, box.y + box.h, theme().warning);
     if (x > box.x && x < box.x + box.w) tag(c, { ...box, width: box.x + box.w }, `max pain ${price(pain.price)}`, x, y, theme().background, theme().warning, "center");
+  }
+  for (const { large: [zone] } of mapZones()) { // the nearest large one of each side, on the axis
+    if (!zone) continue;
+    c.fillStyle = theme()[SIDES[zone.side]];
+    c.fillRect(X(zone.low), box.y + box.h - 5, Math.max(3, X(zone.high) - X(zone.low)), 5);
   }
   c.font = fontOf(box);
   [[0, frame.x0, box.x + 6, "left", "◀ "], [1, frame.x1, box.x + box.w - 6, "right", ""]].forEach(([side, edge, x, align, arrow]) => {

@@ -108,11 +108,11 @@ function scalesOf(box) {
   return { X: linear(frame.x0, frame.x1, box.x, box.x + box.w), Y: linear(frame.y0, frame.y1, box.y + box.h, box.y) };
 }
 
-function priceAxis(c, box, Y) {
+function priceAxis(c, box, Y, tagAt) { // no number under the tag of the price
   const x = box.width - box.axis;
   for (const tick of roundTicks(frame.y0, frame.y1, box.h / 48)) {
     const y = Y(tick);
-    if (y > box.y + 6 && y < box.y + box.h - 4) write(c, price(tick), x + 5, y, theme().faint);
+    if (y > box.y + 6 && y < box.y + box.h - 4 && Math.abs(y - tagAt) > box.text) write(c, price(tick), x + 5, y, theme().faint);
   }
 }
 

@@ -64,8 +64,8 @@ const limits = () => ({ ...(state.side === "both" ? {} : { side: state.side }), 
 async function saveRows(kind) {
   if (!ready()) return;
   try {
-    if (state.view === "heatmap" && kind === "csv") return download(new Blob([cellRows()], { type: "text/csv" }), fileName(kind));
-    if (!served) return make("a", { href: { csv: "levels.csv", json: "heatmap.json", parquet: `../../../liquidation_levels/${state.symbol}/${state.timeframe}.parquet` }[kind], download: fileName(kind) }).click();
+    if (kind !== "parquet" && (!served || (state.view === "heatmap" && kind === "csv"))) return download(new Blob([ownRows(kind)]), fileName(kind));
+    if (!served) return make("a", { href: `../../../liquidation_levels/${state.symbol}/${state.timeframe}.parquet`, download: fileName(kind) }).click();
     const path = state.view === "map" ? asked("levels", { format: kind, ...limits() })
       : kind === "json" ? asked("heatmap") : `/files/liquidation_heatmap/${state.symbol}/${state.timeframe}.parquet`;
     download(await ask(path, "blob"), fileName(kind));
@@ -74,11 +74,27 @@ async function saveRows(kind) {
   }
 }
 
-function cellRows() { // the cells in sight, of what is filtered, as CSV
-  const { begin, column_seconds: width, span, rows, price_low: low, row_height: height, layers } = heatmap, lines = ["closes,price_low,price_high,side,leverage,usd"];
+function ownRows(kind) { // what is here, filtered, and of the heatmap what is in sight
+  const [names, rows] = state.view === "heatmap" ? cellRows() : levelRows(), { symbol, timeframe, as_of, source_label, note } = state.view === "heatmap" ? heatmap : levels;
+  if (kind === "json") return JSON.stringify({ symbol, timeframe, as_of, source_label, note, rows: rows.map((row) => Object.fromEntries(names.map((name, i) => [name, row[i]]))) });
+  return `${[names, ...rows].map((row) => row.join(",")).join("\n")}\n`;
+}
+
+const digits = (value) => Number(value.toPrecision(10));
+
+function levelRows() {
+  const { bin, side, leverage, usd: amounts, bin_width: step } = levels, rows = [];
+  for (let i = 0; i < bin.length; i++) {
+    if (!shownSide(side[i]) || !classes.has(LEVERAGE_UP_TO.findIndex((most) => leverage[i] <= most))) continue;
+    rows.push([SIDES[side[i]], digits(bin[i] * step), digits((bin[i] + 1) * step), leverage[i], Math.round(amounts[i])]);
+  }
+  return [["side", "price_low", "price_high", "leverage", "usd"], rows];
+}
+
+function cellRows() {
+  const { begin, column_seconds: width, span, rows, price_low: low, row_height: height, layers } = heatmap, found = [];
   const from = Math.max(0, Math.floor((frame.x0 - begin) / width)), to = Math.min(cut(), Math.ceil((frame.x1 - begin) / width) - 1);
-  const bottom = Math.max(0, Math.floor((frame.y0 - low) / height)), top = Math.min(rows - 1, Math.ceil((frame.y1 - low) / height) - 1), floor = Math.max(least(), 0);
-  const digits = (value) => Number(value.toPrecision(10));
+  const bottom = Math.max(0, Math.floor((frame.y0 - low) / height)), top = Math.min(rows - 1, Math.ceil((frame.y1 - low) / height) - 1), floor = least();
   for (let column = from; column <= to; column++) {
     const closed = new Date((begin + (column + 1) * width) * 1000).toISOString().replace(".000Z", "Z");
     for (let row = bottom; row <= top; row++) {
@@ -86,11 +102,11 @@ function cellRows() { // the cells in sight, of what is filtered, as CSV
       if (!(field.total[at] > 0) || field.total[at] < floor) continue;
       for (const [side, name] of SIDES.entries()) {
         if (!shownSide(side)) continue;
-        for (const kind of [...classes].sort()) if (layers[side][kind][at] > 0) lines.push([closed, digits(low + row * height), digits(low + (row + 1) * height), name, `"${CLASSES[kind]}"`, Math.round(layers[side][kind][at])].join(","));
+        for (const kind of [...classes].sort()) if (layers[side][kind][at] > 0) found.push([closed, digits(low + row * height), digits(low + (row + 1) * height), name, CLASSES[kind], Math.round(layers[side][kind][at])]);
       }
     }
   }
-  return `${lines.join("\n")}\n`;
+  return [["closes", "price_low", "price_high", "side", "leverage", "usd"], found];
 }
 
 function wireTakeaway() {
