@@ -31,7 +31,7 @@ def port() -> int:
 
 _PATHS = (
     "/", "/symbols", "/health", "/metrics", "/candles", "/liquidations/levels", "/liquidations/heatmap",
-    "/liquidations/summary", "/liquidations/if-reached?symbol=BTCUSDT", "/static/page.js", "/static/..%2f..%2fetc",
+    "/liquidations/summary", "/liquidations/if-reached?symbol=BTCUSDT", "/static/docs.js", "/static/..%2f..%2fetc",
     "/openapi.json", "/symbols/", "//", "/%00",
     "*", "/frontend/liquidation_map.html", "http://other.example/symbols", "/%ff%fe", "/é", "/a" * 50,
 )  # fmt: skip

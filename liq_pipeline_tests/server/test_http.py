@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 LEVELS = "/liquidations/levels?symbol=BTCUSDT"
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
+
+
+def test_the_pages_form_tells_age_and_instant_as_the_json_does(own_service) -> None:
+    service = own_service()
+    for path in (LEVELS, f"{LEVELS}&at=2026-06-27T12:00Z", "/liquidations/heatmap?symbol=BTCUSDT&timeframe=7d"):
+        old = service.get(f"{path}&format=packed").headers["etag"]
+        service.hours += 1
+        found, wanted = service.get(f"{path}&format=packed"), service.get(path).json()
+        facts = json.loads(found.content[4 : 4 + int.from_bytes(found.content[:4], "little")])
+        assert found.headers["content-type"] == "application/octet-stream"
+        assert {name: facts[name] for name in ("as_of", "notice", "current_price")} == {
+            name: wanted[name] for name in ("as_of", "notice", "current_price")
+        }
+        assert (found.headers["etag"] == old) is ("at=" in path)
 
 
 def test_two_formats_have_two_etags(service) -> None:
@@ -17,7 +33,7 @@ def test_two_formats_have_two_etags(service) -> None:
 
 def test_an_unchanged_answer_is_not_sent_again(own_service) -> None:
     service = own_service()
-    for path in (LEVELS, "/liquidations/heatmap?symbol=BTCUSDT", "/candles?symbol=BTCUSDT", "/", "/static/page.js"):
+    for path in (LEVELS, "/liquidations/heatmap?symbol=BTCUSDT", "/candles?symbol=BTCUSDT", "/", "/static/docs.js"):
         first = service.get(path)
         again = service.get(path, headers={"If-None-Match": first.headers["etag"]})
         assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
@@ -117,7 +133,7 @@ def test_no_answer_sends_anybody_elsewhere(service, path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/symbols", "/health", "/metrics", LEVELS, "/static/page.js", "/nothing", LEVELS + "&side=x"]
+    "path", ["/", "/symbols", "/health", "/metrics", LEVELS, "/static/docs.js", "/nothing", LEVELS + "&side=x"]
 )
 def test_head_answers_like_get_without_the_body(service, path) -> None:
     import requests

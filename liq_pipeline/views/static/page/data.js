@@ -17,7 +17,7 @@ function unpack(buffer) {
 // Amounts per side and class, each over rows, then columns; columns are evenly spaced in time, also where the data has holes.
 function heatmapOf(buffer) {
   const found = unpack(buffer), { columns, rows, cells, candles, column_seconds: width, cell_step: step } = found, count = columns.length;
-  const begin = columns[0] - width, span = count ? Math.round((columns[count - 1] - columns[0]) / width) + 1 : 0;
+  const begin = (count ? columns[0] : Date.parse(found.as_of) / 1000) - width, span = count ? Math.round((columns[count - 1] - columns[0]) / width) + 1 : 1;
   const place = Uint32Array.from(columns, (second) => Math.round((second - columns[0]) / width));
   const table = Float32Array.from({ length: 32_768 }, (_, code) => (code ? Math.exp((code - 1) * step) : 0));
   const half = cells.length / 2;
