@@ -7,15 +7,21 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
-from liq_pipeline.alerts.alerts import Alert, AlertSender, stale_alert, zone_alert, zones
+from liq_pipeline.alerts.alerts import Alert, AlertSender, stale_alert, zone_alert
+from liq_pipeline.alerts.zones import Reached, Zone, zones
+from liq_pipeline.errors import PublishedDamaged
+from liq_pipeline.model.if_reached import TARGETS_PCT
 from liq_pipeline.orchestration.resources import ClockResource, PublisherResource
 from liq_pipeline.orchestration.runs import failure_reason
 from liq_pipeline.orchestration.universe import names_of
+from liq_pipeline.published.if_reached import DATASET, LEVELS, fits_of, longest, reached_at
 from liq_pipeline.published.layout import dataset_path
+from liq_pipeline.published.manifests import read_manifest
 from liq_pipeline.settings import Settings
 from liq_pipeline.transform.newest import published_until
 
 ZONE_TIMEFRAME = "30d"  # older positions are few; shorter maps leave out what waits since last week
+ZONE_HOURS = 4  # the horizon of what gets liquidated until a zone is reached
 PRICE_IS_KNOWN = timedelta(hours=1)  # an older price says nothing of where price is
 NOBODY = "no address: LIQ_ALERT_URLS"
 _MOST_TEXT = 900  # characters; services cut longer messages
@@ -77,7 +83,11 @@ def alert_sensors(symbols: dg.PartitionsDefinition, settings: Settings) -> list[
                 continue
             price, as_of = levels["current_price"][0].as_py(), levels["as_of"][0].as_py()
             near = zones(levels, settings.alert_zone_pct, settings.alert_zone_usd)
-            found += [zone_alert(symbol, zone, price, as_of, ZONE_TIMEFRAME) for zone in near]
+            ways = _until_far_edges(Path(publisher.folder), symbol, near) if near else []
+            found += [
+                zone_alert(symbol, zone, price, as_of, ZONE_TIMEFRAME, way)
+                for zone, way in zip(near, ways, strict=True)
+            ]  # fmt: skip
         return _told(alerts, found, clock)
 
     @dg.run_failure_sensor(
@@ -94,6 +104,23 @@ def alert_sensors(symbols: dg.PartitionsDefinition, settings: Settings) -> list[
         return _told(alerts, [failure_alert(context)], clock)
 
     return [stale, near_zone, failures]
+
+
+def _until_far_edges(published: Path, symbol: str, near: list[Zone]) -> list[Reached | None]:
+    """Return what gets liquidated until the far edge of each zone is reached; None where nobody knows."""
+    manifest = read_manifest(dataset_path(published, DATASET, symbol))
+    try:
+        fit = longest(fits_of(manifest), ZONE_HOURS) if manifest else None
+    except PublishedDamaged:  # said elsewhere; the zone is worth an alert all the same
+        fit = None
+    if fit is None or not fit.is_shown:
+        return [None] * len(near)
+    levels = pq.read_table(dataset_path(published, "liquidation_levels", symbol, LEVELS), partitioning=None)
+    price = levels["current_price"][0].as_py()
+    # A zone that goes on beyond the farthest target is spoken of up to there.
+    farthest = {"long": price * (1 - TARGETS_PCT[-1] / 100), "short": price * (1 + TARGETS_PCT[-1] / 100)}
+    ends = [(max if zone.side == "long" else min)(zone.far_edge, farthest[zone.side]) for zone in near]
+    return [reached_at(levels, fit, zone.side, end) for zone, end in zip(near, ends, strict=True)]
 
 
 def failure_alert(context: dg.RunFailureSensorContext) -> Alert:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from liq_pipeline.alerts.alerts import zones
+from liq_pipeline.alerts.zones import Reached, zones
 from liq_pipeline.errors import PublishedDamaged
 from liq_pipeline.model.if_reached import HIGH_LEVERAGE, SHOWN_FROM_DAYS, TARGETS_PCT, Range
 from liq_pipeline.model.margin import SIDES
@@ -166,7 +166,7 @@ def _targets(levels: pa.Table, side: str) -> list[tuple[str, float]]:
     near = [zone for zone in zones(levels, TARGETS_PCT[-1], 0.0) if zone.side == side]
     if near:
         price = float(levels["current_price"][0].as_py())
-        far = [100 * abs((zone.price_low if side == "long" else zone.price_high) / price - 1) for zone in near]
+        far = [100 * abs(zone.far_edge / price - 1) for zone in near]
         within = [one for one in far if TARGETS_PCT[0] <= one <= TARGETS_PCT[-1]]
         found += [("zone", one) for one in within[:LARGEST_ZONES]]
     return sorted(found, key=lambda item: item[1])
@@ -182,15 +182,15 @@ def mapped_until(levels: pa.Table, side: str, price: float, distances_pct: np.nd
                      for one in distances_pct])  # fmt: skip
 
 
-def range_until(levels: pa.Table, fit: ReachedFit, side: str, target_price: float) -> tuple[float, float, float] | None:
-    """Return p10, p50 and p90 in USD until a price is reached; None where it is nearer or farther than any target."""
+def reached_at(levels: pa.Table, fit: ReachedFit, side: str, target_price: float) -> Reached | None:
+    """Return what gets liquidated until a price is reached; None where it is nearer or farther than any target."""
     price = float(levels["current_price"][0].as_py())
     distance = 100 * abs(target_price / price - 1)
-    if not TARGETS_PCT[0] <= distance <= TARGETS_PCT[-1]:
+    if not TARGETS_PCT[0] <= round(distance, 9) <= TARGETS_PCT[-1]:
         return None
     away = np.array([distance])
     low, middle, high = fit.range.usd(away, mapped_until(levels, side, price, away))[0]
-    return float(low), float(middle), float(high)
+    return Reached(target_price, fit.horizon_hours, float(low), float(middle), float(high))
 
 
 def plain(number: float) -> float | None:

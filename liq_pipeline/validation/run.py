@@ -183,6 +183,18 @@ def gates_of(found: Validation) -> list[Gate]:
              "; ".join(f"{name.removeprefix(f'{MAIN} - ')} {-gap.value:+.3f}"
                        for name, (gap, _) in flows.against.items()) + " (R² minus the walk's)"
              + ("" if wide_is_printed else "; 60-minute bars could not be built")),
+        *_learner_gate(found.boosted),
+    ]  # fmt: skip
+
+
+def _learner_gate(boosted: BoostedScores | None) -> list[Gate]:
+    """Return the gate against a flexible learner; none where none was trained. Gate 8 is the simulated exchange's."""
+    if boosted is None:
+        return []
+    gain = boosted.gain
+    return [
+        Gate(9, "added to gradient boosting on price and volume: R² interval above 0", gain.low > 0,
+             f"{text(gain)} on {boosted.alone.value:.3f}")
     ]  # fmt: skip
 
 

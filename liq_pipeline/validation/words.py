@@ -14,19 +14,10 @@ from liq_pipeline.model.scoring_flows import FlowScores
 from liq_pipeline.model.scoring_if_reached import IfReachedScore
 from liq_pipeline.model.scoring_levels import LevelScores
 from liq_pipeline.validation.brackets import said_of
+from liq_pipeline.validation.claims import claims
 from liq_pipeline.validation.run import Validation, text
 
-__all__ = ["CLAIMS", "class_name", "flow_table", "gate_table", "if_reached_row", "markdown", "table", "text"]
-
-CLAIMS = """\
-**What may be claimed.** Given how far price moves, the map tells better than distance alone how much gets liquidated in
-the next bar, by the margins above. Levels are *estimated*.
-
-**What may not.** Not where price goes. Not "x % accuracy". Notional on the map is exposure, not a forecast: far more
-is mapped than is reported. Levels a day or more ahead are hardly better than another day's map at equal distances, and
-where "farthest first" stands above the map in the tables below, mere distance ranks reached bins better than the map
-does. The skill sits above 60x; tiers at or below 25x are bookkeeping. Where constant open interest does as well as the
-real one, open interest adds nothing over turnover. No magnet effect was measured."""
+__all__ = ["class_name", "flow_table", "gate_table", "if_reached_row", "markdown", "table", "text"]
 
 
 def gate_table(found: Validation) -> str:
@@ -51,7 +42,7 @@ def markdown(found: Validation) -> str:
         "## Gates",
         gate_table(found),
         "## Claims",
-        CLAIMS,
+        claims(found),
         "## Flows: ln(1 + USD / 1000) per step and side, out of sample",
         flow_table(found.flows),
         "*Alone*: five numbers of the exposure in the bar's range. *+ move*, *+ path*: R² added to the adverse move, "

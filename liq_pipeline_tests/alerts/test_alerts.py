@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
-from liq_pipeline.alerts.alerts import Alert, AlertSender, Zone, open_addresses, stale_alert, usd, zone_alert, zones
+from liq_pipeline.alerts.alerts import Alert, AlertSender, open_addresses, stale_alert, zone_alert
+from liq_pipeline.alerts.zones import Reached, Zone, usd, zones
 from liq_pipeline.errors import SettingsError
 from liq_pipeline.published.schemas import LEVELS_SCHEMA
 
@@ -211,3 +212,16 @@ class TestCommand:
         assert finished.code == 2
         assert "no address for alerts is set" in finished.err
         assert "LIQ_ALERT_URLS" in finished.err
+
+
+def test_a_zone_alert_says_in_one_sentence_what_gets_liquidated_until_its_far_edge():
+    zone = Zone("long", 71_200.0, 72_000.0, 90e6, 1.1)
+    assert zone.far_edge == 71_200.0
+    assert Zone("short", 71_200.0, 72_000.0, 90e6, 1.1).far_edge == 72_000.0
+    said = Reached(zone.far_edge, 4, 2e6, 6e6, 17e6)
+    text = zone_alert("BTCUSDT", zone, 72_800.0, datetime(2026, 4, 1, tzinfo=UTC), "30d", said).text
+    assert text.endswith(
+        "An estimate of exposure, not a forecast. If 71,200 is reached within 4 h: $2M to $17M liquidated on the way, "
+        "half the time below $6M."
+    )
+    assert zone_alert("BTCUSDT", zone, 72_800.0, datetime(2026, 4, 1, tzinfo=UTC), "30d").text.endswith("a forecast.")

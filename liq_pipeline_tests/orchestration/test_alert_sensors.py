@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -13,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from pytest_httpserver import HTTPServer
 
-from liq_pipeline.alerts.alerts import zones
+from liq_pipeline.alerts.zones import zones
 from liq_pipeline.orchestration.wiring import build_definitions
-from liq_pipeline.published.layout import dataset_path
+from liq_pipeline.published.if_reached import DATASET
+from liq_pipeline.published.layout import dataset_path, manifest_path
 from liq_pipeline.settings import Settings
 
 
@@ -99,6 +102,26 @@ class TestPriceNearAZone:
         assert "An estimate of exposure, not a forecast." in message["message"]
         again = later(near, minutes=55).model_copy(update={"alert_cooldown_hours": 0.5})
         assert tick(again, "alert_price_near_zone_sensor") == "1 sent"
+
+    @pytest.mark.parametrize(("days", "is_told"), [(30.0, True), (13.9, False)])
+    def test_it_says_what_gets_liquidated_until_the_zone_is_passed_where_that_is_known(
+        self, near: Settings, phone: HTTPServer, days: float, is_told: bool
+    ) -> None:
+        place = manifest_path(dataset_path(near.published_dir, DATASET, "BTCUSDT"))
+        numbers = {"a": 6.5, "b": 1.1, "c1": 0.08, "c2": 0.1, "beta": 0.4, "z10": -0.9, "z50": 0.0, "z90": 0.9}
+        fit = {
+            "source": "recorded", "horizon_hours": 4, "days_of_truth": days, "cases": 900, "scored_from_day": 14.0,
+            "coverage_80": 0.8, "range_ratio": 9.0, "crps_gain_over_distance": None, "fitted_until": "x",
+            "crps_gain_over_distance_low": None, "crps_gain_over_distance_high": None, "parameters": numbers,
+        }  # fmt: skip
+        place.write_text(json.dumps(json.loads(place.read_text()) | {"fits": [fit]}))
+        assert tick(near, "alert_price_near_zone_sensor") == "1 sent"
+        (message,) = received(phone)
+        said = re.search(
+            r"If [\d,.]+ is reached within 4 h: \$\S+ to \$\S+ liquidated on the way, half the time below \$\S+\.$",
+            message["message"],
+        )
+        assert bool(said) == is_told
 
     def test_an_old_price_says_nothing_of_where_price_is(self, near: Settings, phone: HTTPServer) -> None:
         assert tick(later(near, hours=2), "alert_price_near_zone_sensor") == "nothing to say"

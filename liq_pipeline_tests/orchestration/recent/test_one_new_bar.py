@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
+import pyarrow.parquet as pq
 
 from liq_pipeline.orchestration.history import dagster_instance
 from liq_pipeline.orchestration.refresh import refresh_newest
 from liq_pipeline.orchestration.runs import busy_elsewhere, forget_old_runs, process_tags
 from liq_pipeline.orchestration.wiring import build_definitions
-from liq_pipeline.published.layout import dataset_path
+from liq_pipeline.published.if_reached import DATASET
+from liq_pipeline.published.layout import dataset_path, manifest_path
 from liq_pipeline.published.manifests import read_manifest
 from liq_pipeline_tests.live_exchange import FIVE_MINUTES, LiveExchange
 from liq_pipeline_tests.once import once
@@ -35,6 +38,26 @@ class TestOneNewBar:
         fresh = live.settings(tmp_path / "from-the-start")
         run(fresh)
         assert data_files(settings) == data_files(fresh)
+
+    def test_ranges_go_on_from_the_new_price_with_the_fits_that_are_there(self, live: LiveExchange, data: Path) -> None:
+        settings = live.settings(data)
+        path = dataset_path(settings.published_dir, DATASET, "BTCUSDT")
+        fit = {
+            "source": "recorded", "horizon_hours": 4, "days_of_truth": 30.0, "cases": 900, "scored_from_day": 14.0,
+            "coverage_80": 0.8, "range_ratio": 9.0, "crps_gain_over_distance": None, "fitted_until": "x",
+            "crps_gain_over_distance_low": None, "crps_gain_over_distance_high": None,
+            "parameters": dict.fromkeys(("a", "b", "c1", "c2", "beta", "z10", "z50", "z90"), 0.5),
+        }  # fmt: skip
+        manifest = json.loads(manifest_path(path).read_text())
+        manifest_path(path).write_text(json.dumps(manifest | {"fits": [fit]}))
+        live.now += FIVE_MINUTES
+        refresh_newest(live.settings(data))
+        rows = pq.read_table(path, partitioning=None)
+        assert rows.num_rows
+        assert set(rows["as_of"].to_pylist()) == {live.now}
+        newest = json.loads(manifest_path(path).read_text())
+        assert newest["fits"] == [fit]
+        assert newest["current_price"] != manifest["current_price"]
 
     def test_between_two_bars_there_is_nothing_new(self, live: LiveExchange, data: Path) -> None:
         live.now += timedelta(minutes=4)
