@@ -27,6 +27,7 @@ from liq_pipeline.simulator.mirror import publish
 from liq_pipeline.system.proxies import exempt_this_machine
 from liq_pipeline.transform.rules.rule import Subject
 from liq_pipeline.warehouse.warehouse import Warehouse
+from liq_pipeline_tests.chrome import launched
 from liq_pipeline_tests.lighter import pytest_collection_finish  # noqa: F401 - a hook
 from liq_pipeline_tests.subjects import subject_on, warehouse_copy
 
@@ -82,6 +83,13 @@ def chromium() -> Path:
     if not CHROMIUM.exists():
         _absent(str(CHROMIUM), "apt-get install chromium")
     return CHROMIUM
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Path) -> Iterator[Any]:
+    """A headless Chromium that asks nobody anything."""
+    with launched(chromium) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
