@@ -163,6 +163,7 @@ def test_help_full_screen_and_symbols_have_keys(visit) -> None:
     assert page.is_visible("#sheet")
     assert "pinch" in page.inner_text("#sheet")
     page.keyboard.press("Escape")
+    page.wait_for_selector("#sheet", state="hidden")
     page.keyboard.press("/")
     assert page.is_visible("#picker")
     page.keyboard.press("Escape")
@@ -171,6 +172,7 @@ def test_help_full_screen_and_symbols_have_keys(visit) -> None:
     page.wait_for_function("() => Boolean(document.fullscreenElement)")
     page.keyboard.press("f")
     page.wait_for_function("() => !document.fullscreenElement")
+    page.wait_for_timeout(500)  # the browser refuses while it leaves
     page.click("#full")
     page.wait_for_function("() => Boolean(document.fullscreenElement)")
 
@@ -199,13 +201,11 @@ class TestFingers:
     def test_one_finger_outside_the_chart_scrolls_the_page(self, visit) -> None:
         page = visit(phone=True)
         before = window(page)
-        fingers, bottom = Fingers(page), 830
-        assert page.evaluate(
-            "(y) => !document.getElementById('stage').contains(document.elementFromPoint(60, y))", bottom
-        )
-        fingers.send("Start", (60, bottom))
+        fingers, box = Fingers(page), page.locator("#readout").bounding_box()
+        x, y = box["x"] + 60, box["y"] + box["height"] / 2
+        fingers.send("Start", (x, y))
         for step in range(1, 11):
-            fingers.send("Move", (60, bottom - 20 * step))
+            fingers.send("Move", (x, y - 20 * step))
         fingers.send("End")
 
         page.wait_for_function("() => scrollY > 100")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime, timedelta
 
+import pyarrow.parquet as pq
 import pytest
 
+from liq_pipeline.published.if_reached import ReachedFit, ranges
+from liq_pipeline.published.layout import dataset_path
+from liq_pipeline.published.manifests import read_manifest
+from liq_pipeline.published.publish import PublishedDataset, Publisher
 from liq_pipeline_tests.page import choose, colours, drawn, picture, point, query, rgb, window
 
 pytestmark = pytest.mark.browser
@@ -69,13 +73,18 @@ def reported(own_service, published):
     """Return the service where liquidations were reported for that many days."""
 
     def make(days: float):
-        place = published / "validation" / "BTCUSDT" / "mine"
-        place.mkdir(parents=True)
-        horizons = [
-            {"horizon_hours": hours, "cases": 900, "days": days, "coverage_80": 0.79, "parameters": NUMBERS}
-            for hours in (1, 4, 24)
-        ]
-        place.joinpath("validation.json").write_text(json.dumps({"source": "mine", "if_reached": horizons}))
+        path = dataset_path(published, "liquidation_levels", "BTCUSDT", "90d")
+        levels, manifest = pq.read_table(path, partitioning=None), read_manifest(path)
+        as_of, price = datetime.fromisoformat(manifest["as_of"]), manifest["current_price"]
+        worth = {
+            "days_of_truth": days, "cases": 900, "scored_from_day": 14, "coverage_80": 0.79, "range_ratio": 5,
+            "crps_gain_over_distance": None, "crps_gain_over_distance_low": None, "crps_gain_over_distance_high": None,
+            "fitted_until": manifest["as_of"],
+        }  # fmt: skip
+        fits = [ReachedFit(source="mine", horizon_hours=hours, parameters=NUMBERS, **worth) for hours in (1, 4, 24)]
+        facts = {"as_of": manifest["as_of"], "current_price": price, "fits": [fit.model_dump() for fit in fits]}
+        rows = ranges(levels, fits, "BTCUSDT", as_of, price)
+        Publisher(folder=str(published)).publish([PublishedDataset("if_reached", "BTCUSDT", rows, facts)])
         return own_service(folder=published).url
 
     return make

@@ -77,19 +77,19 @@ function fullScreen() {
 
 function wireControls() {
   radios("timeframe", TIMEFRAMES, TIMEFRAMES, (value) => choose({ timeframe: value }));
-  radios("view", ["heatmap", "map"], ["Heatmap", "Map"], (value) => { state.view = value; switchView(); });
-  radios("side", ["both", ...SIDES], ["Both", "Longs", "Shorts"], (value) => { state.side = value; changed(); });
-  radios("curve", ["exposure", "reached"], ["Added up", "If reached"], (value) => { state.curve = value; changed(); });
-  radios("horizon", ["1", "4", "24"], ["1 h", "4 h", "24 h"], (value) => { state.horizon = value; remember(); tellReached(); loadReached(); redraw(); });
+  radios("view", ["heatmap", "map"], ["Heatmap", "Map"], (value) => { set("view", value); switchView(); });
+  radios("side", ["both", ...SIDES], ["Both", "Longs", "Shorts"], (value) => { set("side", value); changed(); });
+  radios("curve", ["exposure", "reached"], ["Added up", "If reached"], (value) => { set("curve", value); changed(); });
+  radios("horizon", ["1", "4", "24"], ["1 h", "4 h", "24 h"], (value) => { set("horizon", value); tellReached(); loadReached(); redraw(); });
   $("classes").append(...CLASSES.map((name, kind) => {
     const box = make("input", { type: "checkbox", checked: classes.has(kind) });
-    box.addEventListener("change", () => { classes[box.checked ? "add" : "delete"](kind); changed(); });
+    box.addEventListener("change", () => { classes[box.checked ? "add" : "delete"](kind); mine.add("leverage"); changed(); });
     return make("label", {}, box, name);
   }));
   $("swept").checked = Boolean(state.swept);
-  $("swept").addEventListener("change", () => { state.swept = Number($("swept").checked); remember(); redraw(); });
-  $("theme").addEventListener("click", () => { state.theme = state.theme === "dark" ? "light" : "dark"; dress(); remember(); tellScale(); redraw(); });
-  $("clock").addEventListener("click", () => { state.clock = state.clock === "utc" ? "local" : "utc"; dress(); remember(); if (ready()) describe(); redraw(); });
+  $("swept").addEventListener("change", () => { set("swept", Number($("swept").checked)); redraw(); });
+  $("theme").addEventListener("click", () => { set("theme", state.theme === "dark" ? "light" : "dark"); dress(); tellScale(); redraw(); });
+  $("clock").addEventListener("click", () => { set("clock", state.clock === "utc" ? "local" : "utc"); dress(); if (ready()) describe(); redraw(); });
   $("reset").addEventListener("click", () => ready() && reset());
   $("full").addEventListener("click", fullScreen);
   $("help").addEventListener("click", help);

@@ -33,8 +33,7 @@ function wireLegend() {
   for (const name of ["min", "low", "high", "power"]) {
     $(name).addEventListener("input", () => {
       const value = Number($(name).value);
-      state[name] = name === "low" ? Math.min(value, state.high - 5) : name === "high" ? Math.max(value, state.low + 5) : value;
-      remember();
+      set(name, name === "low" ? Math.min(value, state.high - 5) : name === "high" ? Math.max(value, state.low + 5) : value);
       tellScale();
       redraw();
     });

@@ -42,7 +42,8 @@ function blank(text) { // nothing of the former choice stays in sight while the 
 async function choose(wish, zoom = "") {
   if (!served && wish.timeframe) return neighbour(wish.timeframe);
   stopPlaying();
-  Object.assign(state, wish, { zoom });
+  for (const name of Object.keys(wish)) set(name, wish[name]);
+  state.zoom = zoom;
   document.querySelectorAll("input[name=timeframe]").forEach((radio) => { radio.checked = radio.value === state.timeframe; });
   const found = kept(`${state.symbol} ${state.timeframe}`);
   blank("Loading …");

@@ -45,13 +45,21 @@ function address() {
   return `${location.pathname}${[...query].length ? `?${query}` : ""}`;
 }
 
+const mine = new Set(); // what was chosen here: only that becomes a habit, not what a link brought
 let remembering = 0;
+
+function set(name, value) {
+  state[name] = value;
+  mine.add(name);
+  remember();
+}
+
 function remember() { // not for every step of a slider: browsers refuse many changes of the address
   clearTimeout(remembering);
   remembering = setTimeout(() => {
     try {
       history.replaceState(null, "", address() + location.hash);
-      localStorage.setItem(KEPT, JSON.stringify(Object.fromEntries([...HABITS, ...FILTERS, "symbol", "timeframe"].map((name) => [name, state[name]]))));
+      localStorage.setItem(KEPT, JSON.stringify({ ...remembered(), ...Object.fromEntries([...mine].map((name) => [name, state[name]])) }));
     } catch { /* a file in a sandbox */ }
   }, 150);
 }

@@ -1,4 +1,4 @@
-"""What goes wrong is said on the page, and never hidden behind an old chart."""
+"""The page where something is amiss: another name, a request that fails, a service that is away."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ import pytest
 from liq_pipeline_tests.page import choose, drawn, query
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("asked", ["btcusdt", "BtcUsdt", "BTCUSDT", "BTC", "btc"])
+def test_a_symbol_may_be_written_as_people_do(visit, asked) -> None:
+    page = visit(f"/?symbol={asked}")
+
+    assert query(page)["symbol"] == ["BTCUSDT"]
+    assert page.inner_text("#symbol").startswith("BTCUSDT")
+    assert "BTCUSDT" in page.inner_text("#title")
 
 
 def test_an_unknown_symbol_shows_nothing_and_offers_similar_ones(visit, service) -> None:
