@@ -225,7 +225,7 @@ def mapped_on_the_way(walked: Walk, data: MarketData, origins: Integers) -> Floa
     newest = np.maximum.accumulate(np.where(data.known, np.arange(data.known.size), 0))
     result = np.zeros((origins.size, 2, len(TARGETS_PCT), 2))
     for column in range(len(SIDES)):
-        cells = _cells(walked, column)
+        cells = cells_by_price(walked, column)
         for start in range(0, origins.size, _AT_ONCE):
             some = slice(start, start + _AT_ONCE)
             result[some, column] = _mapped(cells, newest[origins[some]], origins[some], data.walk_input.close, column)
@@ -233,7 +233,7 @@ def mapped_on_the_way(walked: Walk, data: MarketData, origins: Integers) -> Floa
 
 
 @dataclass(frozen=True)
-class _Cells:
+class Cells:
     """Every cell of a side, by price: bar that opened it, bar that touched it, USD at opening, class, side's survival.
 
     `log_survival` is that of each bar; `before` that of the bar in which the cell opened.
@@ -248,7 +248,8 @@ class _Cells:
     log_survival: Floats
 
 
-def _cells(walked: Walk, column: int) -> _Cells:
+def cells_by_price(walked: Walk, column: int) -> Cells:
+    """Return every cell of a side (0: longs, 1: shorts)."""
     one = walked.sides[SIDES[column]]
     bar, tier = np.nonzero(one.contracts_opened > 0)
     order = np.argsort(one.liquidation_price[bar, tier], kind="stable")
@@ -257,10 +258,10 @@ def _cells(walked: Walk, column: int) -> _Cells:
     is_high = (np.array(walked.parameters.ladder) > HIGH_LEVERAGE)[tier]
     usd = one.contracts_opened[bar, tier] * price
     ended = one.liquidated_at[bar, tier].astype(np.int64)
-    return _Cells(price, bar, ended, usd, is_high, one.log_survival[bar], one.log_survival)
+    return Cells(price, bar, ended, usd, is_high, one.log_survival[bar], one.log_survival)
 
 
-def _mapped(cells: _Cells, known: Integers, origins: Integers, close: Floats, column: int) -> Floats:
+def _mapped(cells: Cells, known: Integers, origins: Integers, close: Floats, column: int) -> Floats:
     """Return what is mapped between the price and each target at some neighbouring origins; (origins, targets, 2).
 
     Cells that live all the while are summed along the price once; only those that open or end meanwhile, each time.
