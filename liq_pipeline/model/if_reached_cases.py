@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liq_pipeline.model.alignment import MarketData, Steps
-from liq_pipeline.model.compiled import compiled
 from liq_pipeline.model.if_reached import HIGH_LEVERAGE, HORIZON_HOURS, TARGETS_PCT, Cases
 from liq_pipeline.model.margin import SIDES
 from liq_pipeline.model.walk import Walk
@@ -16,16 +15,7 @@ from liq_pipeline.model.walk import Walk
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-
-class _Opened(NamedTuple):
-    """What opened on one side, by bar of opening; arrays of one length but for the last, which is by bar."""
-
-    bar: Integers
-    ended: NDArray[np.int32]
-    price: Floats
-    contracts: Floats
-    is_high: NDArray[np.bool_]
-    log_survival: Floats
+_AT_ONCE = 48  # origins that are summed together
 
 
 def cases_of(walked: Walk, data: MarketData, steps: Steps, origins: Integers) -> Cases:
@@ -91,53 +81,70 @@ def mapped_on_the_way(walked: Walk, data: MarketData, origins: Integers) -> Floa
     Shape (origins, 2 sides, targets, 2): up to 60x, and above.
     """
     newest = np.maximum.accumulate(np.where(data.known, np.arange(data.known.size), 0))
-    is_high = walked.parameters.layout.leverage > HIGH_LEVERAGE
-    close = data.walk_input.close[origins]
-    sides = []
-    for side in SIDES:
-        one = walked.sides[side]
-        bar, cell = np.nonzero(one.contracts_opened > 0)
-        opened = _Opened(
-            bar, one.liquidated_at[bar, cell], one.liquidation_price[bar, cell], one.contracts_opened[bar, cell],
-            is_high[cell], one.log_survival,
-        )  # fmt: skip
-        sides.append(_mapped(opened, origins, newest[origins], close, np.array(TARGETS_PCT) / 100))
-    return np.stack(sides, axis=1)
+    result = np.zeros((origins.size, 2, len(TARGETS_PCT), 2))
+    for column in range(len(SIDES)):
+        cells = cells_by_price(walked, column)
+        for start in range(0, origins.size, _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            result[some, column] = _mapped(cells, newest[origins[some]], origins[some], data.walk_input.close, column)
+    return result
 
 
-@compiled(nogil=True)
-def _mapped(opened: _Opened, origins: Integers, known: Integers, close: Floats, targets: Floats) -> Floats:
-    """Return the same of one side, shape (origins, targets, 2).
+@dataclass(frozen=True)
+class Cells:
+    """Every cell of a side, by price: bar that opened it, bar that touched it, USD at opening, class, side's survival.
 
-    Args:
-        opened: the cells.
-        origins, known: bars, ascending: where the question is asked, and up to where open interest was known.
-        close: the price at each origin, USD.
-        targets: distances, as shares of the price, ascending.
+    `log_survival` is that of each bar; `before` that of the bar in which the cell opened.
     """
-    result = np.zeros((origins.size, targets.size, 2))
-    alive = np.empty(opened.bar.size, dtype=np.int64)
-    size, added = 0, 0
-    for number in range(origins.size):
-        # Cells come by the bar that opened them; what was touched once never comes back.
-        while added < opened.bar.size and opened.bar[added] <= known[number]:
-            alive[size] = added
-            size, added = size + 1, added + 1
-        kept = 0
-        for position in range(size):
-            cell = alive[position]
-            if opened.ended[cell] <= origins[number]:
-                continue
-            alive[kept] = cell
-            kept += 1
-            distance = abs(opened.price[cell] / close[number] - 1)
-            if distance > targets[-1]:
-                continue
-            band = np.searchsorted(targets, distance)
-            survived = np.exp(opened.log_survival[known[number]] - opened.log_survival[opened.bar[cell]])
-            result[number, band, int(opened.is_high[cell])] += opened.contracts[cell] * survived * opened.price[cell]
-        size = kept
-        for band in range(1, targets.size):
-            for kind in range(2):
-                result[number, band, kind] += result[number, band - 1, kind]
+
+    price: Floats
+    bar: Integers
+    ended: Integers
+    usd: Floats
+    is_high: NDArray[np.bool_]
+    before: Floats
+    log_survival: Floats
+
+
+def cells_by_price(walked: Walk, column: int) -> Cells:
+    """Return every cell of a side (0: longs, 1: shorts)."""
+    one = walked.sides[SIDES[column]]
+    bar, tier = np.nonzero(one.contracts_opened > 0)
+    order = np.argsort(one.liquidation_price[bar, tier], kind="stable")
+    bar, tier = bar[order], tier[order]
+    price = one.liquidation_price[bar, tier]
+    is_high = (walked.parameters.layout.leverage > HIGH_LEVERAGE)[tier]
+    usd = one.contracts_opened[bar, tier] * price
+    ended = one.liquidated_at[bar, tier].astype(np.int64)
+    return Cells(price, bar, ended, usd, is_high, one.log_survival[bar], one.log_survival)
+
+
+def _mapped(cells: Cells, known: Integers, origins: Integers, close: Floats, column: int) -> Floats:
+    """Return what is mapped between the price and each target at some neighbouring origins; (origins, targets, 2).
+
+    Cells that live all the while are summed along the price once; only those that open or end meanwhile, each time.
+    """
+    targets, now = np.array(TARGETS_PCT) / 100, close[origins]
+    below, above = (targets[-1], 0.0) if column == 0 else (0.0, targets[-1])
+    least, most = now.min() * (1 - below), now.max() * (1 + above)
+    band = slice(*np.searchsorted(cells.price, [least * (1 - 1e-9), most * (1 + 1e-9)]))
+    bar, ended, before = cells.bar[band], cells.ended[band], cells.before[band]
+    left = np.exp(cells.log_survival[known[0]] - before)  # of all cells alike: from here on the side shrinks together
+    shrunk = np.exp(cells.log_survival[known] - cells.log_survival[known[0]])
+    usd = (cells.usd[band] * left)[:, None] * np.stack([~cells.is_high[band], cells.is_high[band]], axis=1)
+    stays = (bar <= known[0]) & (ended > origins[-1])
+    comes = np.flatnonzero(~stays & (bar <= known[-1]) & (ended > origins[0]))
+    price, summed = cells.price[band][stays], np.concatenate([np.zeros((1, 2)), np.cumsum(usd[stays], axis=0)])
+    result = np.empty((origins.size, targets.size, 2))
+    for number, at in enumerate(origins):
+        here = comes[(bar[comes] <= known[number]) & (ended[comes] > at)]
+        own, own_usd = cells.price[band][here], usd[here]
+        own_summed = np.concatenate([np.zeros((1, 2)), np.cumsum(own_usd, axis=0)])
+        ends = now[number] * (1 - targets if column == 0 else 1 + targets)
+        total = np.zeros((targets.size, 2))
+        for prices, sums in ((price, summed), (own, own_summed)):
+            start = np.searchsorted(prices, now[number], side="right" if column == 0 else "left")
+            stop = np.searchsorted(prices, ends, side="left" if column == 0 else "right")
+            total += np.abs(sums[start] - sums[stop])
+        result[number] = total * shrunk[number]
     return result

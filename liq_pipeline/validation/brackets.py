@@ -16,8 +16,11 @@ from liq_pipeline.exchange.recorded import read_orders
 from liq_pipeline.model.alignment import Instants
 from liq_pipeline.model.bracket_evidence import FEWEST_ORDERS, BracketTest, judge_brackets
 from liq_pipeline.model.margin import bracket_epochs
+from liq_pipeline.model.price_levels import PriceLevelScore, score_price_levels
+from liq_pipeline.model.walk import WalkParameters, walk
 from liq_pipeline.system.storage import write_whole
 from liq_pipeline.validation.files import instants_of, read_frame
+from liq_pipeline.validation.inputs import Inputs
 from liq_pipeline.validation.recorded import recording_at
 
 NEWEST = np.timedelta64(30, "D")  # older orders may tell of older brackets
@@ -79,6 +82,24 @@ def evidence_of(
     is_long = (orders["side"] == "SELL").to_numpy()[chosen]
     days = (at - at[0]) / np.timedelta64(1, "D")
     return judge_brackets(is_long, price[chosen], low[bar], high[bar], days, float(table.mmr[0]))
+
+
+def price_levels_of(
+    orders: pd.DataFrame, inputs: Inputs, symbol: str, parameters: WalkParameters
+) -> PriceLevelScore | None:  # fmt: skip
+    """Score the map at the triggers of a symbol's forced orders; None where there are too few."""
+    bars = inputs.data.walk_input
+    at = orders["ts"].to_numpy().astype("datetime64[us]")
+    bar = np.searchsorted(bars.ts, at, side="right")
+    inside = bar < bars.ts.size
+    inside[inside] &= at[inside] >= bars.ts[bar[inside]] - inputs.data.width
+    if not inside.any():
+        return None
+    bar, is_long = bar[inside], (orders["side"] == "SELL").to_numpy()[inside]
+    epoch, history = bracket_epochs(symbol, at[inside])
+    rate = np.array([table.mmr[0] for table in history])[epoch]
+    trigger = orders["price"].to_numpy(float)[inside] / np.where(is_long, 1 - rate, 1 + rate)
+    return score_price_levels(walk(bars, symbol, parameters), inputs.data, is_long, trigger, bar)
 
 
 def said_of(test: BracketTest | None) -> str:

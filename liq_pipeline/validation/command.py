@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import cast
 
 from liq_pipeline.errors import LiqError, SettingsError
-from liq_pipeline.validation.brackets import evidence_of, forced_orders_in, said_of
+from liq_pipeline.validation.brackets import evidence_of, forced_orders_in, price_levels_of, said_of
 from liq_pipeline.validation.files import bar_width
 from liq_pipeline.validation.inputs import read_inputs
 from liq_pipeline.validation.report import report_folder
-from liq_pipeline.validation.run import Validation, validate
+from liq_pipeline.validation.run import Validation, parameters_of, validate
 from liq_pipeline.validation.truth import Stamp
 
 STAMPS = ("auto", "start", "end")
@@ -56,6 +56,8 @@ def run_validation(
     if orders is not None:
         bars = inputs.data.walk_input
         found.brackets = evidence_of(orders, symbol, bars.ts, bars.low, bars.high, inputs.data.width)
+        parameters = parameters_of(inputs, churn_per_turnover)
+        found.price_levels = price_levels_of(orders, inputs, symbol, parameters)
         found.notes.append(f"margin brackets: {said_of(found.brackets)}")
     if out is not None:
         from liq_pipeline.validation.report import write_report

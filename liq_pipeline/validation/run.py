@@ -15,6 +15,7 @@ from liq_pipeline.model.boosted import BoostedScores, has_learner, score_boosted
 from liq_pipeline.model.bracket_evidence import BracketTest
 from liq_pipeline.model.if_reached import HORIZON_HOURS
 from liq_pipeline.model.margin import SIDES, has_own_brackets, leverages_used
+from liq_pipeline.model.price_levels import PriceLevelScore
 from liq_pipeline.model.scale import Scale, scale_drift
 from liq_pipeline.model.scoring import Estimate
 from liq_pipeline.model.scoring_flows import FlowScores, by_leverage, deciles, main_features, score_flows
@@ -67,6 +68,7 @@ class Validation:
     if_reached: list[IfReachedScore]
     boosted: BoostedScores | None
     brackets: BracketTest | None = None
+    price_levels: PriceLevelScore | None = None
     gates: list[Gate] = field(default_factory=list)
 
     @property

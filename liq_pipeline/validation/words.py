@@ -9,6 +9,7 @@ from liq_pipeline.model.boosted import BoostedScores
 from liq_pipeline.model.bracket_evidence import BracketTest
 from liq_pipeline.model.exposure import CLASS_EDGES
 from liq_pipeline.model.if_reached import HORIZON_HOURS
+from liq_pipeline.model.price_levels import PriceLevelScore
 from liq_pipeline.model.scoring import Estimate
 from liq_pipeline.model.scoring_flows import FlowScores
 from liq_pipeline.model.scoring_if_reached import IfReachedScore
@@ -93,6 +94,7 @@ def _details(found: Validation) -> list[str]:
         *(_levels(f"{hours} h, reported", one) for hours, one in found.levels.items()),
         *(_levels(f"{hours} h, positive control", one) for hours, one in found.level_control.items()),
         *_brackets(found.brackets),
+        *_price_levels(found.price_levels),
         "## If reached",
         *_if_reached(found.if_reached),
         "## Scale",
@@ -218,6 +220,19 @@ def _brackets(test: BracketTest | None) -> list[str]:
         table(("maintenance margin", "triggers in their own bar"),
               [(f"{rate:g} %", f"{share:.1%}") for rate, share in test.shares]),
     ]  # fmt: skip
+
+
+def _price_levels(one: PriceLevelScore | None) -> list[str]:
+    """Say whether forced orders fall on mapped levels more often than elsewhere in their bar; words by the numbers."""
+    if one is None:
+        return []
+    more = "more often than" if one.gain.low > 0 else "less often than" if one.gain.high < 0 else "no more often than"
+    return [
+        "## Forced orders on mapped levels",
+        f"{one.orders} orders fell on mapped levels {more} on the levels of the day before at equal distances: AUC "
+        f"{text(one.gain)} ({one.auc.value:.3f} against {one.auc_of_another_time.value:.3f}), within the range of "
+        "their own bar.",
+    ]
 
 
 def _levels(title: str, one: LevelScores | None) -> str:

@@ -1,12 +1,14 @@
 """The demo's mirror is built once, completely, and only in a folder of its own."""
 
+import shutil
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
 
 from liq_pipeline.errors import LiqError
-from liq_pipeline.simulator.demo import build_demo_mirror, demo_markets
+from liq_pipeline.exchange.recorded import read_coverage, read_orders
+from liq_pipeline.simulator.demo import RECORDED_DAYS, build_demo_mirror, demo_markets
 
 TINY = [replace(config, days=2, traders=50) for config in demo_markets()]
 
@@ -65,3 +67,19 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
     with pytest.raises(LiqError, match="did not write"):
         build_demo_mirror(tmp_path, markets=TINY)
     assert (tmp_path / "data" / "mine.txt").read_text() == "mine"
+
+
+def test_it_leaves_a_recording_once_as_if_somebody_had_listened_for_weeks(tmp_path):
+    assert RECORDED_DAYS >= 15  # a day of warm-up, and the 14 from which on ranges are shown
+    place = tmp_path / "recorded"
+    build_demo_mirror(tmp_path / "exchange", markets=TINY, recorded=place)
+    for config in TINY:
+        orders = read_orders(place, config.symbol)
+        assert orders.num_rows
+        assert read_coverage(place, config.symbol)
+    before = files(place)
+    build_demo_mirror(tmp_path / "exchange", markets=TINY, recorded=place)
+    assert files(place) == before
+    shutil.rmtree(place)
+    build_demo_mirror(tmp_path / "exchange", markets=TINY, recorded=place)
+    assert files(place) == before
