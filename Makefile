@@ -16,7 +16,7 @@ TWO := -n 2 --dist worksteal
 ANY_VERSION := alerts cli/test_main.py model published/test_publish.py published/test_readers.py server/test_http.py server/test_operation.py server/test_service.py transform/rules views warehouse
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: docs mutants lowest newest help setup setup-dev demo run status status-demo ui ui-demo serve serve-demo test test-long lint types check bench fuzz chaos clean clean-data
+.PHONY: docs mutants lowest newest lowest-env newest-env lowest-tests newest-tests help setup setup-dev demo run status status-demo ui ui-demo serve serve-demo test test-long lint types check bench fuzz chaos clean clean-data
 
 # An environment knows its own place, and the Python that it was made with. Where the checkout was moved or copied, or that
 # Python is gone, it is made anew; nothing else is touched.
@@ -104,16 +104,20 @@ mutants: setup-dev ## small faults that the tests must notice: make mutants COUN
 docs: setup-dev ## write what is generated anew: docs/checks.md, tables of columns and settings, figures of docs/validation.md
 	@$(BIN)/python -m pytest --update-docs liq_pipeline_tests/test_reference.py liq_pipeline_tests/transform/rules/test_checks_page.py liq_pipeline_tests/validation/test_gates.py
 
-lowest: setup-dev ## tests with the lowest versions of the dependencies that pyproject.toml allows
-newest: setup-dev ## the same with the newest, DuckDB 2.x among them
-lowest newest: export NUMBA_CACHE_DIR = $(CURDIR)/.venv/$@/compiled
-lowest newest: RESOLUTION = $(if $(filter lowest,$@),lowest-direct,highest)
+lowest: lowest-env ## tests with the lowest versions of the dependencies that pyproject.toml allows
+newest: newest-env ## the same with the newest, DuckDB 2.x among them
 lowest newest:
-	@$(BIN)/uv pip compile --quiet --all-extras --no-annotate --resolution $(RESOLUTION) --python-version 3.11 -o .venv/$@.txt pyproject.toml >/dev/null
-	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/$@
-	@$(BIN)/uv pip sync --quiet --compile-bytecode --python .venv/$@/bin/python .venv/$@.txt
-	@$(BIN)/uv pip install --quiet --no-deps --python .venv/$@/bin/python -e .
-	@.venv/$@/bin/python -m pytest $(TWO) -m "not slow and not browser" $(addprefix liq_pipeline_tests/,$(ANY_VERSION))
+	@$(MAKE) --no-print-directory $@-tests
+lowest-env: RESOLUTION = lowest-direct
+newest-env: RESOLUTION = highest
+newest-env: | $(filter lowest-env,$(MAKECMDGOALS)) # both would build the package in one place
+lowest-env newest-env: %-env: setup-dev
+	@$(BIN)/uv pip compile --quiet --all-extras --no-annotate --resolution $(RESOLUTION) --python-version 3.11 -o .venv/$*.txt pyproject.toml >/dev/null
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/$*
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python .venv/$*/bin/python .venv/$*.txt
+	@$(BIN)/uv pip install --quiet --no-deps --python .venv/$*/bin/python -e .
+lowest-tests newest-tests: %-tests:
+	@NUMBA_CACHE_DIR=$(CURDIR)/.venv/$*/compiled .venv/$*/bin/python -m pytest $(TWO) -m "not slow and not browser" $(addprefix liq_pipeline_tests/,$(ANY_VERSION))
 
 clean: ## remove the environment and caches; data stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

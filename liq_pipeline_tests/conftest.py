@@ -33,6 +33,14 @@ from liq_pipeline_tests.subjects import subject_on, warehouse_copy
 REPOSITORY = Path(__file__).parents[1]
 SHARED_ARCHIVE = REPOSITORY.parent / "shared" / "archive"
 CHROMIUM = Path("/usr/bin/chromium")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 IN_CI = bool(os.environ.get("CI"))
 
 # The label change of 2026-06-25 lies inside. Ten days: the first are older than the week in which a file is "not yet".
@@ -82,6 +90,17 @@ def chromium() -> Path:
     if not CHROMIUM.exists():
         _absent(str(CHROMIUM), "apt-get install chromium")
     return CHROMIUM
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Path) -> Iterator[Any]:
+    """A headless Chromium that asks nobody anything."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        running = play.chromium.launch(executable_path=str(chromium), args=QUIET)
+        yield running
+        running.close()
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ from liq_pipeline.server.app import create_app
 from liq_pipeline.server.connection import Connection
 from liq_pipeline.server.run import OPTIONS
 from liq_pipeline.settings import Settings
-from liq_pipeline_tests.page import QUIET
 
 
 class Service:
@@ -66,17 +65,6 @@ def own_service(good_run: Settings) -> Iterator[Callable[..., Service]]:
     yield make
     for one in running:
         one.stop()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Any]:
-    """A headless Chromium that asks nobody anything."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=str(chromium), args=QUIET)
-        yield running
-        running.close()
 
 
 class Visits:

@@ -62,13 +62,11 @@ def totals(tables: Tables, timeframe: str = "7d") -> dict[str, float]:
 
 
 @pytest.fixture
-def filled(tmp_path: Path) -> Callable[..., Warehouse]:
+def filled(new_warehouse: Callable[[], Warehouse]) -> Callable[..., Warehouse]:
     """Make a warehouse that holds these rows, and everything that a full run derives from them."""
-    made = []
 
     def fill(rows: Rows, *, judged: bool = True) -> Warehouse:
-        made.append(None)
-        warehouse = Warehouse(database=str(tmp_path / str(len(made)) / "liq.duckdb"), lock_timeout_seconds=5)
+        warehouse = new_warehouse()
         with warehouse.transaction("BTCUSDT") as tables:
             if judged:
                 fill_feeds(tables, SYMBOL, rows["open_interest"], rows["klines"])

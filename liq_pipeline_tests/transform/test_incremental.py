@@ -36,13 +36,11 @@ def rows(warehouse: Warehouse) -> Rows:
 
 
 @pytest.fixture
-def loaded(tmp_path: Path) -> Callable[[Rows], Warehouse]:
+def loaded(new_warehouse: Callable[[], Warehouse]) -> Callable[[Rows], Warehouse]:
     """Make a warehouse that holds these rows and everything that a full run derives from them."""
-    made = []
 
     def load(content: Rows) -> Warehouse:
-        made.append(None)
-        warehouse = Warehouse(database=str(tmp_path / str(len(made)) / "liq.duckdb"), lock_timeout_seconds=5)
+        warehouse = new_warehouse()
         with warehouse.transaction("BTCUSDT") as tables:
             for table, given in content.items():
                 tables.replace(table, SYMBOL, given)

@@ -49,13 +49,11 @@ def real(shared_archive: Path) -> Feeds:
 
 
 @pytest.fixture
-def loaded(tmp_path: Path) -> Callable[[Feeds], Warehouse]:
+def loaded(new_warehouse: Callable[[], Warehouse]) -> Callable[[Feeds], Warehouse]:
     """Make a warehouse that holds these rows and everything that a full run derives from them."""
-    made = []
 
     def load(feeds: Feeds) -> Warehouse:
-        made.append(None)
-        warehouse = Warehouse(database=str(tmp_path / str(len(made)) / "liq.duckdb"), lock_timeout_seconds=5)
+        warehouse = new_warehouse()
         with warehouse.transaction("BTCUSDT") as tables:
             fill_feeds(tables, SYMBOL, feeds.open_interest, feeds.klines)
             tables.rebuild("oi_delta", SYMBOL)

@@ -1,5 +1,6 @@
 """The validation scores what production walks over: NumPy here and SQL there fill gaps and price entries alike."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -68,12 +69,20 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return {name: tmp_path / f"{name}.parquet" for name in ("klines", "open_interest")} | {"liquidations": liquidations}
 
 
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
+    """One that stays open for all examples."""
+    warehouse = Warehouse(database=str(tmp_path / "liq.duckdb"))
+    with warehouse.kept_open():
+        yield warehouse
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(feeds())
 def test_both_give_the_walk_the_same_bars(
-    tmp_path: Path, files: dict[str, Path], fed: tuple[pa.Table, pa.Table]
+    warehouse: Warehouse, files: dict[str, Path], fed: tuple[pa.Table, pa.Table]
 ) -> None:
-    with Warehouse(database=str(tmp_path / "liq.duckdb")).transaction("BTCUSDT") as tables:
+    with warehouse.transaction("BTCUSDT") as tables:
         for table, rows in zip(("klines", "open_interest"), fed, strict=True):
             tables.replace(table, SYMBOL, rows)
             pq.write_table(tables.read(f"validation_{table}", symbol=SYMBOL), files[table])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from liq_pipeline.published.manifests import read_manifest
 from liq_pipeline.settings import Settings
 from liq_pipeline.views.frame import HeatmapView, frame_of
 from liq_pipeline.views.levels_frame import LevelsView, levels_frame_of
-from liq_pipeline_tests.page import QUIET
 
 
 @pytest.fixture(scope="session")
@@ -42,14 +41,3 @@ def frames(good_run: Settings) -> Callable[..., tuple[HeatmapView, LevelsView]]:
 def pages(good_run: Settings) -> Callable[[str], Path]:
     """Return the folder of a timeframe's views."""
     return lambda timeframe: view_folder(good_run.published_dir, "BTCUSDT", timeframe)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Any]:
-    """A headless Chromium that asks nobody anything."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=str(chromium), args=QUIET)
-        yield running
-        running.close()

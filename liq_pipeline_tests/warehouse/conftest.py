@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -65,5 +65,6 @@ def empty(tmp_path: Path) -> Warehouse:
 
 
 @pytest.fixture
-def book(empty: Warehouse) -> Book:
-    return Book(empty)
+def book(empty: Warehouse) -> Iterator[Book]:
+    with empty.kept_open():
+        yield Book(empty)
