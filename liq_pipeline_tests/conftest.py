@@ -27,20 +27,13 @@ from liq_pipeline.simulator.mirror import publish
 from liq_pipeline.system.proxies import exempt_this_machine
 from liq_pipeline.transform.rules.rule import Subject
 from liq_pipeline.warehouse.warehouse import Warehouse
+from liq_pipeline_tests.chrome import launched
 from liq_pipeline_tests.lighter import pytest_collection_finish  # noqa: F401 - a hook
 from liq_pipeline_tests.subjects import subject_on, warehouse_copy
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED_ARCHIVE = REPOSITORY.parent / "shared" / "archive"
 CHROMIUM = Path("/usr/bin/chromium")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 IN_CI = bool(os.environ.get("CI"))
 
 # The label change of 2026-06-25 lies inside. Ten days: the first are older than the week in which a file is "not yet".
@@ -95,12 +88,8 @@ def chromium() -> Path:
 @pytest.fixture(scope="module")
 def browser(chromium: Path) -> Iterator[Any]:
     """A headless Chromium that asks nobody anything."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=str(chromium), args=QUIET)
+    with launched(chromium) as running:
         yield running
-        running.close()
 
 
 @pytest.fixture(scope="session")
