@@ -8,8 +8,6 @@ import json
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
-QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 _DRAWN = "(wanted) => wanted.every((w) => document.getElementById('plot').dataset.drawn?.includes(w))"
 _PIXELS = """([x, y, width, height]) => {
   const canvas = document.getElementById('base'), own = devicePixelRatio;
