@@ -23,6 +23,7 @@ HOURLY = SHARED / "truth" / "btcusdt_1h_2025-12_2026-06.csv"
 pytestmark = [
     pytest.mark.shared,
     pytest.mark.slow,
+    pytest.mark.timeout(900),  # one process of the tests may wait for the other's scores
     pytest.mark.skipif(not ARCHIVE.is_dir(), reason="../shared is not here"),
 ]
 
