@@ -182,6 +182,7 @@ def test_the_largest_rows_are_a_table(visit) -> None:
     page = visit()
     page.click("#table summary")
     rows = page.locator("#rows tbody tr")
+    rows.first.wait_for()
 
     assert rows.count() == 20
     assert re.fullmatch(r"(longs|shorts)\t[\d,.]+ – [\d,.]+\t[+−][\d.]+ %\t[\d.]+ ?[KMB]?", rows.first.inner_text())

@@ -51,7 +51,7 @@ async function choose(wish, zoom = "") {
   if (found) {
     takeHeatmap(found.heatmap);
     current.levels = found.levels;
-    takeLevels(found.levels);
+    if (!state.at || state.view !== "map") takeLevels(found.levels);
     show();
   }
   remember();
