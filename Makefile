@@ -13,7 +13,7 @@ SEED ?=
 # on two cores: the long tests took 1,043 s instead of 690.
 TWO := -n 2 --dist worksteal
 # What the versions of dependencies can break.
-ANY_VERSION := alerts cli/test_main.py model published/test_publish.py published/test_readers.py server/test_service.py transform/rules views warehouse
+ANY_VERSION := alerts cli/test_main.py model published/test_publish.py published/test_readers.py server/test_http.py server/test_operation.py server/test_service.py transform/rules views warehouse
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .PHONY: docs mutants lowest newest help setup setup-dev demo run status status-demo ui ui-demo serve serve-demo test test-long lint types check bench fuzz chaos clean clean-data

@@ -24,7 +24,7 @@ def living_cells(result: Walk) -> Cells:
     for name, side in result.sides.items():
         left = side.contracts_open()
         bar, tier = np.nonzero(left)
-        leverage = np.array(result.parameters.ladder)[tier]
+        leverage = result.parameters.layout.leverage[tier]
         is_long = np.full(bar.size, name == "long")
         parts.append((result.bars.ts[bar], is_long, leverage, side.liquidation_price[bar, tier], left[bar, tier]))
     return Cells(*(np.concatenate(column) for column in zip(*parts, strict=True)))

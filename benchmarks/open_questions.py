@@ -80,7 +80,7 @@ def _kernel(open_interest, volume, close, price, touched, weights, gammas, churn
 
 def walk_by_leverage(bars: WalkInput, churn_per_turnover: float, share: Callable[[float], float]) -> list[Walk]:
     """Return one walk per leverage, whose churn is `share(leverage)` of the churn; together they keep open interest."""
-    parameters = WalkParameters(churn_per_turnover=churn_per_turnover)
+    parameters = WalkParameters(churn_per_turnover=churn_per_turnover, extremes_share=0.0)  # findings are of version 1
     base = walk(bars, SYMBOL, parameters)
     gammas = churn_per_turnover * np.array([share(leverage) for leverage in parameters.ladder])
     pieces: list[dict] = [{} for _ in parameters.ladder]
@@ -116,7 +116,7 @@ def summed(exposures: Iterator) -> dict:
 def variants(data: MarketData, churn_per_turnover: float) -> dict[str, dict]:
     """Return every exposure that was tried."""
     bars, known = data.walk_input, data.known
-    parameters = WalkParameters(churn_per_turnover=churn_per_turnover)
+    parameters = WalkParameters(churn_per_turnover=churn_per_turnover, extremes_share=0.0)  # findings are of version 1
 
     def plain(inputs: WalkInput, **more: object) -> dict:
         return bar_exposure(walk(inputs, SYMBOL, replace(parameters, **more)), known)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The walk over the whole path: nanoseconds per bar, tier and side, and against copying what it reads and returns."""
+"""The walk over the whole path: nanoseconds per bar, cell and side, and against copying what it reads and returns."""
 
 from __future__ import annotations
 
@@ -21,13 +21,18 @@ def run() -> list[Outcome]:
     def ours() -> Walk:
         return walk(bars, SYMBOL)
 
-    cells = bars.ts.size * len(result.parameters.ladder) * len(result.sides)
+    cells = bars.ts.size * result.parameters.layout.place.size * len(result.sides)
     inputs = against("walk", "against copying what it reads", ours, lambda: [array.copy() for array in read], None)
     both = against(
         "walk", "against copying what it reads and returns", ours, lambda: [array.copy() for array in touched], 15.0
     )
     nanoseconds = Outcome(
-        "walk", f"{bars.ts.size:,} bars × 13 tiers × 2 sides", 1e6 * both.ours_ms / cells, "ns", None, both.ours_ms
+        "walk",
+        f"{bars.ts.size:,} bars × {result.parameters.layout.place.size} cells × 2 sides",
+        1e6 * both.ours_ms / cells,
+        "ns",
+        None,
+        both.ours_ms,
     )
     return [nanoseconds, both, inputs]
 

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
         description="perpetuals to work on, comma-separated; or `all`, `top:50` (by turnover), patterns (`1000*`)",
     )
     bar: Literal["5m", "15m"] = Field("5m", description="width of a bar: 5m or 15m")
+    model: Literal["1", "2"] = Field(
+        "2", description="version of the model: 2, or 1, in which all positions open at their bar's VWAP"
+    )
     since: date | None = Field(None, description="first day to load, YYYY-MM-DD (default: 120 days before now)")
     archive: str = Field(BINANCE_ARCHIVE, description="URL of the archive, or a folder that mirrors its layout")
     no_checksums: bool = Field(

@@ -19,10 +19,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from liq_pipeline.clock import Clock
-from liq_pipeline.exchange.sources import ArchiveSource
 from liq_pipeline.orchestration.refresh import refresh
-from liq_pipeline.published.publish import Publisher
 from liq_pipeline.settings import Settings, load_settings
 from liq_pipeline.simulator.defects import ALL_DEFECTS, HOLES
 from liq_pipeline.simulator.market import MarketConfig, simulate
@@ -30,6 +27,8 @@ from liq_pipeline.simulator.mirror import publish
 from liq_pipeline.system.proxies import exempt_this_machine
 from liq_pipeline.transform.rules.rule import Subject
 from liq_pipeline.warehouse.warehouse import Warehouse
+from liq_pipeline_tests.lighter import pytest_collection_finish  # noqa: F401 - a hook
+from liq_pipeline_tests.subjects import subject_on, warehouse_copy
 
 REPOSITORY = Path(__file__).parents[1]
 SHARED_ARCHIVE = REPOSITORY.parent / "shared" / "archive"
@@ -200,8 +199,7 @@ def own_run(good_run: Settings, tmp_path: Path) -> Settings:
 @pytest.fixture
 def warehouse(good_run: Settings, tmp_path: Path) -> Warehouse:
     """A copy of the good run's warehouse."""
-    shutil.copytree(good_run.database.parent, tmp_path / "warehouse")
-    return Warehouse(database=str(tmp_path / "warehouse" / good_run.database.name), lock_timeout_seconds=5)
+    return warehouse_copy(good_run, tmp_path)
 
 
 @pytest.fixture
@@ -213,20 +211,8 @@ def published(good_run: Settings, tmp_path: Path) -> Path:
 @pytest.fixture
 def subject(good_run: Settings, warehouse: Warehouse, published: Path) -> Iterator[Subject]:
     """What a check looks at, on good data; alter it through `subject.connection`."""
-    with warehouse.get_connection("BTCUSDT") as connection:
-        yield Subject(
-            "BTCUSDT",
-            connection,
-            ArchiveSource(
-                location=good_run.archive,
-                listing_url=good_run.listing_url,
-                raw_dir=str(good_run.raw_dir),
-                bar_minutes=good_run.bar_minutes,
-                since=str(good_run.since),
-            ),
-            Publisher(folder=str(published)),
-            Clock(fixed=str(good_run.now)),
-        )
+    with subject_on(good_run, warehouse, published) as looked_at:
+        yield looked_at
 
 
 @dataclass(frozen=True)

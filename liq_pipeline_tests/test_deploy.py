@@ -12,7 +12,7 @@ import requests
 import yaml
 
 from liq_pipeline_tests.conftest import REPOSITORY
-from liq_pipeline_tests.server.hostile import publish_small, serve
+from liq_pipeline_tests.server.small import publish_small, serve
 
 FOLDER = REPOSITORY / "deploy"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -26,7 +25,8 @@ from liq_pipeline.simulator.files import (
 )
 from liq_pipeline.simulator.market import MarketConfig, simulate
 from liq_pipeline.simulator.mirror import publish
-from liq_pipeline.simulator.server import ArchiveServer, Fault
+from liq_pipeline.simulator.server import ArchiveServer
+from liq_pipeline_tests.findings import finding_in
 
 
 @pytest.fixture(scope="module")
@@ -43,28 +43,19 @@ def spoilt(copy_of, liq, run_options, tmp_path_factory):
         return liq("run", *options), folder / "data"
 
 
-def _finding(out: str, asset: str, check: str, symbol: str = "BTCUSDT") -> str:
-    """Return what was printed for a check that did not pass, in one line."""
-    by_symbol = re.split(r"\n(?=\w+ (?:not )?published;|\n)", out)
-    (section,) = [part for part in by_symbol if re.match(rf"{symbol} (not )?published;", part)]
-    match = re.search(rf"^  (\w+) +{asset}: {check}\n((?: {{8}}.*\n)*)", f"{section}\n", re.MULTILINE)
-    assert match, f"{check} of {asset} is not among the findings:\n{section}"
-    return f"{match[1]} {' '.join(match[2].split())}"
-
-
 class TestFiveFaultsAtOnce:
     def test_data_was_lost_so_the_exit_code_is_1(self, spoilt) -> None:
         assert spoilt[0].code == 1
 
     def test_the_missing_day_is_named(self, spoilt) -> None:
-        found = _finding(spoilt[0].out, "raw_open_interest", "no_file_was_lost")
+        found = finding_in(spoilt[0].out, "raw_open_interest", "no_file_was_lost")
 
         assert found.startswith("ERROR")
         assert "BTCUSDT metrics: 2026-06-19 is missing from the archive, with days before and after it" in found
 
     def test_the_wrong_checksum_is_named_with_both_hashes_and_where_the_file_was_put(self, spoilt) -> None:
         done, data = spoilt
-        found = _finding(done.out, "raw_open_interest", "no_file_was_lost")
+        found = finding_in(done.out, "raw_open_interest", "no_file_was_lost")
         quarantined = data / "raw" / "quarantine" / metrics_key("BTCUSDT", datetime(2026, 6, 21).date())  # noqa: DTZ001
         facts = json.loads(Path(f"{quarantined}.json").read_text())
 
@@ -73,13 +64,13 @@ class TestFiveFaultsAtOnce:
         assert quarantined.exists()
 
     def test_the_corrupt_zip_is_named_and_what_is_wrong_with_it(self, spoilt) -> None:
-        found = _finding(spoilt[0].out, "raw_klines", "no_file_was_lost")
+        found = finding_in(spoilt[0].out, "raw_klines", "no_file_was_lost")
 
         assert found.startswith("ERROR")
         assert re.search(r"BTCUSDT-5m-2026-06-22\.zip.*zip", found)
 
     def test_the_garbage_row_is_named_with_its_file_and_what_it_says(self, spoilt) -> None:
-        found = _finding(spoilt[0].out, "raw_klines", "no_file_was_lost")
+        found = finding_in(spoilt[0].out, "raw_klines", "no_file_was_lost")
 
         assert re.search(r"BTCUSDT-5m-2026-06-24\.(zip|csv).*garbage", found)
 
@@ -98,7 +89,9 @@ class TestFiveFaultsAtOnce:
         path = dataset_path(data / "published", "oi_delta", "BTCUSDT")
         days = {f"{ts:%d}" for ts in pq.read_table(path, partitioning=None)["ts"].to_pylist()}
         assert {"18", "20", "21", "23", "25", "26", "27"} <= days
-        assert "288 missing in 1 gaps" in _finding(done.out, "klines", "grid_has_no_gaps") or "576 missing" in done.out
+        assert (
+            "288 missing in 1 gaps" in finding_in(done.out, "klines", "grid_has_no_gaps") or "576 missing" in done.out
+        )
         manifest = read_manifest(path)
         assert manifest
         assert {"asset": "raw_klines", "check": "no_file_was_lost", "passed": False, "severity": "ERROR"} in manifest[
@@ -117,7 +110,7 @@ def test_stale_data_is_published_with_exit_code_3_and_says_how_old_it_is(own_run
 
     assert done.code == 3
     assert "BTCUSDT published" in done.out
-    found = _finding(done.out, "oi_delta", "newest_bar_is_younger_than_48_hours")
+    found = finding_in(done.out, "oi_delta", "newest_bar_is_younger_than_48_hours")
     assert found == "ERROR newest bar 2026-06-28 00:00 UTC, 174.0 h (7.2 days) old; the limit is 48 h"
 
 
@@ -125,12 +118,12 @@ def test_real_holes_are_listed_not_filled_silently(liq, run_options, exchange, t
     folder = tmp_path / "exchange"
     publish(simulate(MarketConfig(first_day=exchange.first_day, days=10, traders=100)), folder)
 
-    done = liq("run", *run_options(exchange, tmp_path / "data", pictures=True, archive=folder))
+    done = liq("run", *run_options(exchange, tmp_path / "data", archive=folder))
 
     assert done.code == 0
-    gaps = _finding(done.out, "open_interest", "grid_has_no_gaps")
+    gaps = finding_in(done.out, "open_interest", "grid_has_no_gaps")
     assert re.fullmatch(r"WARN 7 missing in 2 gaps, between: .* \(1\), .* \(6\)", gaps)
-    assert "1 bad prints: 2026-06-21" in _finding(done.out, "open_interest", "snapshots_are_positive")
+    assert "1 bad prints: 2026-06-21" in finding_in(done.out, "open_interest", "snapshots_are_positive")
     rows = pq.read_table(dataset_path(tmp_path / "data" / "published", "oi_delta", "BTCUSDT"), partitioning=None)
     assert sum(rows["is_interpolated"].to_pylist()) == 9  # seven that are missing, and the two that end the gaps
 
@@ -162,135 +155,15 @@ class TestAWeekWithHoles:
         assert "Traceback" not in week.out + week.err
 
     def test_the_absent_day_is_a_hole_though_it_is_of_this_week(self, week) -> None:
-        found = _finding(week.out, "raw_open_interest", "no_file_was_lost")
+        found = finding_in(week.out, "raw_open_interest", "no_file_was_lost")
         assert found.startswith("ERROR BTCUSDT metrics: 2026-06-25 is missing from the archive, with days before and")
 
     def test_the_blank_cell_is_named_with_its_file_and_line(self, week) -> None:
-        found = _finding(week.out, "raw_klines", "no_file_was_lost")
+        found = finding_in(week.out, "raw_klines", "no_file_was_lost")
         assert re.search(r"ERROR BTCUSDT-5m-2026-06-23\.zip, line 10: .*Expected: a finite number as volume", found)
 
     def test_the_other_days_are_published(self, week) -> None:
         assert "BTCUSDT published" in week.out
-
-
-def test_the_last_days_sidecar_is_late_and_nothing_is_lost(copy_of, liq, run_options, tmp_path: Path) -> None:
-    exchange = copy_of(tmp_path / "exchange")
-    for key in (metrics_key("BTCUSDT", exchange.day(9)), kline_key("BTCUSDT", "5m", exchange.day(9))):
-        (exchange.folder / f"{key}.CHECKSUM").unlink()
-
-    done = liq("run", *run_options(exchange, tmp_path / "data"))
-
-    assert done.code == 0, done.out
-
-
-@pytest.fixture(scope="module")
-def bare(copy_of, tmp_path_factory):
-    """A mirror as the exchange's own download scripts make it."""
-    exchange = copy_of(tmp_path_factory.mktemp("bare") / "exchange")
-    for sidecar in exchange.folder.rglob("*.CHECKSUM"):
-        sidecar.unlink()
-    return exchange
-
-
-class TestAMirrorWithoutSidecars:
-    def test_it_is_said_with_the_way_out(self, bare, liq, run_options, tmp_path: Path) -> None:
-        done = liq("run", *run_options(bare, tmp_path / "data"))
-
-        assert done.code == 1
-        out = " ".join(done.out.split())
-        assert "no .CHECKSUM beside 10 zips of BTCUSDT metrics" in out
-        assert "no .CHECKSUM beside 10 zips of BTCUSDT klines-5m" in out
-        assert "--no-checksums" in out
-        assert "choose an earlier" not in out
-
-    def test_with_leave_it_is_published_and_every_place_says_that_it_was_not_verified(
-        self, bare, liq, run_options, exchange, tmp_path: Path
-    ) -> None:
-        data = tmp_path / "data"
-        done = liq("run", *run_options(bare, data), "--no-checksums")
-        told = "CHECKSUMS not verified: 20 files without a .CHECKSUM"
-
-        assert done.code == 0, done.out + done.err
-        assert told in done.out
-        assert told in liq("status", "--data", data, "--now", bare.now.isoformat()).out
-        for dataset, timeframe in (("liquidation_levels", "7d"), ("oi_delta", None), ("liquidation_heatmap", "7d")):
-            manifest = read_manifest(dataset_path(data / "published", dataset, "BTCUSDT", timeframe))
-            assert manifest
-            assert manifest["checksums"] == "not verified: 20 files without a .CHECKSUM"
-
-        verified = liq("run", *run_options(exchange, data))  # the same files, with their sidecars
-
-        assert verified.code == 0
-        assert "0 files fetched" in verified.out
-        assert "CHECKSUMS" not in verified.out
-        manifest = read_manifest(dataset_path(data / "published", "oi_delta", "BTCUSDT"))
-        assert manifest
-        assert manifest["checksums"] == "verified"
-
-    def test_over_http_the_leave_is_wrong_usage(self, bare, liq, run_options, tmp_path: Path) -> None:
-        done = liq("run", *run_options(bare, tmp_path / "data", archive="http://127.0.0.1:1"), "--no-checksums")
-
-        assert done.code == 2
-        assert "--no-checksums='True': only a folder can be read without checksums" in done.err
-
-
-class TestArchiveOutOfReach:
-    @pytest.fixture
-    def closed_port(self) -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
-
-    def _is_one_clear_message(self, done, host: str) -> None:
-        assert done.code == 1
-        assert len(done.err.strip().splitlines()) == 1
-        assert host in done.err
-        assert "liq demo" in done.err
-        assert "Traceback" not in done.err
-        assert "published;" not in done.out
-
-    @pytest.mark.parametrize("status", [403, 451])
-    def test_a_refusal_is_one_message_that_names_the_host_and_the_way_out(
-        self, status: int, exchange, liq, run_options, tmp_path: Path
-    ) -> None:
-        with ArchiveServer(exchange.folder, faults=lambda _: Fault(status=status)) as server:
-            done = liq("run", *run_options(exchange, tmp_path / "data", archive=server.url))
-
-        self._is_one_clear_message(done, server.url.removeprefix("http://"))
-        assert f"HTTP {status}" in done.err
-
-    def test_no_network_is_one_message_that_names_the_host_and_the_way_out(
-        self, closed_port: int, exchange, liq, run_options, tmp_path: Path
-    ) -> None:
-        done = liq("run", *run_options(exchange, tmp_path / "data", archive=f"http://127.0.0.1:{closed_port}"))
-
-        self._is_one_clear_message(done, f"127.0.0.1:{closed_port}")
-
-    def test_what_is_already_there_is_told_and_stays(
-        self, closed_port: int, exchange, own_run: Settings, liq, run_options, bytes_below
-    ) -> None:
-        before = bytes_below(own_run.published_dir)
-
-        done = liq("run", *run_options(exchange, own_run.data_dir, archive=f"http://127.0.0.1:{closed_port}"))
-
-        self._is_one_clear_message(done, f"127.0.0.1:{closed_port}")
-        assert re.search(r"already .* BTCUSDT 20\.", done.err)
-        assert bytes_below(own_run.published_dir) == before
-
-    def test_an_answer_that_fails_once_is_asked_for_again(self, exchange, liq, run_options, tmp_path: Path) -> None:
-        asked: set[str] = set()
-
-        def once(path: str) -> Fault | None:
-            if path in asked or ".zip" not in path:
-                return None
-            asked.add(path)
-            return Fault(status=503) if len(asked) % 2 else Fault(truncate=True)
-
-        with ArchiveServer(exchange.folder, faults=once) as server:
-            done = liq("run", *run_options(exchange, tmp_path / "data", archive=server.url))
-
-        assert done.code == 0, done.out + done.err
-        assert "20 files fetched" in done.out
 
 
 def test_a_rewritten_file_is_fetched_and_ingested_again(
@@ -334,7 +207,7 @@ def test_a_blocking_check_that_fails_stops_publication_and_the_last_good_files_s
 
     assert done.code == 1
     assert "BTCUSDT not published" in done.out
-    found = _finding(done.out, "oi_delta", "snapshot_labels_agree_with_klines")
+    found = finding_in(done.out, "oi_delta", "snapshot_labels_agree_with_klines")
     assert found.startswith("ERROR 7 of 10 files carry labels that disagree with the klines: 2026-06-18")
     assert bytes_below(own_run.published_dir) == before
 
@@ -366,7 +239,7 @@ def test_a_day_of_usd_in_the_contracts_column_is_lost_and_named_and_the_rest_is_
 
     assert done.code == 1
     assert "BTCUSDT published" in done.out
-    found = _finding(done.out, "open_interest", "snapshots_are_plausible")
+    found = finding_in(done.out, "open_interest", "snapshots_are_plausible")
     assert found.startswith("ERROR lost: 2026-06-23 (287 of 288 rows)")  # midnight stands in the next file, too
     assert "value / contracts is not the price" in found
     with pq.ParquetFile(dataset_path(tmp_path / "data" / "published", "oi_delta", "BTCUSDT")) as file:
@@ -386,7 +259,7 @@ def test_one_absurd_snapshot_is_a_warning_with_its_instant(own_exchange, liq, ru
     done = liq("run", *run_options(own_exchange, tmp_path / "data"))
 
     assert done.code == 0
-    found = _finding(done.out, "open_interest", "snapshots_are_plausible")
+    found = finding_in(done.out, "open_interest", "snapshots_are_plausible")
     assert re.match(
         r"WARN 1 bad prints: 2026-06-22 \d\d:\d\d changed by more than was traded: [\d,.]+ contracts", found
     )

@@ -1,16 +1,18 @@
 """`kill -9` at any moment costs time, never data."""
 
 import random
-import subprocess
-import sys
+import signal
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
 
 from liq_pipeline_tests.chaos.crew import crews
 from liq_pipeline_tests.chaos.stage import set_crew_stage
+from liq_pipeline_tests.chaos.warm import start
 
 FOLDERS, KILLS = 4, 5
 
@@ -18,38 +20,38 @@ FOLDERS, KILLS = 4, 5
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_run_that_was_killed_at_any_moment_is_made_whole_by_the_next(
-    exchange, good_run, run_options, bytes_below, child_env, tmp_path: Path
+    exchange, good_run, run_options, bytes_below, tmp_path: Path
 ) -> None:
-    """Twenty kills spread over the duration of a run: in each of five folders four in a row, then one run in peace."""
+    """Twenty kills spread over the duration of a run: in each of four folders five in a row, then one run in peace."""
     undisturbed = bytes_below(good_run.published_dir)
 
-    def start(data: Path) -> subprocess.Popen[str]:
-        command = [Path(sys.executable).with_name("liq"), "run", *run_options(exchange, data, pictures=True)]
-        return subprocess.Popen(
-            command, env=child_env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
-        )
+    def begin(data: Path) -> tuple[ForkServerProcess, Path]:
+        out = data.with_suffix(".out")
+        out.unlink(missing_ok=True)
+        return start(["run", *run_options(exchange, data, pictures=True)], out), out
+
+    def wait_until(process: ForkServerProcess, has_begun: Callable[[], bool]) -> None:
+        while not has_begun():
+            assert process.is_alive()
+            time.sleep(0.005)
 
     def kill_after(data: Path, seconds: float) -> bool:
         """Kill a run so long after it begins: to make Dagster's home, or where that is there, to work."""
-        process, home = start(data), data / "dagster_home"
-        if home.exists():
-            assert process.stdout
-            process.stdout.readline()
-        while not home.exists():
-            assert process.poll() is None
-            time.sleep(0.005)
+        home = data / "dagster_home"
+        is_new = not home.exists()
+        process, out = begin(data)
+        wait_until(process, home.exists if is_new else lambda: out.exists() and out.stat().st_size > 0)
         time.sleep(seconds)
         process.kill()
-        process.communicate(timeout=60)
-        return process.returncode == -9
+        process.join(60)
+        return process.exitcode == -signal.SIGKILL
 
     def duration() -> float:
-        process = start(tmp_path / "whole")
-        assert process.stdout
-        process.stdout.readline()
+        process, out = begin(tmp_path / "whole")
+        wait_until(process, lambda: out.exists() and out.stat().st_size > 0)
         began = time.monotonic()
-        process.communicate(timeout=120)
-        assert process.returncode == 0
+        process.join(120)
+        assert process.exitcode == 0, out.read_text()
         return time.monotonic() - began
 
     def torture(folder: int, moments: list[float]) -> int:
@@ -59,9 +61,9 @@ def test_a_run_that_was_killed_at_any_moment_is_made_whole_by_the_next(
             half = bytes_below(data / "published")
             torn = [name for name, content in half.items() if undisturbed.get(name) != content]
             assert not torn, f"torn after {moment:.2f} s"
-        last = start(data)
-        output, _ = last.communicate(timeout=240)
-        assert last.returncode == 0, f"after kills at {moments}:\n{output}"
+        last, out = begin(data)
+        last.join(240)
+        assert last.exitcode == 0, f"after kills at {moments}:\n{out.read_text()}"
         end = bytes_below(data / "published")
         other = sorted(name for name in end.keys() | undisturbed.keys() if end.get(name) != undisturbed.get(name))
         assert not other, f"after kills at {moments}"

@@ -1,4 +1,4 @@
-"""The code stays readable: no module over 300 lines, no function over 60 but for compiled kernels."""
+"""The code stays readable: no module over 300 lines, tests too; no function over 60 but for compiled kernels."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ def test_modules_and_functions_are_short(module: Path) -> None:
     assert len(text.splitlines()) <= LINES_OF_A_MODULE
     functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, FUNCTIONS)]
     assert not [one.name for one in functions if own_lines(one) > LINES_OF_A_FUNCTION and not is_compiled(one)]
+
+
+def test_modules_of_tests_are_short() -> None:
+    modules = [path for folder in ("liq_pipeline_tests", "benchmarks") for path in (REPOSITORY / folder).rglob("*.py")]
+
+    assert len(modules) > 100
+    long = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in modules}
+    assert not {path: lines for path, lines in long.items() if lines > LINES_OF_A_MODULE}
 
 
 def own_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

@@ -42,7 +42,7 @@ def three(shared_archive: Path, liq, tmp_path_factory):
     data = tmp_path_factory.mktemp("three") / "data"
     return liq(
         "run", "--archive", shared_archive / "multi-5m-2026-01", "--bar", "5m", "--symbols", ",".join(SYMBOLS),
-        "--since", "2026-01-11", "--now", "2026-01-14T15:00:00Z", "--data", data,
+        "--since", "2026-01-11", "--now", "2026-01-14T15:00:00Z", "--data", data, "--jobs", 1, "--no-pictures",
     ), data  # fmt: skip
 
 
@@ -95,7 +95,7 @@ class TestAMonthOfQuarterHours:
     def test_without_now_it_is_stale_exits_with_3_and_says_how_old_and_publishes(
         self, month, month_options, liq
     ) -> None:
-        done = liq(*month_options)
+        done = liq(*month_options, "--no-pictures")
 
         assert done.code == 3
         assert "BTCUSDT published" in done.out

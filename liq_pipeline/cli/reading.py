@@ -157,9 +157,11 @@ def validate(
     """Score the map against reported liquidations, beside every baseline."""
     settings = load_settings()  # says what is wrong with them, as every command does
     from liq_pipeline.exchange.brackets import use_brackets_below
+    from liq_pipeline.model.walk import use_model
     from liq_pipeline.validation.command import run_validation
 
     use_brackets_below(settings.raw_dir)
+    use_model(settings.model)
 
     found = run_validation(
         klines, open_interest, liquidations, bar, symbol, kline_stamp=kline_stamp, truth_stamp=truth_stamp,
@@ -191,10 +193,12 @@ def coin_m(
     check_writable(settings.data_dir)
     require_reachable(settings)
     from liq_pipeline.exchange.brackets import use_brackets_below
+    from liq_pipeline.model.walk import use_model
     from liq_pipeline.validation.coin_m import validate_coin_m
     from liq_pipeline.validation.report import report_folder
 
     use_brackets_below(settings.raw_dir)
+    use_model(settings.model)
 
     console = make_console()
     folder = settings.data_dir / "validation" / "coin_m"

@@ -15,7 +15,7 @@ from liq_pipeline.model.baselines import legacy_entry_bin, legacy_liquidation_pr
 from liq_pipeline.model.compiled import compiled
 from liq_pipeline.model.exposure import CLASS_EDGES, MARGINS, bar_exposure, leverage_class
 from liq_pipeline.model.margin import CLASSIC_LADDER, SIDES, Side
-from liq_pipeline.model.walk import WalkParameters, walk
+from liq_pipeline.model.walk import VERSIONS, WalkParameters, parameters_in_use, walk
 
 Floats = NDArray[np.float64]
 Exposure = dict[Side, Floats]
@@ -34,16 +34,26 @@ def walk_exposure(data: MarketData, symbol: str, parameters: WalkParameters | No
 
 def all_exposures(data: MarketData, symbol: str, parameters: WalkParameters | None = None) -> dict[str, Exposure]:
     """Return the walk, and every ablation that lives on the same bars."""
-    base = parameters or WalkParameters()
+    base = parameters or parameters_in_use()
     classic = replace(base, ladder=tuple(CLASSIC_LADDER), weights=tuple(CLASSIC_LADDER.values()))
     return {
         MAIN: walk_exposure(data, symbol, base),
         "constant open interest": walk_exposure(constant_open_interest(data), symbol, base),
         "shuffled open interest": walk_exposure(shuffled_open_interest(data), symbol, base),
         "no churn": walk_exposure(data, symbol, replace(base, churn_per_turnover=0.0)),
+        **_other_version(data, symbol, base),
         "classic ladder": walk_exposure(data, symbol, classic),
         LEGACY: legacy_exposure(data),
         "1/L bands": band_exposure(data),
+    }
+
+
+def _other_version(data: MarketData, symbol: str, base: WalkParameters) -> dict[str, Exposure]:
+    """Return the walk of the other version of the model, by name: 1 beside 2, 2 beside 1."""
+    return {
+        f"model {version}": walk_exposure(data, symbol, replace(base, extremes_share=other.extremes_share))
+        for version, other in VERSIONS.items()
+        if other.extremes_share != base.extremes_share
     }
 
 

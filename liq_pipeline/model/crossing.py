@@ -21,18 +21,18 @@ def first_touch(extreme: NDArray[np.float64], price: NDArray[np.float64]) -> NDA
 
     Args:
         extreme: low of each bar, shape (bars,).
-        price: level prices, shape (bars, leverages): row i holds the levels that opened in bar i. NaN never touches.
+        price: level prices, shape (bars, cells): row i holds the levels that opened in bar i. NaN never touches.
 
     Returns:
-        Bar indices, shape (bars, leverages): greater than the row's own index, or `bars` where no bar touches.
+        Bar indices, shape (bars, cells): greater than the row's own index, or `bars` where no bar touches.
     """
-    bars, leverages = price.shape
-    touched = np.full((bars, leverages), bars, dtype=np.int32)
+    bars, cells = price.shape
+    touched = np.full((bars, cells), bars, dtype=np.int32)
     record = np.empty(bars, dtype=np.int32)  # bottom: the lowest and latest record; top: the nearest bar
     size = 0
     for i in range(bars - 1, -1, -1):
         nearest, previous = 0, -np.inf
-        for k in range(leverages):
+        for k in range(cells):
             target = price[i, k]
             if size and extreme[record[0]] <= target:
                 # extreme[record[·]] rises towards the top: find the topmost <= target, above that of a lower price

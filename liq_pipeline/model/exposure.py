@@ -46,7 +46,7 @@ class Market(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """One side's cells, shape (bars, leverages), but for the last.
+    """One side's cells, shape (bars, cells), but for the last.
 
     Attributes:
         contracts: opened.
@@ -82,7 +82,7 @@ def bar_exposure(walked: Walk, known: NDArray[np.bool_]) -> dict[Side, Floats]:
     bars, parameters = walked.bars, walked.parameters
     index = np.arange(bars.ts.size)
     newest_known = np.maximum.accumulate(np.where(known, index, 0))
-    classes = leverage_class(np.array(parameters.ladder))
+    classes = leverage_class(parameters.layout.leverage)
     result: dict[Side, Floats] = {}
     churn = Churn(parameters.churn_per_turnover, parameters.churn_cap)
     for side in SIDES:
@@ -116,13 +116,13 @@ def _exposure(
         sign: 1 for longs, -1 for shorts.
         market, cells: as described there.
         churn: how positions turn over.
-        leverage_classes: class of each leverage, shape (leverages,).
+        leverage_classes: class of each cell, shape (cells,).
         classes: number of classes.
         margins: shares of the price beyond the extreme, rising from 0.
     """
     extreme, close, newest_known = market.extreme, market.close, market.newest_known
     contracts, price, touched, log_survival = cells.contracts, cells.price, cells.touched, cells.log_survival
-    bars, leverages = price.shape
+    bars, width = price.shape
     result = np.zeros((bars, classes, margins.size))
     far = margins.max()
     first, cell = cells_by_bar(touched.ravel(), bars)
@@ -132,7 +132,7 @@ def _exposure(
     book = np.zeros((buckets, classes))
     scale = 0.0  # book holds usd · exp(scale − log_survival)
     booked = 0  # cells opened in bars before this one are in the book
-    provisional = np.zeros((bars, leverages))
+    provisional = np.zeros((bars, width))
     fork = 0.0  # log survival since the newest known bar
     fork_at = np.zeros(bars)
     for t in range(1, bars):
@@ -144,7 +144,7 @@ def _exposure(
                 book *= np.exp(log_survival[anchor] - scale)
                 scale = log_survival[anchor]
             for i in range(booked, anchor + 1):
-                for k in range(leverages):
+                for k in range(width):
                     if contracts[i, k] > 0.0 and touched[i, k] >= t:
                         at = int((np.log(price[i, k]) - origin) / _GRID)
                         if 0 <= at < buckets:
@@ -155,7 +155,7 @@ def _exposure(
         # What the bar touches, exactly.
         gone = 0.0
         for position in range(first[t], first[t + 1]):
-            i, k = divmod(cell[position], leverages)
+            i, k = divmod(cell[position], width)
             if i >= t or (i < booked and contracts[i, k] <= 0.0):
                 continue
             if i < booked:
@@ -183,7 +183,7 @@ def _exposure(
                             for c in range(classes):
                                 result[t, c, m] += book[at, c] * alive
             for i in range(booked, t):
-                for k in range(leverages):
+                for k in range(width):
                     if provisional[i, k] > 0.0 and touched[i, k] > t:
                         beyond = sign * (nearest - np.log(price[i, k]))
                         left = provisional[i, k] * np.exp(fork - fork_at[i]) * price[i, k]
@@ -197,7 +197,7 @@ def _exposure(
             fork += np.log(1.0 - share)
             fork_at[t] = fork
             opened = gone + share * max(last_known - gone, 0.0)
-            for k in range(leverages):
+            for k in range(width):
                 inside = sign * price[t, k] >= sign * close[t]
                 provisional[t, k] = 0.0 if inside or not price[t, k] > 0.0 else opened * cells.shares[t, k]
     return result

@@ -1,6 +1,6 @@
 """The compiled loop of the walk: one side, bar after bar (model.md 3).
 
-`bars` = number of bars, `leverages` = number of leverages, `older` = cells that opened up to bar 0.
+`bars` = number of bars, `cells` = cells that a bar opens, `older` = cells that opened up to bar 0.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class SideInput(NamedTuple):
     Attributes:
         open_interest, volume: contracts, shape (bars,).
         close: USD, shape (bars,).
-        price: liquidation prices, USD, shape (bars, leverages); NaN where the leverage cannot exist.
-        touched: the first later bar that reaches each price, `bars` where none does; shape (bars, leverages).
-        weights: share of each leverage in what opens, shape (epochs, leverages).
+        price: liquidation prices, USD, shape (bars, cells); NaN where the leverage cannot exist.
+        touched: the first later bar that reaches each price, `bars` where none does; shape (bars, cells).
+        weights: share of each cell in what opens, shape (epochs, cells).
         epoch: row of `weights` in force, shape (bars,).
     """
 
@@ -73,8 +73,8 @@ class SideLife(NamedTuple):
     Attributes:
         log_survival: shape (bars,).
         tracked, untracked, liquidated, opened, closed: contracts, shape (bars,).
-        contracts: opened in each cell, shape (bars, leverages).
-        liquidated_at: `SideInput.touched`, but the cell's own bar where it died inside it; shape (bars, leverages).
+        contracts: opened in each cell, shape (bars, cells).
+        liquidated_at: `SideInput.touched`, but the cell's own bar where it died inside it; shape (bars, cells).
     """
 
     log_survival: Floats
@@ -97,10 +97,10 @@ def churned_share(churn: Churn, turned_over: float, open_interest: float) -> flo
 def walk_side(side: SideInput, start: SideStart, churn: Churn) -> SideLife:
     """Walk one side from its state after bar 0 on. Changes nothing that it is given."""
     open_interest, volume, price = side.open_interest, side.volume, side.price
-    bars, leverages = price.shape
+    bars, width = price.shape
     log_survival, tracked, untracked = np.zeros(bars), np.zeros(bars), np.zeros(bars)
     liquidated, opened, closed = np.zeros(bars), np.zeros(bars), np.zeros(bars)
-    contracts = np.zeros((bars, leverages))
+    contracts = np.zeros((bars, width))
     liquidated_at = side.touched.copy()
     first, cells = cells_by_bar(side.touched.ravel(), bars)
     first_older, older = cells_by_bar(start.touched, bars)
@@ -114,7 +114,7 @@ def walk_side(side: SideInput, start: SideStart, churn: Churn) -> SideLife:
             cell = older[at]
             gone += start.contracts[cell] * np.exp(log_survival[t - 1] - start.opening_log_survival[cell])
         for at in range(first[t], first[t + 1]):
-            i, k = divmod(cells[at], leverages)
+            i, k = divmod(cells[at], width)
             if contracts[i, k] > 0.0 and liquidated_at[i, k] == t:
                 gone += contracts[i, k] * np.exp(log_survival[t - 1] - log_survival[i])
         live = max(live - gone, 0.0)
@@ -134,7 +134,7 @@ def walk_side(side: SideInput, start: SideStart, churn: Churn) -> SideLife:
         log_survival[t] = log_survival[t - 1] + np.log(factor)
         # 4. Open.
         new = max(net, 0.0) + reopened
-        for k in range(leverages):
+        for k in range(width):
             amount = new * side.weights[side.epoch[t], k]
             contracts[t, k] = amount
             if amount > 0.0:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liq_pipeline.model.alignment import MarketData
-from liq_pipeline.model.if_reached import Cells, cells_by_price
+from liq_pipeline.model.margin import SIDES
 from liq_pipeline.model.scoring import Estimate, Resampler
 from liq_pipeline.model.walk import Walk
 
@@ -69,7 +69,7 @@ def score_price_levels(
     if chosen.size < FEWEST_ORDERS:
         return None
     newest = np.maximum.accumulate(np.where(data.known, np.arange(data.known.size), 0))
-    cells = [cells_by_price(walked, column) for column in (0, 1)]
+    cells = [_cells_by_price(walked, column) for column in (0, 1)]
     rows = np.empty((chosen.size, 2))
     for row, one in enumerate(chosen):
         at, side = int(before[one]), cells[0 if is_long[one] else 1]
@@ -93,7 +93,32 @@ def score_price_levels(
     )
 
 
-def _mapped_at(cells: Cells, prices: Floats, known: int, origin: int) -> Floats:
+@dataclass(frozen=True)
+class _Cells:
+    """Every cell of a side, by price: bar that opened it, bar that touched it, USD at opening, the side's survival.
+
+    `log_survival` is that of each bar; `before` that of the bar in which the cell opened.
+    """
+
+    price: Floats
+    bar: Integers
+    ended: Integers
+    usd: Floats
+    before: Floats
+    log_survival: Floats
+
+
+def _cells_by_price(walked: Walk, column: int) -> _Cells:
+    one = walked.sides[SIDES[column]]
+    bar, cell = np.nonzero(one.contracts_opened > 0)
+    order = np.argsort(one.liquidation_price[bar, cell], kind="stable")
+    bar, cell = bar[order], cell[order]
+    price, ended = one.liquidation_price[bar, cell], one.liquidated_at[bar, cell].astype(np.int64)
+    usd = one.contracts_opened[bar, cell] * price
+    return _Cells(price, bar, ended, usd, one.log_survival[bar], one.log_survival)
+
+
+def _mapped_at(cells: _Cells, prices: Floats, known: int, origin: int) -> Floats:
     """Return what was mapped around each price at a bar's close, up to a factor that all share."""
     span = np.searchsorted(cells.price, [prices.min() * (1 - HALF_WIDTH), prices.max() * (1 + HALF_WIDTH)])
     band = slice(*span)

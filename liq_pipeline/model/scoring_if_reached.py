@@ -23,10 +23,9 @@ from liq_pipeline.model.if_reached import (
     UNIT_USD,
     Cases,
     Fit,
-    cases_of,
     fit,
-    mapped_on_the_way,
 )
+from liq_pipeline.model.if_reached_cases import cases_of, mapped_on_the_way
 from liq_pipeline.model.scoring import Estimate, Resampler
 from liq_pipeline.model.walk import Walk
 

@@ -1,8 +1,8 @@
 """The position lifecycle: who is still in, from when, at which leverage (model.md 3).
 
-Every contract of open interest is a long and a short. Per side the walk keeps tracked cells (bar of opening × leverage)
-and an untracked remainder; tracked + untracked = open interest at every bar. Because closing and churn are pro rata,
-one survival factor per side and bar stands for the fate of every cell:
+Every contract of open interest is a long and a short. Per side the walk keeps tracked cells (bar of opening × leverage
+and entry price) and an untracked remainder; tracked + untracked = open interest at every bar. Because closing and churn
+are pro rata, one survival factor per side and bar stands for the fate of every cell:
 
     remaining(i, T) = opened · exp(log_survival(T) − log_survival(i))        until the price touches the cell
 """
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liq_pipeline.model.crossing import first_touch
+from liq_pipeline.model.entries import ENTRIES, EXTREMES_SHARE, Layout, layout
 from liq_pipeline.model.lifecycle import Churn, SideInput, SideStart, walk_side
 from liq_pipeline.model.margin import LADDER, SIDES, Side, bracket_epochs, liquidation_price
 from liq_pipeline.model.positions import SideState
@@ -23,7 +24,6 @@ from liq_pipeline.model.positions import SideState
 Floats = NDArray[np.float64]
 
 MODEL_NAME = "position-lifecycle"
-MODEL_VERSION = "1"
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,15 @@ class WalkParameters:
         weights: share of each leverage in what opens; None for equal shares.
         churn_per_turnover: churned share of open interest per unit of turnover.
         churn_cap: highest share that churns in one bar.
+        extremes_share: of what opens at high leverages, the part that enters at the bar's low and high, half each; the
+            rest enters at its VWAP. 0: all of it, as in version 1 of the model.
     """
 
     ladder: tuple[float, ...] = LADDER
     weights: tuple[float, ...] | None = None
     churn_per_turnover: float = 0.05
     churn_cap: float = 0.3
+    extremes_share: float = EXTREMES_SHARE
 
     def __post_init__(self) -> None:
         if self.weights is not None and len(self.weights) != len(self.ladder):
@@ -51,6 +54,40 @@ class WalkParameters:
             raise ValueError(f"churn_per_turnover must not be negative: {self.churn_per_turnover}")
         if not 0 <= self.churn_cap < 1:
             raise ValueError(f"churn_cap must be at least 0 and below 1: {self.churn_cap}")
+        if not 0 <= self.extremes_share < 1:
+            raise ValueError(f"extremes_share must be at least 0 and below 1: {self.extremes_share}")
+
+    @property
+    def layout(self) -> Layout:
+        """The cells that a bar opens."""
+        return layout(self.ladder, self.extremes_share)
+
+
+VERSIONS = {"1": WalkParameters(extremes_share=0.0), "2": WalkParameters()}
+"""What the versions of the model assume."""
+NEWEST_VERSION = "2"
+_used = [NEWEST_VERSION]  # what `use_model` was given
+
+
+def use_model(version: str) -> None:
+    """Let this process walk by a version of the model: '1' or '2'.
+
+    Raises:
+        ValueError: there is no such version.
+    """
+    if version not in VERSIONS:
+        raise ValueError(f"model {version}; there are {', '.join(VERSIONS)}")
+    _used[:] = [version]
+
+
+def model_version() -> str:
+    """Return the version of the model that this process walks by."""
+    return _used[0]
+
+
+def parameters_in_use() -> WalkParameters:
+    """Return what the walk assumes unless it is told otherwise."""
+    return VERSIONS[model_version()]
 
 
 @dataclass(frozen=True)
@@ -76,16 +113,16 @@ class WalkInput:
 
 @dataclass(frozen=True)
 class SideWalk:
-    """What became of one side. `bars` = number of bars, `leverages` = number of leverages.
+    """What became of one side. `bars` = number of bars, `cells` = cells that a bar opens (`Layout`).
 
     Attributes:
         side: 'long' or 'short'.
         log_survival, tracked, untracked, liquidated, opened, closed: shape (bars,), contracts but for the first.
             `liquidated` is what the price touched, `opened` and `closed` include churn.
-        liquidation_price: USD, shape (bars, leverages); NaN where the leverage cannot exist.
-        contracts_opened: shape (bars, leverages).
-        liquidated_at: index of the bar that touched the cell, `bars` where it is alive; shape (bars, leverages).
-        older_liquidated_at: the same for the older cells of a walk that went on from a state; shape (cells,).
+        liquidation_price: USD, shape (bars, cells); NaN where the leverage cannot exist.
+        contracts_opened: shape (bars, cells).
+        liquidated_at: index of the bar that touched the cell, `bars` where it is alive; shape (bars, cells).
+        older_liquidated_at: the same for the older cells of a walk that went on from a state; shape (older cells,).
     """
 
     side: Side
@@ -101,7 +138,7 @@ class SideWalk:
     older_liquidated_at: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
     def contracts_open(self, at: int | None = None) -> Floats:
-        """Return what is left of each cell after bar `at` (default: the newest), shape (bars, leverages).
+        """Return what is left of each cell after bar `at` (default: the newest), shape (bars, cells).
 
         Older cells of a walk that went on from a state are not among them.
         """
@@ -137,30 +174,37 @@ def walk(
     Args:
         bars: the input, at least one bar.
         symbol: decides the margin brackets (dated).
-        parameters: what the walk assumes.
-        prices: liquidation prices to use instead of the formula's, per side, shape (bars, leverages).
+        parameters: what the walk assumes; None: `parameters_in_use`.
+        prices: liquidation prices to use instead of the formula's, per side, shape (bars, cells).
         after: go on from where each side stood after the first bar; without it, nothing is known before that bar.
 
     Raises:
         ValueError: empty or unusable input (nulls, open interest not positive, no leverage of the ladder allowed).
     """
-    parameters = parameters or WalkParameters()
+    parameters = parameters or parameters_in_use()
     _check(bars)
-    ladder = np.array(parameters.ladder)
+    ladder, cells = np.array(parameters.ladder), parameters.layout
     epoch, history = bracket_epochs(symbol, bars.ts)
     allowed = np.array([table.allows(ladder) for table in history])
     weights = _weights(parameters, allowed, symbol)
     if prices is None:
         mmr = np.array([table.mmr[0] for table in history])[epoch]  # taken as small: first bracket, cum 0
-        prices = {side: liquidation_price(side, bars.entry_price[:, None], ladder, mmr[:, None]) for side in SIDES}
+        entry = entry_prices(bars)[:, cells.entry]
+        prices = {side: liquidation_price(side, entry, cells.leverage, mmr[:, None]) for side in SIDES}
 
     churn = Churn(parameters.churn_per_turnover, parameters.churn_cap)
     result: dict[Side, SideWalk] = {}
     for side in SIDES:
-        price = prices[side] if allowed.all() else np.where(allowed[epoch], prices[side], np.nan)
+        price = prices[side] if allowed.all() else np.where(allowed[epoch][:, cells.place], prices[side], np.nan)
         state = after[side] if after else _unknown(bars.open_interest[0])
         result[side] = _walk_one(side, bars, price, weights, epoch, state, churn)
     return Walk(bars, parameters, result)
+
+
+def entry_prices(bars: WalkInput) -> Floats:
+    """Return the prices at which positions open, shape (bars, len(ENTRIES)): VWAP, low, high of each bar."""
+    columns = {"vwap": bars.entry_price, "low": bars.low, "high": bars.high}
+    return np.column_stack([columns[name] for name in ENTRIES])
 
 
 def _walk_one(
@@ -196,11 +240,12 @@ def _walk_one(
 
 
 def _weights(parameters: WalkParameters, allowed: NDArray[np.bool_], symbol: str) -> Floats:
-    """Return the share of each leverage in what opens, shape (epochs, leverages)."""
+    """Return the share of each cell in what opens, shape (epochs, cells)."""
     shares = np.where(allowed, np.ones(len(parameters.ladder)) if parameters.weights is None else parameters.weights, 0)
     if not (shares.sum(axis=1) > 0).all():
         raise ValueError(f"no leverage of the ladder {parameters.ladder} is allowed for {symbol}")
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+    cells = parameters.layout
+    return np.asarray((shares / shares.sum(axis=1, keepdims=True))[:, cells.place] * cells.share)
 
 
 def _check(bars: WalkInput) -> None:

@@ -19,6 +19,7 @@ from liq_pipeline.clock import Clock
 from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.exchange.brackets import use_brackets_below
 from liq_pipeline.exchange.sources import ArchiveSource, RestSource
+from liq_pipeline.model.walk import model_version, use_model
 from liq_pipeline.orchestration.pool import Lost, at_once
 from liq_pipeline.published.publish import Publisher
 from liq_pipeline.setting_forms import share_of_memory
@@ -74,7 +75,7 @@ def refresh_each(sources: Sources, symbols: Iterable[str], count: int) -> Iterat
         for symbol in symbols:
             yield _attempt(sources, symbol)
         return
-    for done in at_once(partial(_attempts, _plain(sources, count)), symbols, count):
+    for done in at_once(partial(_attempts, _plain(sources, count), model_version()), symbols, count):
         yield Newest(done.symbol, why=f"{done.symbol}: {done.why}") if isinstance(done, Lost) else done
 
 
@@ -90,9 +91,10 @@ def _attempt(sources: Sources, symbol: str) -> Newest:
         return Newest(symbol, why=why, trace=traceback.format_exc())
 
 
-def _attempts(sources: Sources, symbols: Iterator[str], reporter: Reporter) -> Iterator[Newest]:
+def _attempts(sources: Sources, model: str, symbols: Iterator[str], reporter: Reporter) -> Iterator[Newest]:
     """Do the same in a worker. Rows that are published are not sent along: nobody looks at them."""
     use_brackets_below(Path(sources.archive.raw_dir))
+    use_model(model)
     for symbol in symbols:
         done = _attempt(sources, symbol)
         if done.report:

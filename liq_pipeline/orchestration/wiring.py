@@ -11,6 +11,7 @@ import dagster as dg
 from liq_pipeline.clock import clock_of
 from liq_pipeline.exchange.brackets import use_brackets_below
 from liq_pipeline.model.compiled import keep_compiled_below
+from liq_pipeline.model.walk import use_model
 from liq_pipeline.orchestration.alert_sensors import alert_desk, alert_sensors
 from liq_pipeline.orchestration.assets.archive import archive_assets
 from liq_pipeline.orchestration.assets.common import OWNERS
@@ -60,6 +61,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
     """Wire the product for these settings."""
     keep_compiled_below(settings.compiled_dir)
     use_brackets_below(settings.raw_dir)
+    use_model(settings.model)
     has_rest = settings.rest_url is not None
     symbols, service = partitions_of(settings), web_address(*_served_at(settings))
     definitions = dg.Definitions(

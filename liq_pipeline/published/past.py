@@ -18,7 +18,8 @@ from liq_pipeline.published.levels import level_rows
 from liq_pipeline.published.positions import Positions, positions_of
 
 _COLUMNS = {
-    "opened_at": "ts", "is_long": "is_long", "entry_price": "entry_price", "contracts_opened": "contracts_opened",
+    "opened_at": "ts", "is_long": "is_long", "entry_price": "entry_price", "low": "low", "high": "high",
+    "contracts_opened": "contracts_opened",
     "maintenance_margin_rate": "maintenance_margin_rate", "leverages": "leverages",
     "liquidated_after_minutes": "liquidated_after_minutes", "opening_log_survival": "log_survival",
 }  # fmt: skip

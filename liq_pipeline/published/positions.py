@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from liq_pipeline.model.entries import ENTRIES, layout, stored_layout
 from liq_pipeline.model.levels import Cells
-from liq_pipeline.model.margin import LADDER, SIDES, Side, liquidation_price
+from liq_pipeline.model.margin import SIDES, Side, liquidation_price
 from liq_pipeline.model.positions import Cohorts, SideState
 
 Floats = NDArray[np.float64]
@@ -19,14 +20,16 @@ Floats = NDArray[np.float64]
 class Positions:
     """All positions of a symbol. `rows` = bars × sides in which something opened, by bar, then side (long first).
 
+    `cells` = what a bar opens per side (`model.entries.Layout`).
+
     Attributes:
         opened_at: datetime64[us], UTC, shape (rows,).
         is_long: shape (rows,).
         opening_log_survival: of the side when they opened, shape (rows,).
         survived: share that has not closed by the newest bar, shape (rows,).
-        liquidation_price: USD, shape (rows, leverages).
-        contracts_opened: shape (rows, leverages); 0 where the brackets do not allow the leverage.
-        liquidated_at: datetime64[us], NaT while alive, shape (rows, leverages).
+        liquidation_price: USD, shape (rows, cells).
+        contracts_opened: shape (rows, cells); 0 where the brackets do not allow the leverage.
+        liquidated_at: datetime64[us], NaT while alive, shape (rows, cells).
     """
 
     opened_at: NDArray[np.datetime64]
@@ -39,7 +42,7 @@ class Positions:
 
     @property
     def is_alive(self) -> NDArray[np.bool_]:
-        """Which cells are alive at the newest bar, shape (rows, leverages)."""
+        """Which cells are alive at the newest bar, shape (rows, cells)."""
         return np.isnat(self.liquidated_at) & (self.contracts_opened > 0)
 
     def living(self) -> Cells:
@@ -48,7 +51,7 @@ class Positions:
         return Cells(
             opened_at=self.opened_at[row],
             is_long=self.is_long[row],
-            leverage=np.array(LADDER)[place],
+            leverage=stored_layout(self.liquidation_price.shape[1]).leverage[place],
             liquidation_price=self.liquidation_price[row, place],
             contracts=self.contracts_opened[row, place] * self.survived[row],
         )
@@ -63,13 +66,13 @@ class Positions:
             opened=np.searchsorted(ts, self.opened_at)[row],
             ended=np.where(np.isnat(ended), ts.size, np.searchsorted(ts, ended)),
             is_long=self.is_long[row],
-            leverage=np.array(LADDER)[place],
+            leverage=stored_layout(self.liquidation_price.shape[1]).leverage[place],
             liquidation_price=self.liquidation_price[row, place],
             contracts_opened=self.contracts_opened[row, place],
         )
 
     def touched(self, side: Side, low: float, high: float) -> NDArray[np.bool_]:
-        """Return which living cells of a side lie where a range of prices reaches, shape (rows, leverages)."""
+        """Return which living cells of a side lie where a range of prices reaches, shape (rows, cells)."""
         is_within = self.liquidation_price >= low if side == "long" else self.liquidation_price <= high
         return self.is_alive & is_within & (self.is_long == (side == "long"))[:, None]
 
@@ -87,15 +90,18 @@ def positions_of(rows: pa.Table) -> Positions:
         for name in rows.column_names
         if name != "liquidated_after_minutes"
     }
-    ladder, leverages, is_long = np.array(LADDER), columns["leverages"], columns["is_long"]
-    entry, rate = columns["entry_price"], columns["maintenance_margin_rate"]
+    leverages, is_long, rate = columns["leverages"], columns["is_long"], columns["maintenance_margin_rate"]
     opened_at = columns["opened_at"].astype("datetime64[us]")
-    price = np.empty((entry.size, ladder.size))
+    lived = rows["liquidated_after_minutes"].combine_chunks()
+    cells = stored_layout(_width(lived))
+    names = {"vwap": "entry_price", "low": "low", "high": "high"}
+    entry = np.column_stack([columns[names[name]] for name in ENTRIES])
+    price = np.empty((rate.size, cells.leverage.size))
     for side in SIDES:
         mine = is_long == (side == "long")
-        price[mine] = liquidation_price(side, entry[mine, None], ladder, rate[mine, None])
-    opened = (columns["contracts_opened"] * (1.0 / leverages))[:, None]
-    is_allowed = np.arange(ladder.size) < leverages[:, None]
+        price[mine] = liquidation_price(side, entry[mine][:, cells.entry], cells.leverage, rate[mine, None])
+    opened = columns["contracts_opened"][:, None] * ((1.0 / leverages)[:, None] * cells.share)
+    is_allowed = cells.place < leverages[:, None]
     return Positions(
         opened_at=opened_at,
         is_long=is_long,
@@ -103,12 +109,17 @@ def positions_of(rows: pa.Table) -> Positions:
         survived=columns["survived"],
         liquidation_price=price,
         contracts_opened=np.where(is_allowed, opened, 0.0),
-        liquidated_at=_ends(rows["liquidated_after_minutes"].combine_chunks(), opened_at),
+        liquidated_at=_ends(lived, opened_at),
     )
+
+
+def _width(lived: pa.FixedSizeListArray | pa.ListArray) -> int:
+    """Return how many cells each row has; those of model 2 where there is no row."""
+    return len(lived.flatten()) // len(lived) if len(lived) else layout().place.size
 
 
 def _ends(lived: pa.FixedSizeListArray | pa.ListArray, opened_at: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
     values = lived.flatten()
-    minutes = values.fill_null(0).to_numpy().reshape(-1, len(LADDER)).astype("timedelta64[m]")
+    minutes = values.fill_null(0).to_numpy().reshape(-1, _width(lived)).astype("timedelta64[m]")
     is_alive = values.is_null().to_numpy(zero_copy_only=False).reshape(minutes.shape)
     return np.where(is_alive, np.datetime64("NaT", "us"), opened_at[:, None] + minutes.astype("timedelta64[us]"))

@@ -71,6 +71,8 @@ POSITIONS_SCHEMA = pa.schema(
         "symbol": pa.string(),
         "ts": pa.timestamp("us", "UTC"),
         "side": pa.string(),
+        "low": pa.float64(),
+        "high": pa.float64(),
         "close": pa.float64(),
         "entry_price": pa.float64(),
         "contracts_opened": pa.float64(),

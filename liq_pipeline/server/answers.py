@@ -21,6 +21,7 @@ from liq_pipeline.server.sound import damaged
 from liq_pipeline.server.store import Edition, Published, Store
 from liq_pipeline.views.exports import heatmap_json, levels_csv
 from liq_pipeline.views.frame import frame_of
+from liq_pipeline.views.packed import heatmap_packed, levels_packed
 from liq_pipeline.views.payload import ESTIMATED, age_facts, heatmap_payload, levels_payload
 
 MAX_PAIN = (
@@ -64,6 +65,8 @@ def levels(edition: Edition, asked: Asked, *, side: str, min_usd: float) -> byte
         sink = io.BytesIO()
         pq.write_table(rows, sink, compression="zstd")
         return sink.getvalue()
+    if asked.kind == "packed":
+        return levels_packed(rows, facts, asked.symbol, asked.timeframe, asked.moment)
     return as_json(levels_payload(rows, facts, asked.symbol, asked.timeframe, asked.moment))
 
 
@@ -90,9 +93,11 @@ def _some(rows: pa.Table, side: str, min_usd: float) -> pa.Table:
 
 
 def heatmap(edition: Edition, asked: Asked) -> bytes:
-    """Return a heatmap at display size, in our shape or in the one that bots parse."""
+    """Return a heatmap at display size, in our shape, the page's, or the one that bots parse."""
     cells, beside = edition
     frame = frame_of(cells.rows, beside.rows, cells.manifest, asked.moment)
+    if asked.kind == "packed":
+        return heatmap_packed(frame)
     return heatmap_json(frame) if asked.kind == "coinglass" else as_json(heatmap_payload(frame))
 
 

@@ -109,7 +109,7 @@ def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
         "/liquidations/levels",
         tags=["the map"],
         response_model=models.Levels,
-        responses=_documented("csv", "parquet", "arrow"),
+        responses=_documented("csv", "parquet", "arrow", "packed"),
     )
     async def liquidation_levels(
         request: Request,
@@ -118,7 +118,8 @@ def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
         side: Annotated[Literal["long", "short"] | None, Query(description="only one side")] = None,
         min_usd: Annotated[float, Query(ge=0, le=1e15, allow_inf_nan=False, description="smallest notional")] = 0,
         format: Annotated[
-            Literal["json", "csv", "parquet", "arrow"] | None, Query(description="default: as Accept asks, else json")
+            Literal["json", "csv", "parquet", "arrow", "packed"] | None,
+            Query(description="default: as Accept asks, else json; packed: what the page reads"),
         ] = None,
         at: Annotated[Instant | None, Query(description="an instant of the past; default: the newest bar")] = None,
     ) -> Response:
@@ -136,13 +137,16 @@ def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
         "/liquidations/heatmap",
         tags=["the map"],
         response_model=models.Heatmap | models.BotHeatmap,
-        responses=_documented(),
+        responses=_documented("packed"),
     )
     async def liquidation_heatmap(
         request: Request,
         symbol: SymbolName,
         timeframe: Timeframe = "7d",
-        format: Annotated[Literal["json", "coinglass"], Query(description="coinglass: the shape bots parse")] = "json",
+        format: Annotated[
+            Literal["json", "coinglass", "packed"],
+            Query(description="coinglass: the shape bots parse; packed: what the page reads"),
+        ] = "json",
     ) -> Response:
         """Every position alive at each time, by price, with candles; at display size."""
         asked = Asked(("liquidation_heatmap", "candles"), symbol, _name(timeframe), now(), format)

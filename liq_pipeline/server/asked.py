@@ -18,7 +18,7 @@ class Asked:
     Attributes:
         datasets: files that the answer is made of.
         symbol, timeframe, kind: which; and the format.
-        moment: the current instant in steps; answers in JSON tell the data's age.
+        moment: the current instant in steps; answers in JSON, and those of the page, tell the data's age.
         more: what else the body depends on.
     """
 
@@ -36,6 +36,6 @@ class Asked:
 
     def key(self, edition: Edition) -> tuple[str, ...]:
         """Return all that the body depends on."""
-        step = f"{self.moment.timestamp():.0f}" if self.kind == "json" else ""
+        step = f"{self.moment.timestamp():.0f}" if self.kind in ("json", "packed") else ""
         digests = (part.digest for part in edition)
         return (_VERSION, *self.datasets, *digests, self.symbol, self.timeframe, self.kind, step, *self.more)

@@ -13,9 +13,10 @@ from starlette.responses import RedirectResponse, Response
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.server.problems import problem
 from liq_pipeline.server.reply import FOR_EVER, FRESH, Desk, answer
-from liq_pipeline.views.page import page_part, plotly_name, plotly_script, service_html
+from liq_pipeline.views.page import page_assets, page_part, service_html
 
-_SWAGGER = {"swagger-ui-bundle.js": "text/javascript; charset=utf-8", "swagger-ui.css": "text/css; charset=utf-8"}
+_MEDIA = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
+_SWAGGER = {"swagger-ui-bundle.js": _MEDIA["js"], "swagger-ui.css": _MEDIA["css"]}
 
 
 def _swagger_part(name: str) -> bytes:
@@ -25,11 +26,10 @@ def _swagger_part(name: str) -> bytes:
 
 def add_pages(app: FastAPI, desk: Desk) -> None:
     """Add the routes."""
+    assets = page_assets()
     static: dict[str, tuple[str, str, Callable[[], bytes]]] = {
-        "page.css": ("text/css; charset=utf-8", FRESH, lambda: page_part("page.css").encode()),
-        "page.js": ("text/javascript; charset=utf-8", FRESH, lambda: page_part("page.js").encode()),
-        plotly_name(): ("text/javascript; charset=utf-8", FOR_EVER, plotly_script),
-        "docs.js": ("text/javascript; charset=utf-8", FRESH, lambda: page_part("docs.js").encode()),
+        **{name: (_MEDIA[name.split(".")[-1]], FOR_EVER, partial(assets.__getitem__, name)) for name in assets},
+        "docs.js": (_MEDIA["js"], FRESH, lambda: page_part("docs.js").encode()),
         **{name: (media, FRESH, partial(_swagger_part, name)) for name, media in _SWAGGER.items()},
     }
 

@@ -18,7 +18,8 @@ from liq_pipeline.server.once import Once
 from liq_pipeline.server.store import Body, Edition, MixedEdition, Store
 
 TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet",
-         "arrow": "application/vnd.apache.arrow.stream", "coinglass": "application/json"}  # fmt: skip
+         "arrow": "application/vnd.apache.arrow.stream", "coinglass": "application/json",
+         "packed": "application/octet-stream"}  # fmt: skip
 _BY_TYPE = {TYPES[kind].split(";")[0]: kind for kind in ("json", "csv", "parquet", "arrow")}
 FRESH = "public, max-age=0, must-revalidate"
 FOR_EVER = "public, max-age=31536000, immutable"

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from liq_pipeline.errors import PublishedDamaged
+from liq_pipeline.model.entries import layout
 from liq_pipeline.model.margin import LADDER
 from liq_pipeline.published.layout import WHOLE
 from liq_pipeline.published.schemas import SCHEMAS
@@ -132,8 +133,10 @@ def _wrong_positions(rows: pa.Table) -> str:
     lived = opened["liquidated_after_minutes"].combine_chunks()
     if lived.flatten().drop_null().to_numpy().min(initial=0) < 0:
         return "positions that end before they opened"
-    if (pc.list_value_length(lived).to_numpy(zero_copy_only=False) != len(LADDER)).any():
-        return f"not {len(LADDER)} leverages"
+    lengths = pc.unique(pc.list_value_length(lived)).to_pylist()
+    known = [layout().place.size, layout(extremes_share=0.0).place.size]
+    if len(lengths) > 1 or not set(lengths) <= set(known):
+        return f"not {' or '.join(map(str, known))} ends per opening"
     return _wrong_instants(rows, "positions")
 
 

@@ -16,7 +16,7 @@ from liq_pipeline.model.heatmap import BURN_IN, COLUMN_WIDTHS
 from liq_pipeline.model.if_reached import HORIZON_HOURS
 from liq_pipeline.model.margin import bracket_epochs, brackets_known_until, has_own_brackets, leverages_used
 from liq_pipeline.model.timeframes import TIMEFRAMES
-from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, WalkParameters
+from liq_pipeline.model.walk import MODEL_NAME, model_version, parameters_in_use
 from liq_pipeline.published.if_reached import DATASET, ReachedFit, hidden_because, longest, ranges
 from liq_pipeline.published.publish import PublishedDataset
 from liq_pipeline.transform.described import described
@@ -150,20 +150,21 @@ def column_facts(cells: Path, instants: np.ndarray, first_ts: Any, width: np.tim
 def model_facts(symbol: str, first_ts: datetime, as_of: datetime) -> dict[str, Any]:
     """Return the model as it was used on a symbol, as manifests tell it: parameters, leverages, margin brackets."""
     span = np.array([moment.replace(tzinfo=None) for moment in (first_ts, as_of)], "datetime64[us]")
-    parameters = WalkParameters()
+    parameters = parameters_in_use()
     ladder = leverages_used(symbol, parameters.ladder, span[0], span[1])
     epoch, history = bracket_epochs(symbol, span)
     newest = history[epoch[1]]
     return {
         "model": {
             "name": MODEL_NAME,
-            "version": MODEL_VERSION,
+            "version": model_version(),
             # The names of the published schema.
             "parameters": {
                 "ladder": ladder,
                 "weights": parameters.weights,
                 "gamma": parameters.churn_per_turnover,
                 "churn_cap": parameters.churn_cap,
+                "extremes_share": parameters.extremes_share,
             },
         },
         "margin_brackets": "own" if has_own_brackets(symbol) else "default",

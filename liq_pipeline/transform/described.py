@@ -29,6 +29,8 @@ OF_CANDLES = {
 OF_POSITIONS = {
     "exchange": ("where the perpetual is traded: binance (USD-M futures)", ""),
     "ts": ("closing instant of the bar", "UTC"),
+    "low": ("lowest price of the bar", "USD"),
+    "high": ("highest price of the bar", "USD"),
     "close": ("last price of the bar", "USD"),
     "log_survival": (
         "natural log of the side's survival factor: of what opened in bar i, "

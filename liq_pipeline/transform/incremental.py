@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from liq_pipeline.model.margin import SIDES, Side
-from liq_pipeline.model.walk import Walk, walk
+from liq_pipeline.model.walk import Walk, parameters_in_use, walk
 from liq_pipeline.published.positions import Positions, positions_of
 from liq_pipeline.transform.features import write_features
 from liq_pipeline.transform.feeds import add_to_feeds
@@ -68,7 +68,8 @@ def extend(tables: Tables, symbol: str, open_interest: pa.Table, klines: pa.Tabl
             write_features(tables, symbol)
         return Extended(0, False, newest)
     # Another contract under the same name begins with a walk of its own.
-    if replay := replay or newest["first_ts"] != before["first_ts"]:
+    # So does another version of the model.
+    if replay := replay or newest["first_ts"] != before["first_ts"] or not _is_of_this_model(tables, symbol):
         walk_whole(tables, symbol)
     else:
         assert walked_to
@@ -87,6 +88,15 @@ def extend(tables: Tables, symbol: str, open_interest: pa.Table, klines: pa.Tabl
 def _utc(instant: datetime | None) -> np.datetime64:
     assert instant
     return np.datetime64(instant.replace(tzinfo=None), "us")
+
+
+def _is_of_this_model(tables: Tables, symbol: str) -> bool:
+    """Tell whether the stored cohorts have the cells of the version in use; where there is none, they do."""
+    found = tables.sql(
+        "SELECT DISTINCT len(liquidated_after_minutes) AS cells FROM position_cohorts WHERE symbol = $symbol",
+        symbol=symbol,
+    )
+    return set(found["cells"].to_pylist()) <= {parameters_in_use().layout.place.size}
 
 
 def _extend_walk(tables: Tables, symbol: str, standing: list[dict[str, Any]], walked_to: datetime) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
+from liq_pipeline.model.entries import stored_layout
 from liq_pipeline.model.margin import LADDER, bracket_epochs
 from liq_pipeline.model.walk import SideWalk, Walk, WalkInput, walk
 from liq_pipeline.warehouse.schema import BEGINNING
@@ -38,9 +39,10 @@ def cohort_rows(result: Walk, symbol: str) -> pa.Table:
     """Return the rows of `position_cohorts`: bars in which something was opened, by side, bar.
 
     Raises:
-        ValueError: the leverages do not have equal shares, which the table takes for granted.
+        ValueError: the shares of the cells are not those that the table takes for granted.
     """
-    if result.parameters.weights is not None or result.parameters.ladder != LADDER:
+    cells, known = result.parameters.layout, stored_layout(result.parameters.layout.place.size)
+    if result.parameters.weights is not None or not all(map(np.array_equal, cells, known)):
         raise ValueError("the table of positions holds equal shares of the default ladder only")
     epoch, history = bracket_epochs(symbol, result.bars.ts)
     rate = np.array([brackets.mmr[0] for brackets in history])[epoch]
@@ -71,12 +73,12 @@ def minutes_after(opened_at: np.ndarray, ended: np.ndarray) -> pa.Array:
 
     Args:
         opened_at: datetime64[us], shape (rows,).
-        ended: the same, NaT while alive; shape (rows, leverages).
+        ended: the same, NaT while alive; shape (rows, cells).
     """
     lived = (ended - opened_at[:, None]) / np.timedelta64(1, "m")
     minutes = np.where(np.isnat(ended), 0, lived).astype(np.int32)
     values = pa.array(minutes.ravel(), mask=np.isnat(ended).ravel())
-    return pa.FixedSizeListArray.from_arrays(values, ended.shape[1])
+    return pa.ListArray.from_arrays(np.arange(0, len(values) + 1, ended.shape[1], dtype=np.int32), values)
 
 
 def survival_rows(result: Walk, symbol: str) -> pa.Table:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from liq_pipeline.errors import LiqError, NoData
 from liq_pipeline.model.ablations import LEGACY, MAIN, Exposure, all_exposures, walk_exposure
@@ -20,7 +21,7 @@ from liq_pipeline.model.scoring import Estimate
 from liq_pipeline.model.scoring_flows import FlowScores, by_leverage, deciles, main_features, score_flows
 from liq_pipeline.model.scoring_if_reached import IfReachedScore, score_if_reached
 from liq_pipeline.model.scoring_levels import HORIZONS, LevelScores, control_steps, maps_at, origins_of, score_levels
-from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION, WalkParameters, walk
+from liq_pipeline.model.walk import MODEL_NAME, WalkParameters, model_version, parameters_in_use, walk
 from liq_pipeline.validation.inputs import COARSE_OPEN_INTEREST, Inputs
 
 WARM_UP = np.timedelta64(1, "D")
@@ -78,9 +79,10 @@ class Validation:
     def as_json(self) -> dict[str, Any]:
         """Return every figure as plain numbers, NaN as null."""
         found: dict[str, Any] = _plain(self)
-        return {"model": {"name": MODEL_NAME, "version": MODEL_VERSION}, "passed": self.passed, **found}
+        return {"model": {"name": MODEL_NAME, "version": model_version()}, "passed": self.passed, **found}
 
 
+@threadpool_limits.wrap(limits=1)  # some thousand rows: threads wait for each other, and for other processes' threads
 def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: float | None = None) -> Validation:
     """Score the model on one set.
 
@@ -138,7 +140,7 @@ def validate(inputs: Inputs, symbol: str, source: str = "", churn_per_turnover: 
 
 def parameters_of(inputs: Inputs, churn_per_turnover: float | None = None) -> WalkParameters:
     """Return the walk's parameters; the default of the churn depends on how often open interest is known."""
-    default = WalkParameters()
+    default = parameters_in_use()
     if churn_per_turnover is None:
         is_coarse = inputs.open_interest_step >= COARSE_OPEN_INTEREST
         churn_per_turnover = CHURN_OF_COARSE if is_coarse else default.churn_per_turnover

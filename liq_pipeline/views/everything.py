@@ -18,8 +18,8 @@ from liq_pipeline.views.frame import frame_of
 from liq_pipeline.views.heatmap_png import draw_heatmap
 from liq_pipeline.views.levels_frame import levels_frame_of
 from liq_pipeline.views.map_png import draw_map
-from liq_pipeline.views.page import heatmap_html, plotly_name, plotly_script
-from liq_pipeline.views.payload import heatmap_payload, levels_payload
+from liq_pipeline.views.packed import heatmap_packed, levels_packed
+from liq_pipeline.views.page import heatmap_html, page_assets
 from liq_pipeline.views.style import DARK, LIGHT
 
 
@@ -39,7 +39,9 @@ def draw_all(folder: Path, symbol: str, timeframe: str, now: datetime) -> tuple[
         "heatmap-light.png": draw_heatmap(frame, LIGHT),
         "map.png": draw_map(map_, DARK),
         "map-light.png": draw_map(map_, LIGHT),
-        "heatmap.html": heatmap_html(heatmap_payload(frame), levels_payload(levels, of_levels, symbol, timeframe, now)),
+        "heatmap.html": heatmap_html(
+            symbol, timeframe, heatmap_packed(frame), levels_packed(levels, of_levels, symbol, timeframe, now)
+        ),
         "heatmap.json": heatmap_json(frame),
         "levels.csv": levels_csv(levels),
     }
@@ -48,7 +50,7 @@ def draw_all(folder: Path, symbol: str, timeframe: str, now: datetime) -> tuple[
 
 def shared_files() -> dict[str, bytes]:
     """Return the files that all pages share, by name."""
-    return {plotly_name(): plotly_script()}
+    return page_assets()
 
 
 def _published(folder: Path, name: str, symbol: str, timeframe: str) -> tuple[pa.Table, dict[str, Any]]:

@@ -1,13 +1,13 @@
-"""The interactive page: one template for the file that opens from disk and for the service."""
+"""The interactive page: one template, script and style for the file that opens from disk and for the service."""
 
 from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import html
 import json
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,42 +16,41 @@ from liq_pipeline.views.frame import CLASS_NAMES
 from liq_pipeline.views.style import THEMES, colour_map
 
 STOPS = 24
-PACKED_FROM = 100_000  # characters
+_PARTS = (
+    "base", "state", "data", "scales", "field", "paint", "heatmap", "bins", "reached", "map", "readout", "pointer",
+    "past", "symbols", "takeaway", "legend", "controls", "start",
+)  # fmt: skip
 
 
-def plotly_name() -> str:
-    """Return the name of the plotly file; the version is in it, so that it may be cached for ever."""
-    return f"plotly-{version('plotly')}.min.js"
+@cache
+def page_assets() -> dict[str, bytes]:
+    """Return the script and the style that all pages share, by name; a digest is in it, so they may be cached for ever.
+
+    The script is one file: a page that opens from disk cannot import modules.
+    """
+    parts = "\n".join(page_part(f"page/{name}.js") for name in _PARTS)
+    made = {"js": f'"use strict";\n(() => {{\n{parts}}})();\n', "css": page_part("page/page.css")}
+    return {_named(text, kind): text.encode() for kind, text in made.items()}
 
 
-def plotly_script() -> bytes:
-    """Return plotly's own script, from its Python package."""
-    from plotly.offline import get_plotlyjs
+def heatmap_html(symbol: str, timeframe: str, heatmap: bytes, levels: bytes) -> bytes:
+    """Return the page that opens from disk: its data is in it, packed; script and style lie in `../../assets/`.
 
-    return str(get_plotlyjs()).encode()
-
-
-def heatmap_html(heatmap: dict[str, Any], levels: dict[str, Any]) -> bytes:
-    """Return the page that opens from disk: all in it, packed, but plotly, which lies in `../../assets/`."""
-    boot = {"mode": "file", "style": page_style(), "heatmap": heatmap, "levels": levels}
-    return _page(
-        title=f"{heatmap['symbol']} {heatmap['timeframe']} estimated liquidation heatmap",
-        style=f"<style>\n{page_part('page.css')}</style>",
-        scripts=f'<script src="../../assets/{plotly_name()}" defer></script>\n'
-        f'<script type="module">\n{page_part("page.js")}</script>',
-        boot=boot,
+    Args:
+        symbol, timeframe: which.
+        heatmap, levels: as `views.packed` makes them.
+    """
+    title = f"{symbol} {timeframe} estimated liquidation heatmap"
+    data = "\n".join(
+        f'<script type="application/gzip+base64" id="{name}">{_packed(content)}</script>'
+        for name, content in (("heatmap", heatmap), ("levels", levels))
     )
+    return _page(title, "../../assets/", {"mode": "file", "symbol": symbol, "timeframe": timeframe}, data)
 
 
 def service_html() -> bytes:
     """Return the page of the service: it asks the service for everything."""
-    return _page(
-        title="Estimated liquidation heatmap",
-        style='<link rel="stylesheet" href="/static/page.css">',
-        scripts=f'<script src="/static/{plotly_name()}" defer></script>\n'
-        '<script src="/static/page.js" type="module"></script>',
-        boot={"mode": "service", "style": page_style()},
-    )
+    return _page("Estimated liquidation heatmap", "/static/", {"mode": "service"})
 
 
 @cache
@@ -70,24 +69,31 @@ def page_style() -> dict[str, Any]:
         ramp = colour_map(theme)
         themes[theme.name] = {
             **{name: getattr(theme, name) for name in
-               ("background", "text", "faint", "grid", "up", "down", "price", "long", "short")},
-            "ramp": [[i / (STOPS - 1), to_hex(ramp(i / (STOPS - 1)))] for i in range(STOPS)],
+               ("background", "text", "faint", "grid", "up", "down", "price", "long", "short", "warning")},
+            "ramp": [to_hex(ramp(i / (STOPS - 1))) for i in range(STOPS)],
             "classes": list(theme.classes),
         }  # fmt: skip
     return {"themes": themes, "classes": list(CLASS_NAMES.values()), "timeframes": list(TIMEFRAMES)}
 
 
-def _page(title: str, style: str, scripts: str, boot: dict[str, Any]) -> bytes:
-    data, kind = json.dumps(boot, ensure_ascii=False, separators=(",", ":")), "application/json"
-    if len(data) > PACKED_FROM:
-        packed = gzip.compress(data.encode(), compresslevel=6, mtime=0)
-        data, kind = base64.b64encode(packed).decode(), "application/gzip+base64"
+def _named(text: str, kind: str) -> str:
+    return f"page-{hashlib.sha256(text.encode()).hexdigest()[:12]}.{kind}"
+
+
+def _packed(content: bytes) -> str:
+    return base64.b64encode(gzip.compress(content, compresslevel=9, mtime=0)).decode()
+
+
+def _page(title: str, assets: str, boot: dict[str, Any], data: str = "") -> bytes:
     # In a script element "</" would end it early, "<!--" would open a comment.
-    data = data.replace("<", "\\u003c")
-    text = page_part("page.html")
+    told = json.dumps(boot | {"style": page_style()}, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    script, style = page_assets()
+    text = page_part("page/page.html")
     for marker, value in (
-        ("<!--TITLE-->", html.escape(title)), ("<!--STYLE-->", style), ("<!--SCRIPTS-->", scripts),
-        ("<!--BOOT-->", f'<script type="{kind}" id="boot">{data}</script>'),
-    ):  # fmt: skip
+        ("<!--TITLE-->", html.escape(title)),
+        ("<!--STYLE-->", f'<link rel="stylesheet" href="{assets}{style}">'),
+        ("<!--SCRIPT-->", f'<script src="{assets}{script}" defer></script>'),
+        ("<!--BOOT-->", f'<script type="application/json" id="boot">{told}</script>\n{data}'),
+    ):
         text = text.replace(marker, value)
     return text.encode()

@@ -31,6 +31,27 @@ def age_facts(as_of: datetime, now: datetime) -> dict[str, Any]:
     }
 
 
+def heatmap_facts(frame: HeatmapView) -> dict[str, Any]:
+    """Return what is known of a heatmap but for its columns, candles and cells."""
+    return {
+        "symbol": frame.symbol,
+        "timeframe": frame.timeframe,
+        "source_label": frame.source_label,
+        **age_facts(frame.as_of, frame.now),
+        "note": ESTIMATED + " Every position alive at each time, whatever its age.",
+        "current_price": frame.current_price,
+        "burn_in_days": frame.burn_in_days,
+        "margin_note": frame.margin_note,
+        "short_history": frame.short_history,
+        "column_seconds": frame.column_width,
+        "price_low": float(frame.row_edges[0]),
+        "row_height": frame.row_height,
+        "rows": int(frame.row_edges.size - 1),
+        "brightest_usd": frame.top,
+        "brightest_quantile": QUANTILE,
+    }
+
+
 def heatmap_payload(frame: HeatmapView) -> dict[str, Any]:
     """Return a heatmap at display size.
 
@@ -46,22 +67,8 @@ def heatmap_payload(frame: HeatmapView) -> dict[str, Any]:
             )
     stacked = np.column_stack([frame.candles[name] for name in ("open", "high", "low", "close", "volume")])
     return {
-        "symbol": frame.symbol,
-        "timeframe": frame.timeframe,
-        "source_label": frame.source_label,
-        **age_facts(frame.as_of, frame.now),
-        "note": ESTIMATED + " Every position alive at each time, whatever its age.",
-        "current_price": frame.current_price,
-        "burn_in_days": frame.burn_in_days,
-        "margin_note": frame.margin_note,
-        "short_history": frame.short_history,
-        "column_seconds": frame.column_width,
+        **heatmap_facts(frame),
         "columns": (frame.ts - np.datetime64(0, "s")).astype("timedelta64[s]").astype(int).tolist(),
-        "price_low": float(frame.row_edges[0]),
-        "row_height": frame.row_height,
-        "rows": int(frame.row_edges.size - 1),
-        "brightest_usd": frame.top,
-        "brightest_quantile": QUANTILE,
         "candles": [None if np.isnan(row[3]) else row.tolist() for row in stacked],
         "layers": layers,
     }
@@ -72,10 +79,8 @@ def _run(column: np.ndarray) -> list[int]:
     return [int(some[0]), *column[some[0] : some[-1] + 1].tolist()] if some.size else []
 
 
-def levels_payload(
-    levels: pa.Table, facts: Mapping[str, Any], symbol: str, timeframe: str, now: datetime
-) -> dict[str, Any]:
-    """Return levels in full, longs and shorts apart, nearest to the price first."""
+def levels_facts(facts: Mapping[str, Any], symbol: str, timeframe: str, now: datetime) -> dict[str, Any]:
+    """Return what is known of levels but for their rows."""
     price = float(facts["current_price"])
     return {
         "symbol": symbol,
@@ -87,6 +92,15 @@ def levels_payload(
         "margin_note": margin_note(facts),
         "bin_width": bin_width(price),
         "short_history": history_notice(timeframe, facts),
+    }
+
+
+def levels_payload(
+    levels: pa.Table, facts: Mapping[str, Any], symbol: str, timeframe: str, now: datetime
+) -> dict[str, Any]:
+    """Return levels in full, longs and shorts apart, nearest to the price first."""
+    return {
+        **levels_facts(facts, symbol, timeframe, now),
         "long_liquidations": _side(levels, "long", "descending"),
         "short_liquidations": _side(levels, "short", "ascending"),
     }

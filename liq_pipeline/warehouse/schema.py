@@ -49,11 +49,23 @@ class Column:
 @cache
 def ddl() -> str:
     """Return the statements that make every table and view of a file."""
-    from liq_pipeline.model.margin import LADDER  # NumPy: not before there is a table to make
+    from liq_pipeline.model.entries import ENTRIES, layout  # NumPy: not before there is a table to make
+    from liq_pipeline.model.margin import LADDER
 
     statements = [(SQL_DIR / f"{table}.sql").read_text(encoding="utf-8") for table in (*BASE_TABLES, SETTLEMENTS)]
     text = "\n".join([*statements, *_by_timeframe("liquidation_levels")])
-    return text.replace("{ladder}", str(list(LADDER))).replace("{leverages}", str(len(LADDER)))
+    cells = layout()
+    of_model = {
+        "leverages": len(LADDER),
+        "cells": cells.place.size,
+        "cell_leverages": cells.leverage.tolist(),
+        "cell_places": cells.place.tolist(),
+        "cell_entries": [ENTRIES[entry] for entry in cells.entry],
+        "cell_shares": cells.share.tolist(),
+    }
+    for name, value in of_model.items():
+        text = text.replace(f"{{{name}}}", str(value))
+    return text
 
 
 @cache

@@ -18,7 +18,7 @@ class TestManySymbols:
         self, liq, run_options, own_exchange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         data = tmp_path / "data"
-        options = run_options(own_exchange, data, symbols="all")
+        options = run_options(own_exchange, data, symbols="all", jobs=1)
         monkeypatch.setenv("LIQ_SYMBOLS", "all")
         early = liq("recent", "--data", data)
         assert (early.code, early.out) == (2, "")

@@ -19,6 +19,7 @@ from werkzeug import Request, Response
 from liq_pipeline.exchange import fetch
 from liq_pipeline.exchange.http_archive import RETRY, HttpArchive
 from liq_pipeline.exchange.keys import METRICS, ArchiveDataset
+from liq_pipeline_tests.exchange.feeds import MIRRORS, Feeds, feeds_of
 
 NOW = datetime(2026, 1, 20, 9, tzinfo=UTC)
 METRICS_HEADER = (
@@ -176,3 +177,9 @@ def broken_off(content: bytes) -> Response:
 @pytest.fixture
 def cut() -> Callable[[bytes], Response]:
     return broken_off
+
+
+@pytest.fixture(scope="session", params=[MIRRORS[0], MIRRORS[1], MIRRORS[5]], ids="-".join)
+def feeds(request: pytest.FixtureRequest, shared_archive: Path) -> Feeds:
+    """Real days of one symbol."""
+    return feeds_of(shared_archive, *request.param)

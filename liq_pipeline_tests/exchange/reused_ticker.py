@@ -137,3 +137,29 @@ def _write(folder: Path, key: str, header: str, lines: list[str]) -> None:
 
 def _ms(instant: datetime) -> int:
     return round(1000 * instant.timestamp())
+
+
+VARIANTS = {
+    "LITUSDT: silence, prices ÷ 100, open interest × 100": (
+        lambda real: real.silent("2026-03-15T09:00", 32.5).scaled("2026-03-16T17:30", 0.01, 100), "2026-03-16T17:30",
+    ),
+    "silence, prices × .5, open interest × .01": (
+        lambda real: real.silent("2026-03-15T09:00", 32.5).scaled("2026-03-16T17:30", 0.5, 0.01), "2026-03-16T17:30",
+    ),
+    "redenominated from one bar to the next": (
+        lambda real: real.scaled("2026-03-25T06:00", 1000, 0.001), "2026-03-25T06:00",
+    ),
+    "open interest of zero, and the same scale afterwards": (
+        lambda real: real.zero("2026-03-20T00:00", 24), "2026-03-21T00:00",
+    ),
+    "two of them": (
+        lambda real: real.silent("2026-03-15T09:00", 32.5)
+        .scaled("2026-03-16T17:30", 0.1, 10)
+        .silent("2026-04-01T00:00", 12)
+        .scaled("2026-04-01T12:00", 10, 0.1),
+        "2026-04-01T12:00",
+    ),
+    "within the last day": (
+        lambda real: real.silent("2026-04-11T00:00", 8).scaled("2026-04-11T08:00", 0.01, 100), "2026-04-11T08:00",
+    ),
+}  # fmt: skip

@@ -23,13 +23,21 @@ class ReferenceSide:
     closed: np.ndarray
 
 
-def reference_walk(bars, side, ladder, weights, mmr=0.004, churn_per_turnover=0.05, churn_cap=0.3):
-    """Walk one side. `weights` sum to 1."""
-    q, volume, entry = bars.open_interest, bars.volume, bars.entry_price
-    count, tiers = q.size, len(ladder)
+def reference_walk(bars, side, ladder, weights, mmr=0.004, churn_per_turnover=0.05, churn_cap=0.3, extremes_share=0.3):
+    """Walk one side. `weights` sum to 1, one per leverage. Cells: the ladder at the VWAP; from 50x on at low, high."""
+    q, volume = bars.open_interest, bars.volume
+    cells_of_a_bar = []
+    for leverage, weight in zip(ladder, weights, strict=True):
+        rest = weight * (1 - extremes_share) if leverage >= 50 else weight
+        cells_of_a_bar.append((bars.entry_price, leverage, rest))
+    for entry in (bars.low, bars.high) if extremes_share else ():
+        for leverage, weight in zip(ladder, weights, strict=True):
+            if leverage >= 50:
+                cells_of_a_bar.append((entry, leverage, weight * extremes_share / 2))
+    count, tiers = q.size, len(cells_of_a_bar)
     price = np.empty((count, tiers))
     for i in range(count):
-        for k, leverage in enumerate(ladder):
+        for k, (entry, leverage, _) in enumerate(cells_of_a_bar):
             if side == "long":
                 price[i, k] = entry[i] * (1 - 1 / leverage) / (1 - mmr)
             else:
@@ -64,7 +72,7 @@ def reference_walk(bars, side, ladder, weights, mmr=0.004, churn_per_turnover=0.
 
         opened[t] = max(flow, 0.0) + churn
         for k in range(tiers):
-            contracts = opened[t] * weights[k]
+            contracts = opened[t] * cells_of_a_bar[k][2]
             if contracts <= 0:
                 continue
             opened_in_cell[t, k] = contracts

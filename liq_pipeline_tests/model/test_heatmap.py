@@ -44,7 +44,7 @@ def cohorts_of(walked: Walk) -> Cohorts:
         parts.append(
             (
                 bar, of.liquidated_at[bar, tier], np.full(bar.size, side == "long"),
-                np.array(walked.parameters.ladder)[tier], of.liquidation_price[bar, tier],
+                walked.parameters.layout.leverage[tier], of.liquidation_price[bar, tier],
                 of.contracts_opened[bar, tier],
             )
         )  # fmt: skip
@@ -185,7 +185,7 @@ def test_classes_add_up_and_hold_their_leverages() -> None:
     expected = np.zeros(4)
     for of in walked.sides.values():
         notional = np.nan_to_num(of.contracts_open() * of.liquidation_price)
-        for tier, leverage in enumerate(walked.parameters.ladder):
+        for tier, leverage in enumerate(walked.parameters.layout.leverage):
             expected[np.searchsorted([10, 25, 50], leverage)] += notional[:, tier].sum()
     np.testing.assert_allclose(found.by_class[last].sum(axis=0), expected, rtol=1e-9)
 

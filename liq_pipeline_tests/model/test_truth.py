@@ -122,7 +122,7 @@ def test_on_real_data_timeframes_are_monotone_and_one_day_is_not_empty(march):
     for name, side in march.sides.items():
         left = side.contracts_open()
         bar, tier = np.nonzero(left)
-        parts.append((march.bars.ts[bar], np.full(bar.size, name == "long"), np.array(march.parameters.ladder)[tier],
+        parts.append((march.bars.ts[bar], np.full(bar.size, name == "long"), march.parameters.layout.leverage[tier],
                       side.liquidation_price[bar, tier], left[bar, tier]))  # fmt: skip
     living = Cells(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     found = liquidation_levels(living, march.bars.ts[-1], float(march.bars.close[-1]))

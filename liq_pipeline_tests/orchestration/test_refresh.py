@@ -6,18 +6,25 @@ import hashlib
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from dagster._core.test_utils import create_run_for_test
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 
+from liq_pipeline import client
+from liq_pipeline.model.walk import NEWEST_VERSION, use_model
 from liq_pipeline.orchestration.history import CONFIG, CONFIGS_WE_SHIPPED, dagster_instance, queue_advice
 from liq_pipeline.orchestration.refresh import refresh
 from liq_pipeline.orchestration.runs import UNFINISHED, process_tags
 from liq_pipeline.orchestration.wiring import build_definitions
+from liq_pipeline.published.layout import dataset_path
+from liq_pipeline.published.manifests import read_manifest
 from liq_pipeline.settings import Settings
 
 BEFORE_POOLS = """\
@@ -84,6 +91,29 @@ def test_without_pictures_all_but_the_pictures_is_published(make_settings) -> No
         "liquidation_levels", "oi_delta", "liquidation_heatmap", "candles", "manifests", "positions",
         "liquidation_features", "levels_history",
     }  # fmt: skip
+
+
+def test_version_1_of_the_model_is_published_with_all_entries_at_the_vwap(make_settings) -> None:
+    settings = make_settings(pictures=False, model="1")
+    try:
+        (result,) = refresh(settings)
+    finally:
+        use_model(NEWEST_VERSION)
+
+    assert result.published
+    manifest = read_manifest(dataset_path(settings.published_dir, "positions", "BTCUSDT"))
+    assert manifest
+    assert manifest["model"]["version"] == "1"
+    assert manifest["model"]["parameters"]["extremes_share"] == 0.0
+    (path,) = (settings.published_dir / "positions").rglob("*.parquet")
+    assert set(pc.unique(pc.list_value_length(pq.read_table(path)["liquidated_after_minutes"])).to_pylist()) == {
+        None,
+        13,
+    }
+    newest = datetime.fromisoformat(manifest["as_of"])
+    past = client.liquidation_levels("BTCUSDT", "7d", at=newest, folder=settings.published_dir)
+    stored = client.liquidation_levels("BTCUSDT", "7d", folder=settings.published_dir)
+    assert past["notional_usd"].sum() == pytest.approx(stored["notional_usd"].sum(), rel=1e-9)
 
 
 LIMITED = "concurrency:\n  runs:\n    tag_concurrency_limits:\n      - {{{}}}\n"

@@ -43,7 +43,7 @@ def settings_in(mirror: DemoMirror) -> Callable[[Path], Settings]:
     def make(folder: Path) -> Settings:
         return load_settings(
             symbols=",".join(mirror.symbols), since=mirror.since, now=mirror.now, archive=str(mirror.folder),
-            data_dir=folder, dagster_home=folder / "dagster_home", listing="",
+            data_dir=folder, dagster_home=folder / "dagster_home", listing="", pictures=False,
         )  # fmt: skip
 
     return make
@@ -55,7 +55,7 @@ def running(mirror: DemoMirror, tmp_path: Path, child_env) -> subprocess.Popen[s
     return subprocess.Popen(
         [sys.executable, "-m", "liq_pipeline", "run", "--jobs", "2", "--symbols", ",".join(mirror.symbols),
          "--since", str(mirror.since), "--now", mirror.now.isoformat(), "--archive", str(mirror.folder),
-         "--data", str(tmp_path / "data")],
+         "--data", str(tmp_path / "data"), "--no-pictures"],
         env=child_env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
@@ -73,6 +73,14 @@ def workers_of(process: subprocess.Popen[str], count: int) -> list[psutil.Proces
             return found
         time.sleep(0.1)
     raise AssertionError("no workers")
+
+
+def wait_for_work(data: Path) -> None:
+    """Wait until both workers have the tables of a symbol."""
+    until = time.monotonic() + 60
+    while len(list(data.glob("warehouse/*.duckdb"))) < 2:
+        assert time.monotonic() < until, "no work"
+        time.sleep(0.02)
 
 
 @pytest.mark.slow
@@ -94,7 +102,7 @@ def test_a_worker_that_is_killed_costs_its_symbol_alone(
     running: subprocess.Popen[str], mirror: DemoMirror, tmp_path: Path
 ) -> None:
     victim = workers_of(running, 2)[0]
-    time.sleep(3)
+    wait_for_work(tmp_path / "data")
     victim.kill()
 
     out, err = running.communicate(timeout=240)
@@ -124,9 +132,9 @@ def test_a_worker_that_ends_early_is_said_to_have_ended_and_with_which_code(code
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_all_with_one_line(running: subprocess.Popen[str]) -> None:
+def test_ctrl_c_ends_all_with_one_line(running: subprocess.Popen[str], tmp_path: Path) -> None:
     workers = workers_of(running, 2)
-    time.sleep(3)
+    wait_for_work(tmp_path / "data")
     for process in (running, *workers):  # as a terminal does: to all of the group
         process.send_signal(signal.SIGINT)
 

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.damage import published_files
 from liq_pipeline.published.layout import dataset_path, manifest_path, view_folder
 from liq_pipeline.published.publish import Publisher, Views
-from liq_pipeline_tests.server.hostile import AS_OF, HURT, TIMEFRAMES, datasets_of, deltas_of, publish_small
+from liq_pipeline_tests.conftest import MadeOnce
+from liq_pipeline_tests.server.small import AS_OF, HURT, datasets_of, deltas_of, publish_small, small_copy
 
 
 @pytest.fixture
-def whole(tmp_path: Path) -> Path:
+def whole(tmp_path: Path, made_once: MadeOnce) -> Path:
     """A published folder with everything."""
-    folder = publish_small(tmp_path / "published")
+    folder = small_copy(tmp_path / "published", made_once)
     files = {"map.png": b"picture", "levels.csv": b"csv"}
     views = [Views(HURT, timeframe, files, {"as_of": AS_OF.isoformat()}) for timeframe in TIMEFRAMES]
     Publisher(folder=str(folder)).publish_views(views, {})

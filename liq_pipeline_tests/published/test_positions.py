@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from liq_pipeline.model.entries import layout
 from liq_pipeline.model.margin import LADDER, SIDES
 from liq_pipeline.model.walk import WalkParameters, walk
 from liq_pipeline.published.positions import Positions, positions_of
@@ -15,6 +16,7 @@ from liq_pipeline.warehouse.warehouse import Warehouse
 from liq_pipeline_tests.once import once
 
 SYMBOL = "BTCUSDT"
+CELL = "list_position(['vwap', 'low', 'high'], entry), leverage"
 
 
 @pytest.fixture
@@ -44,11 +46,11 @@ def test_the_table_gives_back_what_the_walk_said_bit_for_bit(warehouse: Warehous
 
 
 def test_the_view_shows_the_same_cells_bit_for_bit(warehouse: Warehouse, positions: Positions) -> None:
-    rows = once(warehouse).sql("SELECT * FROM position_cells ORDER BY opened_at, side, leverage")
+    rows = once(warehouse).sql(f"SELECT * FROM position_cells ORDER BY opened_at, side, {CELL}")
     row, place = np.nonzero(positions.contracts_opened)
 
     assert np.array_equal(rows["opened_at"].to_numpy().astype("datetime64[us]"), positions.opened_at[row])
-    assert np.array_equal(rows["leverage"].to_numpy(), np.array(LADDER)[place])
+    assert np.array_equal(rows["leverage"].to_numpy(), layout().leverage[place])
     assert np.array_equal(rows["liquidation_price"].to_numpy(), positions.liquidation_price[row, place])
     assert np.array_equal(rows["contracts_opened"].to_numpy(), positions.contracts_opened[row, place])
     ended = rows["liquidated_at"].to_numpy().astype("datetime64[us]")
@@ -56,7 +58,7 @@ def test_the_view_shows_the_same_cells_bit_for_bit(warehouse: Warehouse, positio
 
 
 def test_the_view_of_living_positions_shows_what_is_left(warehouse: Warehouse, positions: Positions) -> None:
-    rows = once(warehouse).sql("SELECT * FROM living_positions ORDER BY opened_at, side, leverage")
+    rows = once(warehouse).sql(f"SELECT * FROM living_positions ORDER BY opened_at, side, {CELL}")
     living = positions.living()
 
     assert np.array_equal(rows["liquidation_price"].to_numpy(), living.liquidation_price)

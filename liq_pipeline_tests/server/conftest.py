@@ -18,6 +18,7 @@ from liq_pipeline.server.app import create_app
 from liq_pipeline.server.connection import Connection
 from liq_pipeline.server.run import OPTIONS
 from liq_pipeline.settings import Settings
+from liq_pipeline_tests.page import QUIET
 
 
 class Service:
@@ -65,3 +66,51 @@ def own_service(good_run: Settings) -> Iterator[Callable[..., Service]]:
     yield make
     for one in running:
         one.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Path) -> Iterator[Any]:
+    """A headless Chromium that asks nobody anything."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        running = play.chromium.launch(executable_path=str(chromium), args=QUIET)
+        yield running
+        running.close()
+
+
+class Visits:
+    """Opens pages, each as somebody who has never been there, and keeps what the browser complains of."""
+
+    def __init__(self, browser: Any, url: str) -> None:
+        self.browser, self.url = browser, url
+        self.complaints: list[str] = []
+        self.contexts: list[Any] = []
+
+    def __call__(
+        self, address: str = "/", width: int = 1280, height: int = 800, base: str = "", phone: bool = False, **more: Any
+    ) -> Any:
+        """Open an address of the service; return the page when it is drawn."""
+        if phone:
+            more |= {"has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+            width, height = 390, 844
+        context = self.browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True, **more)
+        self.contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("requestfailed", lambda request: self.complaints.append(f"{request.url} failed"))
+        page.goto((base or self.url) + address)
+        page.wait_for_selector("#plot[data-drawn]")
+        return page
+
+
+@pytest.fixture
+def visit(browser: Any, service: Service) -> Iterator[Visits]:
+    """Open pages of the service; nothing may have been complained of."""
+    visits = Visits(browser, service.url)
+    yield visits
+    assert visits.complaints == []
+    for context in visits.contexts:
+        context.close()

@@ -16,12 +16,12 @@ from liq_pipeline.published.manifests import read_manifest, sound_manifest
 from liq_pipeline.published.publish import Publisher
 from liq_pipeline.published.status import read_status
 from liq_pipeline.server import models
-from liq_pipeline_tests.server.hostile import DATASETS, GOOD, HURT, NOW, datasets_of, publish_small
+from liq_pipeline_tests.server.small import DATASETS, GOOD, HURT, NOW, datasets_of, small_copy
 
 
 @pytest.fixture
-def small(tmp_path) -> Path:
-    return publish_small(tmp_path / "published")
+def small(tmp_path, made_once) -> Path:
+    return small_copy(tmp_path / "published", made_once)
 
 
 def manifest_of(folder: Path, dataset: str = "liquidation_levels", timeframe: str = "7d") -> Path:

@@ -6,14 +6,14 @@ from random import Random
 
 import pytest
 
-from liq_pipeline_tests.server import hostile
-
-schemathesis = pytest.importorskip("schemathesis")
+from liq_pipeline_tests.server.hostile_files import one_manifest, one_parquet
+from liq_pipeline_tests.server.hostile_requests import judge, one_request
 
 
 @pytest.mark.slow
 def test_fuzz_from_the_openapi_document(service) -> None:
     import requests
+    import schemathesis  # takes a second: here only
     from hypothesis import HealthCheck, Phase, given, settings
 
     schema = schemathesis.openapi.from_dict(requests.get(f"{service.url}/openapi.json", timeout=5).json())
@@ -39,21 +39,21 @@ def test_fuzz_from_the_openapi_document(service) -> None:
     assert asked > 100
 
 
-@pytest.mark.parametrize("one", [hostile.one_request, hostile.one_manifest, hostile.one_parquet])
+@pytest.mark.parametrize("one", [one_request, one_manifest, one_parquet])
 def test_hostile_input_gives_a_documented_answer(one) -> None:
-    for seed in range({hostile.one_request: 400}.get(one, 60)):
+    for seed in range({one_request: 400}.get(one, 60)):
         one(Random(seed))
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 500 Oops\r\n\r\n", b"garbage", b"HTTP/1.1 404 No\r\n\r\nnot a problem"])
 def test_the_judge_sees_an_answer_that_is_not_documented(answer) -> None:
     with pytest.raises(AssertionError):
-        hostile.judge(answer, b"GET / HTTP/1.1\r\n\r\n")
+        judge(answer, b"GET / HTTP/1.1\r\n\r\n")
 
 
 # Found by these functions: a column that Arrow asks for by name and does not find; instants as a dictionary; a
 # timeframe of its own inside the rows; a column of lists in a CSV; a price so small that distances are infinite.
 @pytest.mark.parametrize("seed", [92, 186, 100150, 101568, 102619, 102069, 102655, 102742, 102879])
 def test_what_was_found_stays_mended(seed) -> None:
-    hostile.one_parquet(Random(seed))
-    hostile.one_manifest(Random(seed))
+    one_parquet(Random(seed))
+    one_manifest(Random(seed))

@@ -90,10 +90,10 @@ def levels_of(warehouse: Warehouse, timeframe: str = "7d") -> dict[str, float]:
 
 @pytest.fixture
 def clean(month: Rows, filled) -> dict[str, float]:
-    """USD per side of the 7d map of the month as it is: 3.64 and 6.09 billion."""
+    """USD per side of the 7d map of the month as it is: 3.60 and 6.0 billion."""
     found = levels_of(filled(month))
-    assert found["long"] == pytest.approx(3_635_843_615, rel=1e-6)
-    assert found["short"] == pytest.approx(6_090_889_054, rel=1e-6)
+    assert found["long"] == pytest.approx(3_600_684_840, rel=1e-6)
+    assert found["short"] == pytest.approx(5_975_111_196, rel=1e-6)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pytest
 
 from liq_pipeline.errors import NoData
+from liq_pipeline.model.walk import NEWEST_VERSION, use_model
 from liq_pipeline.transform.incremental import Extended, extend
 from liq_pipeline.transform.levels import write_levels
 from liq_pipeline.transform.positions import walk_whole
@@ -51,6 +52,13 @@ def loaded(tmp_path: Path) -> Callable[[Rows], Warehouse]:
         return warehouse
 
     return load
+
+
+@pytest.fixture
+def version() -> Iterator[Callable[[str], None]]:
+    """Use a version of the model for one test."""
+    yield use_model
+    use_model(NEWEST_VERSION)
 
 
 def between(content: Rows, after: datetime | None, until: datetime) -> Rows:
@@ -157,6 +165,15 @@ def test_tables_that_another_run_left_half_done_are_walked_anew(rows: Rows, load
             tables.replace(table, SYMBOL, content)
         tables.rebuild("oi_delta", SYMBOL)
     assert add(warehouse, rows).replayed
+    same(derived(warehouse), derived(loaded(rows)))
+
+
+def test_another_version_of_the_model_begins_anew(rows: Rows, loaded, version) -> None:
+    end = rows["klines"]["ts"][-1].as_py()
+    begin = end - timedelta(hours=1)
+    warehouse = loaded(between(rows, None, begin))
+    version("1")
+    assert add(warehouse, between(rows, begin, end)).replayed
     same(derived(warehouse), derived(loaded(rows)))
 
 

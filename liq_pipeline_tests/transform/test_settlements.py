@@ -34,38 +34,13 @@ from liq_pipeline.transform.rules.integrity import (
 from liq_pipeline.transform.rules.invariants import positions_add_up_to_open_interest
 from liq_pipeline.transform.rules.plausibility import rows_are_plausible, ticker_names_one_contract
 from liq_pipeline.transform.rules.rule import WARN, Outcome, Subject
-from liq_pipeline.warehouse.schema import LEVEL_TABLES
 from liq_pipeline.warehouse.warehouse import Warehouse
-from liq_pipeline_tests.exchange.reused_ticker import SYMBOL, Feeds, real_days, write_archive
+from liq_pipeline_tests.exchange.reused_ticker import SYMBOL, VARIANTS, Feeds, real_days, write_archive
 from liq_pipeline_tests.once import once
+from liq_pipeline_tests.transform.tables import DERIVED, assert_close, same_rows
 
 pytestmark = pytest.mark.shared
-DERIVED = ("position_cohorts", "position_survival", *LEVEL_TABLES)
 WALKED = ("oi_delta", *DERIVED)
-VARIANTS = {
-    "LITUSDT: silence, prices ÷ 100, open interest × 100": (
-        lambda real: real.silent("2026-03-15T09:00", 32.5).scaled("2026-03-16T17:30", 0.01, 100), "2026-03-16T17:30",
-    ),
-    "silence, prices × .5, open interest × .01": (
-        lambda real: real.silent("2026-03-15T09:00", 32.5).scaled("2026-03-16T17:30", 0.5, 0.01), "2026-03-16T17:30",
-    ),
-    "redenominated from one bar to the next": (
-        lambda real: real.scaled("2026-03-25T06:00", 1000, 0.001), "2026-03-25T06:00",
-    ),
-    "open interest of zero, and the same scale afterwards": (
-        lambda real: real.zero("2026-03-20T00:00", 24), "2026-03-21T00:00",
-    ),
-    "two of them": (
-        lambda real: real.silent("2026-03-15T09:00", 32.5)
-        .scaled("2026-03-16T17:30", 0.1, 10)
-        .silent("2026-04-01T00:00", 12)
-        .scaled("2026-04-01T12:00", 10, 0.1),
-        "2026-04-01T12:00",
-    ),
-    "within the last day": (
-        lambda real: real.silent("2026-04-11T00:00", 8).scaled("2026-04-11T08:00", 0.01, 100), "2026-04-11T08:00",
-    ),
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -98,21 +73,6 @@ def look(warehouse: Warehouse, rule: Callable[[Subject], Outcome], folder: Path)
         )
         publisher = Publisher(folder=str(folder))
         return rule(Subject(SYMBOL, connection, archive, publisher, Clock(fixed="2026-04-12T06:00:00Z")))
-
-
-def same_rows(one: Warehouse, other: Warehouse, tables: tuple[str, ...] = DERIVED) -> None:
-    for name in tables:
-        query = f"SELECT * FROM {name} WHERE symbol = $symbol ORDER BY ALL"
-        assert_close(once(one).sql(query, symbol=SYMBOL), once(other).sql(query, symbol=SYMBOL), name)
-
-
-def assert_close(one: pa.Table, other: pa.Table, name: str) -> None:
-    assert one.num_rows == other.num_rows > 0, name
-    for column in one.column_names:
-        if pa.types.is_floating(one.schema.field(column).type):
-            np.testing.assert_allclose(one[column], other[column], rtol=1e-9, err_msg=f"{name}.{column}")
-        else:
-            assert one[column].equals(other[column]), f"{name}.{column}"
 
 
 def pictures(warehouse: Warehouse) -> list[pa.Table]:
@@ -306,6 +266,7 @@ def test_a_run_from_files_publishes_the_living_contract_alone(real: Feeds, liq, 
         done[name] = liq(
             "run", "--archive", tmp_path / name / "archive", "--bar", "15m", "--symbols", "ABCUSDT",
             "--since", "2026-03-13", "--data", tmp_path / name / "data", "--now", "2026-03-19T06:00:00Z",
+            "--no-pictures",
         )  # fmt: skip
         published[name] = tmp_path / name / "data" / "published"
 

@@ -19,8 +19,7 @@ WIDTH = np.timedelta64(5, "m")
 
 def recorded(folder, mmr, max_leverage, symbol="BTCUSDT"):
     """Four days of a market with this maintenance margin, and what its orders say of the symbol's table."""
-    config = MarketConfig(symbol=symbol, days=4, mmr=mmr, max_leverage=max_leverage, open_interest=4_000.0)
-    market = simulate(config)  # so small that its orders lie within the first bracket
+    market = simulate(MarketConfig(symbol=symbol, days=4, mmr=mmr, max_leverage=max_leverage, open_interest=4_000.0))
     record(market, folder / "recorded", days=4)
     return market, judged(forced_orders_in(folder / "recorded", symbol), market)
 

@@ -16,11 +16,10 @@ from liq_pipeline.model.if_reached import (
     TARGETS_PCT,
     UNIT_USD,
     Cases,
-    cases_of,
     fit,
-    mapped_on_the_way,
     width,
 )
+from liq_pipeline.model.if_reached_cases import cases_of, mapped_on_the_way
 from liq_pipeline.model.scoring_if_reached import score_if_reached
 from liq_pipeline.model.walk import WalkInput, walk
 from liq_pipeline_tests.validation.conftest import Scene
@@ -146,7 +145,7 @@ def test_what_is_mapped_on_the_way_is_what_the_living_cells_hold(scene: Scene) -
         one, close = walked.sides[side], scene.data.walk_input.close[at]
         left = one.contracts_open(at)[: at + 1] * one.liquidation_price[: at + 1]
         near = np.abs(one.liquidation_price[: at + 1] / close - 1) <= 0.02
-        ladder = np.broadcast_to(np.array(walked.parameters.ladder), left.shape)
+        ladder = np.broadcast_to(walked.parameters.layout.leverage, left.shape)
         for place, is_high in ((0, False), (1, True)):
             some = near & ((ladder > 60) == is_high) & (one.liquidated_at[: at + 1] > at)
             expected = np.nansum(np.where(some, left, 0.0))

@@ -15,6 +15,7 @@ from liq_pipeline.published.manifests import read_manifest
 from liq_pipeline.settings import Settings
 from liq_pipeline.views.frame import HeatmapView, frame_of
 from liq_pipeline.views.levels_frame import LevelsView, levels_frame_of
+from liq_pipeline_tests.page import QUIET
 
 
 @pytest.fixture(scope="session")
@@ -48,9 +49,7 @@ def browser(chromium: Path) -> Iterator[Any]:
     """A headless Chromium that asks nobody anything."""
     from playwright.sync_api import sync_playwright
 
-    quiet = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]  # fmt: skip
     with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=str(chromium), args=quiet)
+        running = play.chromium.launch(executable_path=str(chromium), args=QUIET)
         yield running
         running.close()

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,7 +15,7 @@ import pytest
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.layout import dataset_path, manifest_path, shared_path
 from liq_pipeline.views.exports import bot_payload
-from liq_pipeline.views.page import plotly_name
+from liq_pipeline.views.page import page_assets, service_html
 from liq_pipeline.views.payload import heatmap_payload
 
 NAMES = {"heatmap.png", "heatmap-light.png", "map.png", "map-light.png", "heatmap.html", "heatmap.json", "levels.csv"}
@@ -68,13 +69,30 @@ def test_the_csv_holds_every_level(pages, good_run) -> None:
     assert float(rows[5]["notional_usd"]) == pytest.approx(levels["notional_usd"][5].as_py())
 
 
-def test_plotly_lies_beside_the_pages_once(good_run, pages) -> None:
-    script = shared_path(good_run.published_dir, plotly_name())
-
-    assert script.stat().st_size > 1_000_000
+def test_script_and_style_lie_beside_the_pages_once_and_under_their_digest(good_run, pages) -> None:
     page = (pages("90d") / "heatmap.html").read_text()
-    assert len(page) < 3_000_000
-    assert (pages("90d") / f"../../assets/{plotly_name()}").resolve() == script.resolve()
-    assert f'src="../../assets/{plotly_name()}"' in page
+
+    for name, content in page_assets().items():
+        lies = shared_path(good_run.published_dir, name)
+        assert lies.read_bytes() == content
+        assert hashlib.sha256(content).hexdigest()[:12] in name
+        assert f'"../../assets/{name}"' in page
+        assert (pages("90d") / f"../../assets/{name}").resolve() == lies.resolve()
     assert "http://" not in page
     assert "https://" not in page
+
+
+@pytest.mark.parametrize("timeframe", TIMEFRAMES)
+def test_a_page_from_disk_is_small(pages, timeframe) -> None:
+    assert (pages(timeframe) / "heatmap.html").stat().st_size < 300_000
+
+
+def test_no_script_stands_in_a_page(pages) -> None:
+    for page in ((pages("7d") / "heatmap.html").read_text(), service_html().decode()):
+        scripts = re.findall(r"<script([^>]*)>", page)
+        assert [kind for kind in scripts if "type=" not in kind and "src=" not in kind] == []
+        assert {kind.split('"')[1] for kind in scripts if "type=" in kind} <= {
+            "application/json",
+            "application/gzip+base64",
+        }
+        assert not re.search(r"\son\w+=", page)

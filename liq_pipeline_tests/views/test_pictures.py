@@ -90,6 +90,8 @@ def test_a_picture_takes_a_second_at_most(frames, timeframe, theme) -> None:
             began = time.process_time()
             data = draw(what, theme)
             seconds.append(time.process_time() - began)
+            if seconds[-1] <= 1.0:
+                break
         assert min(seconds) <= 1.0
         assert Image.open(io.BytesIO(data)).size == (1600, 900)
         assert len(data) < 500_000

@@ -280,37 +280,3 @@ class TestReplace:
 def test_a_symbol_without_a_bar_has_no_newest_bar_and_the_error_says_what_to_do(empty: Warehouse) -> None:
     with pytest.raises(NoData, match=r"BTCUSDT has no bar with both klines and an open.*To do: .*widen --since"):
         once(empty).newest_bar("BTCUSDT")
-
-
-class TestQuarterHours:
-    def test_three_bars_make_one(self, book) -> None:
-        book.fill([100] * 6, volumes=[1, 2, 3, 4, 5, 6])
-
-        rows = once(book.warehouse).sql("SELECT * FROM klines_15m ORDER BY ts").to_pylist()
-
-        assert [f"{row['open_time']:%H:%M}-{row['ts']:%H:%M}" for row in rows] == ["00:00-00:15", "00:15-00:30"]
-        assert [row["volume"] for row in rows] == [6, 15]
-        assert {(row["open"], row["high"], row["low"], row["close"]) for row in rows} == {(100, 102, 99, 101)}
-
-    def test_open_and_close_are_those_of_the_first_and_the_last_bar(self, book) -> None:
-        book.fill([100] * 3)
-        with book.warehouse.get_connection("BTCUSDT") as connection:
-            connection.execute("UPDATE klines SET open = minute(open_time), close = minute(ts)")
-
-        (row,) = once(book.warehouse).sql("SELECT open, close FROM klines_15m").to_pylist()
-
-        assert row == {"open": 0, "close": 15}
-
-    def test_a_quarter_hour_with_a_missing_bar_is_left_out(self, book) -> None:
-        book.fill([100] * 6, missing_bars=[4])
-
-        rows = once(book.warehouse).sql("SELECT ts FROM klines_15m").to_pylist()
-
-        assert [f"{row['ts']:%H:%M}" for row in rows] == ["00:15"]
-
-    def test_bars_of_fifteen_minutes_are_themselves(self, book) -> None:
-        book.fill([100])
-        with book.warehouse.get_connection("BTCUSDT") as connection:
-            connection.execute("UPDATE klines SET ts = open_time + INTERVAL 15 MINUTE")
-
-        assert once(book.warehouse).sql("SELECT close FROM klines_15m").to_pylist() == [{"close": 101}]

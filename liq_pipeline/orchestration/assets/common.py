@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from liq_pipeline.clock import iso
 from liq_pipeline.errors import ArchiveUnreachable, LiqError, NotChecked
-from liq_pipeline.model.walk import MODEL_NAME, MODEL_VERSION
+from liq_pipeline.model.walk import MODEL_NAME, model_version
 from liq_pipeline.transform.rules.rule import Result
 from liq_pipeline.warehouse.schema import BASE_TABLES, FEATURES, SQL_DIR, table_columns
 
@@ -89,7 +89,7 @@ def tag_run(context: dg.OpExecutionContext | dg.AssetExecutionContext, *as_of: d
 
 def version_tags() -> dict[str, str]:
     """Return tags that tell with which model and code a run is executed."""
-    return {"liq/model": f"{MODEL_NAME} {MODEL_VERSION}", "liq/code_version": version("liq_pipeline")}
+    return {"liq/model": f"{MODEL_NAME} {model_version()}", "liq/code_version": version("liq_pipeline")}
 
 
 def now_and_then(log: Callable[[str], None]) -> Callable[[str], None]:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from liq_pipeline.model.walk import MODEL_VERSION
+from liq_pipeline.model.walk import model_version
 from liq_pipeline.orchestration.assets.common import acting, instant, preview, share_pct, table_metadata, tag_run
 from liq_pipeline.orchestration.resources import WarehouseResource
 from liq_pipeline.transform.features import write_features
@@ -21,7 +21,7 @@ def feature_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition
         metadata=table_metadata(FEATURES),
         group_name="features",
         kinds={"duckdb", "python"},
-        code_version=MODEL_VERSION,
+        code_version=model_version(),
     )
     def liquidation_features(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult:
         """Estimated exposure within 0.5, 1, 2 and 5 % of the price, the nearest large zones and imbalance, per bar.

@@ -12,7 +12,7 @@ from liq_pipeline.model.heatmap import (
     COLUMN_WIDTHS,
     Heatmap,
 )
-from liq_pipeline.model.walk import MODEL_VERSION
+from liq_pipeline.model.walk import model_version
 from liq_pipeline.orchestration.assets.common import (
     acting,
     instant,
@@ -44,7 +44,7 @@ def heatmap_assets(symbols: dg.PartitionsDefinition, service: str) -> list[dg.As
                 metadata=table_metadata(f"liquidation_heatmap_{timeframe}"),
                 group_name="heatmaps",
                 kinds={"duckdb", "python"},
-                code_version=MODEL_VERSION,
+                code_version=model_version(),
                 partitions_def=symbols,
             )
             for timeframe, width in COLUMN_WIDTHS.items()

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from liq_pipeline.model.timeframes import TIMEFRAMES
-from liq_pipeline.model.walk import MODEL_VERSION
+from liq_pipeline.model.walk import model_version
 from liq_pipeline.orchestration.assets.common import (
     acting,
     instant,
@@ -34,7 +34,7 @@ def level_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
                 metadata=table_metadata(f"liquidation_levels_{timeframe}"),
                 group_name="levels",
                 kinds={"duckdb", "python"},
-                code_version=MODEL_VERSION,
+                code_version=model_version(),
                 partitions_def=symbols,
             )
             for timeframe in TIMEFRAMES

@@ -56,7 +56,7 @@ def picture_assets(symbols: dg.PartitionsDefinition, service: str) -> list[dg.As
         partitions_def=symbols,
         deps=[published_heatmaps, "published_levels"],
         group_name="published",
-        kinds={"matplotlib", "plotly"},
+        kinds={"matplotlib"},
     )
     def published_views(
         context: dg.AssetExecutionContext, publisher: PublisherResource, clock: ClockResource
@@ -64,7 +64,7 @@ def picture_assets(symbols: dg.PartitionsDefinition, service: str) -> list[dg.As
         """Pictures and pages of what is published: `heatmap.{png,html,json}`, `map.png`, `levels.csv`.
 
         `data/published/views/<SYMBOL>/<TF>/`, drawn from the published files alone. The page opens
-        from disk; all pages share one plotly file in `views/assets/`.
+        from disk; all pages share a script and a style in `views/assets/`.
         """
         from liq_pipeline.views.everything import draw_all, shared_files
 

@@ -6,7 +6,7 @@ from datetime import UTC
 import dagster as dg
 
 from liq_pipeline.model.margin import has_own_brackets
-from liq_pipeline.model.walk import MODEL_VERSION
+from liq_pipeline.model.walk import model_version
 from liq_pipeline.orchestration.assets.common import (
     acting,
     preview,
@@ -34,7 +34,7 @@ def position_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinitio
                 metadata=table_metadata("position_cohorts"),
                 group_name="positions",
                 kinds={"duckdb", "python"},
-                code_version=MODEL_VERSION,
+                code_version=model_version(),
                 partitions_def=symbols,
             ),
             dg.AssetSpec(
@@ -45,7 +45,7 @@ def position_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinitio
                 metadata=table_metadata("position_survival"),
                 group_name="positions",
                 kinds={"duckdb", "python"},
-                code_version=MODEL_VERSION,
+                code_version=model_version(),
                 partitions_def=symbols,
             ),
         ],

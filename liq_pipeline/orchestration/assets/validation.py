@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from liq_pipeline.model.ablations import MAIN
-from liq_pipeline.model.walk import MODEL_VERSION
+from liq_pipeline.model.walk import model_version
 from liq_pipeline.orchestration.assets.common import acting
 from liq_pipeline.orchestration.resources import ArchiveResource, PublisherResource, TruthFiles, WarehouseResource
 from liq_pipeline.published.if_reached import ReachedFit
@@ -30,7 +30,7 @@ def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
         deps=["klines", "open_interest"],
         group_name="validation",
         kinds={"python", "markdown"},
-        code_version=MODEL_VERSION,
+        code_version=model_version(),
         output_required=False,
     )
     def model_validation(
@@ -83,7 +83,7 @@ def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
         deps=["klines"],
         group_name="validation",
         kinds={"python"},
-        code_version=MODEL_VERSION,
+        code_version=model_version(),
     )
     def bracket_evidence(
         context: dg.AssetExecutionContext,
@@ -118,7 +118,7 @@ def validation_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinit
         deps=["published_levels"],
         group_name="published",
         kinds={"parquet"},
-        code_version=MODEL_VERSION,
+        code_version=model_version(),
     )
     def if_reached(
         context: dg.AssetExecutionContext,

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from liq_pipeline.errors import NoData
 from liq_pipeline.model.timeframes import TIMEFRAMES
-from liq_pipeline.model.walk import MODEL_VERSION
+from liq_pipeline.model.walk import model_version
 from liq_pipeline.published.layout import HISTORY, dataset_path
 from liq_pipeline.published.manifests import read_intact_manifest
 from liq_pipeline.published.past import past_of
@@ -68,8 +68,8 @@ def _reasons(subject: Subject, manifest: dict[str, object], as_of: datetime) -> 
         as_of=as_of,
     )["n"][0].as_py()
     found = []
-    if isinstance(model, dict) and model.get("version") != MODEL_VERSION:
-        found.append(f"model {model.get('version')} then, {MODEL_VERSION} now")
+    if isinstance(model, dict) and model.get("version") != model_version():
+        found.append(f"model {model.get('version')} then, {model_version()} now")
     if manifest.get("code_version") != subject.publisher.code_version:
         found.append(f"code {manifest.get('code_version')} then, {subject.publisher.code_version} now")
     if spread:

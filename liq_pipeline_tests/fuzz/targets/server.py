@@ -7,15 +7,16 @@ from pathlib import Path
 from random import Random
 
 from liq_pipeline_tests.fuzz.harness import Target
-from liq_pipeline_tests.server import hostile
+from liq_pipeline_tests.server.hostile_files import one_manifest, one_parquet
+from liq_pipeline_tests.server.hostile_requests import one_request
 
 
 def targets(workspace: Path) -> list[Target]:
     """Return them; they make their own folders."""
     return [
-        _target("service-request", hostile.one_request, is_file=False),
-        _target("service-manifest", hostile.one_manifest, is_file=True),
-        _target("service-parquet", hostile.one_parquet, is_file=True),
+        _target("service-request", one_request, is_file=False),
+        _target("service-manifest", one_manifest, is_file=True),
+        _target("service-parquet", one_parquet, is_file=True),
     ]
 
 

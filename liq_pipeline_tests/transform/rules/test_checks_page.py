@@ -16,12 +16,12 @@ import pytest
 from liq_pipeline.orchestration.assets.archive import archive_assets
 from liq_pipeline.orchestration.assets.recent import recent_assets
 from liq_pipeline.transform.rules.rule import Rule, Subject
-from liq_pipeline_tests.transform.rules.test_planted_faults import FAULTS, RULES, Fault, plant
+from liq_pipeline_tests.transform.rules.faults import FAULTS, RULES, Fault, plant
 
 HEAD = """# Each check beside the fault it catches
 
 Generated from the rules (`liq_pipeline/transform/rules/`) and the tests that plant the faults
-(`liq_pipeline_tests/transform/rules/test_planted_faults.py`): `make docs` writes this page, a test compares it.
+(`liq_pipeline_tests/transform/rules/faults.py`): `make docs` writes this page, a test compares it.
 
 A check's name is a statement that holds when it passes. Each is tested twice: it passes on good data, and fails on the
 fault below, with the words below (of the first asset that it guards; numbers are those of the simulated exchange).

@@ -3,6 +3,8 @@ SELECT
     c.opened_at,
     c.side = 'long' AS is_long,
     c.entry_price,
+    k.low,
+    k.high,
     c.contracts_opened,
     c.maintenance_margin_rate,
     c.leverages,
@@ -11,6 +13,7 @@ SELECT
     exp(n.log_survival - s.log_survival) AS survived
 FROM position_cohorts AS c
 JOIN position_survival AS s ON s.symbol = c.symbol AND s.side = c.side AND s.ts = c.opened_at
+JOIN klines AS k ON k.symbol = c.symbol AND k.ts = c.opened_at
 JOIN (
     SELECT side, arg_max(log_survival, ts) AS log_survival FROM position_survival WHERE symbol = $symbol GROUP BY side
 ) AS n ON n.side = c.side

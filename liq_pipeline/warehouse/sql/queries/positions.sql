@@ -4,6 +4,8 @@ SELECT
     s.symbol,
     s.ts,
     s.side,
+    k.low,
+    k.high,
     k.close,
     c.entry_price,
     coalesce(c.contracts_opened, 0) AS contracts_opened,

@@ -1,0 +1,76 @@
+// The past: a slider over the heatmap's columns. The heatmap ends there; the map is asked of the service (`?at=`).
+let playing = false, askedAt = "", pastOf = new Map();
+const STEP_MILLISECONDS = 120;
+
+const closes = (column) => heatmap.begin + (column + 1) * heatmap.column_seconds;
+const hasPast = () => Boolean(heatmap) && (served || state.view === "heatmap");
+
+function tellPast() {
+  const able = hasPast() && ready();
+  for (const id of ["at", "play", "now"]) $(id).disabled = !able;
+  if (!heatmap) { $("at-text").textContent = ""; return; }
+  $("at").max = heatmap.span - 1;
+  $("at").value = cut();
+  $("at-text").textContent = able ? (state.at ? instant(closes(cut())) : `newest: ${instant(closes(heatmap.span - 1))}`) : "the map of the past: liq serve";
+  $("at").setAttribute("aria-valuetext", $("at-text").textContent);
+  $("now").disabled = !able || !state.at;
+}
+
+async function goTo(column) {
+  const last = column >= heatmap.span - 1;
+  state.at = last ? "" : new Date(closes(column) * 1000).toISOString().replace(":00.000Z", "Z");
+  remember();
+  if (state.view === "map") await showPast();
+  else show();
+}
+
+async function showPast() { // the levels of the instant that is chosen; while one is asked for, only the newest wish counts
+  const wished = state.at, name = `${state.symbol} ${state.timeframe}`;
+  if (!served) return;
+  tellPast();
+  if (!wished) { askedAt = ""; if (current.levels && levels !== current.levels) takeLevels(current.levels); show(); return; }
+  const place = `${name} ${wished}`;
+  askedAt = place;
+  if (!pastOf.has(place)) {
+    await new Promise((done) => setTimeout(done, playing ? 0 : 60));
+    if (askedAt !== place) return;
+    try {
+      const found = await ask(asked("levels", { format: "packed", at: wished }), "packed").then(unpack);
+      if (pastOf.size > 60) pastOf = new Map();
+      pastOf.set(place, found);
+    } catch (error) {
+      if (askedAt !== place) return;
+      if (!ready()) $("nothing").textContent = "Nothing to show.";
+      say(`No map of ${instant(Date.parse(wished) / 1000)}: ${error.message}`, "stale");
+      return;
+    }
+  }
+  if (askedAt !== place || state.at !== wished || name !== `${state.symbol} ${state.timeframe}`) return;
+  takeLevels(pastOf.get(place));
+  show();
+}
+
+async function play() {
+  playing = !playing;
+  $("play").textContent = playing ? "Pause" : "Play";
+  $("play").setAttribute("aria-pressed", String(playing));
+  if (playing && cut() >= heatmap.span - 1) await goTo(0);
+  while (playing && heatmap && hasPast() && cut() < heatmap.span - 1) {
+    const until = performance.now() + (calm.matches ? 4 : 1) * STEP_MILLISECONDS;
+    await goTo(Math.min(heatmap.span - 1, cut() + Math.max(1, Math.round(heatmap.span / 180))));
+    await new Promise((done) => setTimeout(done, Math.max(16, until - performance.now())));
+  }
+  playing = false;
+  $("play").textContent = "Play";
+  $("play").setAttribute("aria-pressed", "false");
+}
+
+function stopPlaying() {
+  playing = false;
+}
+
+function wirePast() {
+  $("at").addEventListener("input", () => { stopPlaying(); goTo(Number($("at").value)); });
+  $("play").addEventListener("click", play);
+  $("now").addEventListener("click", () => { stopPlaying(); goTo(heatmap.span - 1); });
+}

@@ -1,0 +1,55 @@
+// Which symbols there are, a name as people write it, and the list to choose from.
+let symbols = [];
+
+async function loadSymbols() {
+  const found = await ask("/symbols");
+  symbols = found.symbols;
+}
+
+function resolved(name) { // "btc" is BTCUSDT
+  const names = new Map(symbols.map((one) => [one.symbol.toUpperCase(), one.symbol]));
+  for (const end of ["", "USDT", "USDC", "USD_PERP"]) if (names.has(name + end)) return names.get(name + end);
+  return "";
+}
+
+const looksWhole = (name) => /(USD[TC]?|_PERP|_\d{6})$/.test(name);
+
+function pick() {
+  if (!served || $("picker").open) return;
+  const began = performance.now();
+  $("find").value = "";
+  listSymbols();
+  $("picker").showModal();
+  $("find").focus();
+  requestAnimationFrame(() => setTimeout(() => { $("picker").dataset.opened = (performance.now() - began).toFixed(1); }));
+}
+
+function listSymbols() {
+  const wish = $("find").value.trim().toUpperCase();
+  const some = symbols.filter((one) => one.symbol.toUpperCase().includes(wish));
+  some.sort((a, b) => !a.symbol.startsWith(wish) - !b.symbol.startsWith(wish));
+  const rows = some.map((one) => make("li", {}, make("button", { type: "button", value: one.symbol, title: one.notice },
+    one.symbol, make("span", { textContent: `${price(one.current_price)}${one.is_stale ? " · stale" : ""}` }))));
+  $("found").replaceChildren(...(rows.length ? rows : [make("li", { textContent: symbols.length ? `No published symbol has “${wish}” in its name.` : "Asking …" })]));
+}
+
+function wireSymbols() {
+  $("symbol").addEventListener("click", pick);
+  $("find").addEventListener("input", listSymbols);
+  $("find").addEventListener("keydown", (event) => {
+    const first = $("found").querySelector("button");
+    if (event.key === "Enter" && first) { event.preventDefault(); first.click(); }
+    if (event.key === "ArrowDown" && first) { event.preventDefault(); first.focus(); }
+  });
+  $("found").addEventListener("keydown", (event) => {
+    const row = event.target.closest("li"), next = { ArrowDown: row?.nextElementSibling, ArrowUp: row?.previousElementSibling }[event.key];
+    if (event.key in ARROWS) { event.preventDefault(); (next?.querySelector("button") || $("find")).focus(); }
+  });
+  $("found").addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    $("picker").close();
+    choose({ symbol: button.value });
+  });
+  $("picker").addEventListener("click", (event) => { if (event.target === $("picker")) $("picker").close(); });
+}

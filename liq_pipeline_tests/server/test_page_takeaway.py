@@ -1,0 +1,125 @@
+"""What people take from the page: a link, a picture, rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from liq_pipeline_tests.page import at, cells, choose, drawn, picture, query, saved, window
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_copied_link_shows_the_same_picture_elsewhere(visit) -> None:
+    page = visit("/?symbol=BTCUSDT&timeframe=7d", permissions=["clipboard-read", "clipboard-write"])
+    page.locator("#min").fill("20")
+    page.mouse.move(*at(page, 0.4, 0.4))
+    page.mouse.wheel(0, -200)
+    query(page)
+    page.click("#save")
+    page.click("#copy")
+    page.get_by_text("Copied").wait_for()
+    link = page.evaluate("() => navigator.clipboard.readText()")
+
+    other = visit(link.removeprefix(visit.url))
+    assert window(other) == pytest.approx(window(page), rel=1e-8)
+    assert other.get_attribute("#plot", "data-drawn") == page.get_attribute("#plot", "data-drawn")
+
+
+@pytest.mark.parametrize("view", ["heatmap", "map"])
+def test_the_saved_picture_is_the_chart_under_title_and_age(visit, view) -> None:
+    page = visit(f"/?symbol=BTCUSDT&timeframe=7d&view={view}", width=1600, height=1000)
+    for _ in range(2):
+        tall = page.locator("#plot").bounding_box()["height"]
+        page.set_viewport_size({"width": 1600, "height": round(page.viewport_size["height"] + 800 - tall)})
+        page.wait_for_timeout(200)
+    page.mouse.move(0, 0)
+    picture(page)
+    name, content = saved(page, "png")
+    found = np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
+    shown = page.evaluate(
+        "() => { const c = document.getElementById('base');"
+        "return [c.width, c.height, [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]] }"
+    )
+    chart = np.array(shown[2]).reshape(shown[1], shown[0], 4)[..., :3]
+
+    assert name == f"BTCUSDT-7d-{view}.png"
+    assert found.shape == (900, 1600, 3)
+    assert chart.shape == (800, 1600, 3)
+    assert (np.abs(found[74:874] - chart).max(axis=2) > 8).mean() < 0.001
+    background = found[0, 0]
+    for top, bottom in ((10, 40), (44, 64), (880, 898)):  # title, age, note
+        assert (np.abs(found[top:bottom] - background).max(axis=2) > 60).sum() > 100
+
+
+def test_leverage_classes_and_sides_add_up(visit) -> None:
+    page = visit("/?symbol=BTCUSDT&timeframe=7d")
+    total = lambda: sum(int(row["usd"]) for row in cells(page))  # noqa: E731
+    whole, parts, sides = total(), 0, 0
+    for side in ("long", "short"):
+        choose(page, "side", side)
+        sides += total()
+    choose(page, "side", "both")
+    boxes = page.locator("#classes input")
+    for number in range(4):
+        for other in range(4):
+            boxes.nth(other).set_checked(other == number)
+        parts += total()
+
+    assert whole > 0
+    assert sides == whole
+    assert parts == whole
+
+
+def test_the_rows_of_the_heatmap_are_those_in_sight(visit) -> None:
+    page = visit("/?symbol=BTCUSDT&timeframe=7d")
+    everything = len(cells(page))
+    page.locator("#min").fill("50")
+    large = cells(page)
+    page.locator("#min").fill("0")
+    page.mouse.move(*at(page, 0.4, 0.4))
+    page.mouse.wheel(0, -400)
+    sight = window(page)
+    near = cells(page)
+
+    assert 0 < len(large) < everything
+    assert 0 < len(near) < everything
+    assert all(float(row["price_high"]) >= sight["y0"] and float(row["price_low"]) <= sight["y1"] for row in near)
+
+
+@pytest.mark.parametrize("instant", ["", "&at=2026-06-27T12:00Z"])
+def test_rows_of_the_map_come_from_the_service(visit, service, instant) -> None:
+    page = visit(f"/?symbol=BTCUSDT&timeframe=7d&view=map&side=long{instant}")
+    wanted = service.get(f"/liquidations/levels?symbol=BTCUSDT&timeframe=7d&side=long{instant}").json()
+    count = len(wanted["long_liquidations"])
+
+    assert len(list(csv.DictReader(io.StringIO(saved(page, "csv")[1].decode())))) == count
+    assert json.loads(saved(page, "json")[1])["long_liquidations"] == wanted["long_liquidations"]
+    name, content = saved(page, "parquet")
+    assert pq.read_table(io.BytesIO(content)).num_rows == count
+    assert name.endswith(".parquet")
+
+
+def test_the_heatmaps_json_and_parquet_come_from_the_service(visit) -> None:
+    page = visit("/?symbol=BTCUSDT&timeframe=7d")
+
+    assert json.loads(saved(page, "json")[1])["symbol"] == "BTCUSDT"
+    assert "notional_usd_10x" in pq.read_table(io.BytesIO(saved(page, "parquet")[1])).column_names
+
+
+def test_where_rows_cannot_be_had_it_says_so(visit) -> None:
+    page = visit("/?symbol=BTCUSDT&timeframe=7d&view=map")
+    page.route("**/liquidations/levels?*format=csv*", lambda route: route.fulfill(status=503, json={"detail": "busy"}))
+    page.click("#save")
+    page.click("#csv")
+    page.wait_for_selector("#status.stale")
+
+    assert page.inner_text("#status") == "Not saved: busy"
+    drawn(page, "BTCUSDT")
+    visit.complaints.clear()
