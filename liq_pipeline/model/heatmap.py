@@ -119,7 +119,10 @@ def heatmap(
         contracts.append(states[0])
         alive.append(states[1])
     column, which, where = np.nonzero(np.stack(alive, axis=1))  # by column, longs first, price
-    amounts = np.stack(contracts, axis=1)[column, which, where]
+    amounts = np.empty((column.size, 1 + len(LEVERAGE_CLASSES)))
+    for place, of_side in enumerate(contracts):
+        mine = which == place
+        amounts[mine] = of_side[column[mine], where[mine]]
     low = bin_edge((where + first) * coarser, base)
     high = bin_edge((where + first + 1) * coarser, base)
     by_class = amounts[:, 1:]

@@ -84,16 +84,19 @@ class Positions:
 
 
 def positions_of(rows: pa.Table) -> Positions:
-    """Unfold rows as `queries/cohorts.sql` gives them."""
+    """Unfold rows as `queries/cohorts.sql` gives them, or as they are published: with a list instead of columns."""
+    lived = rows["ends" if "ends" in rows.column_names else "liquidated_after_minutes"].combine_chunks()
     columns = {
         name: rows[name].to_numpy(zero_copy_only=False)
         for name in rows.column_names
-        if name != "liquidated_after_minutes"
+        if name not in ("liquidated_after_minutes", "ends")
     }
     leverages, is_long, rate = columns["leverages"], columns["is_long"], columns["maintenance_margin_rate"]
     opened_at = columns["opened_at"].astype("datetime64[us]")
-    lived = rows["liquidated_after_minutes"].combine_chunks()
-    cells = stored_layout(_width(lived))
+    liquidated_at = _ends(lived, opened_at)
+    if "cells" in columns and rows.num_rows:  # columns beyond are of another version of the model
+        liquidated_at = liquidated_at[:, : columns["cells"][0]]
+    cells = stored_layout(liquidated_at.shape[1])
     names = {"vwap": "entry_price", "low": "low", "high": "high"}
     entry = np.column_stack([columns[names[name]] for name in ENTRIES])
     price = np.empty((rate.size, cells.leverage.size))
@@ -109,17 +112,26 @@ def positions_of(rows: pa.Table) -> Positions:
         survived=columns["survived"],
         liquidation_price=price,
         contracts_opened=np.where(is_allowed, opened, 0.0),
-        liquidated_at=_ends(lived, opened_at),
+        liquidated_at=liquidated_at,
     )
 
 
-def _width(lived: pa.FixedSizeListArray | pa.ListArray) -> int:
-    """Return how many cells each row has; those of model 2 where there is no row."""
-    return len(lived.flatten()) // len(lived) if len(lived) else layout().place.size
+def _ends(lived: pa.StructArray | pa.ListArray, opened_at: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
+    """Return when each cell was liquidated, shape (rows, cells); NaT while alive.
+
+    Args:
+        lived: minutes from the opening on: a struct with a column for each cell, or a list of them.
+        opened_at: of each row.
+    """
+    if isinstance(lived, pa.ListArray):
+        values = lived.flatten()
+        width = len(values) // len(lived) if len(lived) else layout().place.size
+        minutes, is_alive = (part.reshape(-1, width) for part in _minutes(values))
+    else:
+        minutes, is_alive = map(np.column_stack, zip(*map(_minutes, lived.flatten()), strict=True))
+    return np.where(is_alive, np.datetime64("NaT", "us"), opened_at[:, None] + minutes)
 
 
-def _ends(lived: pa.FixedSizeListArray | pa.ListArray, opened_at: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
-    values = lived.flatten()
-    minutes = values.fill_null(0).to_numpy().reshape(-1, _width(lived)).astype("timedelta64[m]")
-    is_alive = values.is_null().to_numpy(zero_copy_only=False).reshape(minutes.shape)
-    return np.where(is_alive, np.datetime64("NaT", "us"), opened_at[:, None] + minutes.astype("timedelta64[us]"))
+def _minutes(values: pa.Array) -> tuple[NDArray[np.timedelta64], NDArray[np.bool_]]:
+    minutes = values.fill_null(0).to_numpy().astype("timedelta64[m]").astype("timedelta64[us]")
+    return minutes, values.is_null().to_numpy(zero_copy_only=False)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from liq_pipeline.model.heatmap import COLUMN_WIDTHS, MAX_ROWS, MAX_ROWS_1D, Heatmap, column_instants, heatmap
 from liq_pipeline.model.levels import LEVERAGE_CLASSES
@@ -47,7 +48,7 @@ def heatmap_rows(found: Heatmap, symbol: str, timeframe: str) -> pa.Table:
             "ts": pa.array(found.ts[found.column]).cast(pa.timestamp("us", "UTC")),
             "price_low": found.price_low,
             "price_high": found.price_high,
-            "side": np.where(found.is_long, "long", "short"),
+            "side": pc.if_else(pa.array(found.is_long), "long", "short"),
             "notional_usd": rounded(found.notional_usd),
             "contracts": rounded(found.contracts),
             **classes,

@@ -92,10 +92,7 @@ def _utc(instant: datetime | None) -> np.datetime64:
 
 def _is_of_this_model(tables: Tables, symbol: str) -> bool:
     """Tell whether the stored cohorts have the cells of the version in use; where there is none, they do."""
-    found = tables.sql(
-        "SELECT DISTINCT len(liquidated_after_minutes) AS cells FROM position_cohorts WHERE symbol = $symbol",
-        symbol=symbol,
-    )
+    found = tables.sql("SELECT DISTINCT cells FROM cohorts WHERE symbol = $symbol", symbol=symbol)
     return set(found["cells"].to_pylist()) <= {parameters_in_use().layout.place.size}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from liq_pipeline.views.fonts import text_style
@@ -56,6 +57,7 @@ LIGHT = Theme(
 THEMES = {theme.name: theme for theme in (DARK, LIGHT)}
 
 
+@cache
 def colour_map(theme: Theme) -> Any:
     """Return the theme's colour map; it starts in the background's colour."""
     import matplotlib as mpl

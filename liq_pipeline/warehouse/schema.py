@@ -25,6 +25,8 @@ TABLES = BASE_TABLES + LEVEL_TABLES + FILE_TABLES
 """Those that are assets."""
 STORED_TABLES = (*BASE_TABLES, *LEVEL_TABLES, SETTLEMENTS)
 """Those in the DuckDB file."""
+STORED_AS = {"position_cohorts": "cohorts"}
+"""Those that are views over a table that holds what cannot be derived."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def ddl() -> str:
         "cell_places": cells.place.tolist(),
         "cell_entries": [ENTRIES[entry] for entry in cells.entry],
         "cell_shares": cells.share.tolist(),
+        "cell_columns": ", ".join(f"c{cell} INTEGER" for cell in range(1, cells.place.size + 1)),
+        "cell_values": ", ".join(f"c.ends.c{cell}" for cell in range(1, cells.place.size + 1)),
     }
     for name, value in of_model.items():
         text = text.replace(f"{{{name}}}", str(value))
@@ -99,5 +103,8 @@ def table_columns() -> dict[str, list[Column]]:
     for table, name, kind, nullable, comment in rows:
         described = re.fullmatch(r"(?P<text>.*?)(?: \[(?P<unit>[^\]]+)\])?", comment or "")
         assert described
-        columns.setdefault(table, []).append(Column(name, kind, nullable, described["text"], described["unit"] or ""))
+        can_be_null = nullable and table not in STORED_AS  # a view does not say what its table forbids
+        columns.setdefault(table, []).append(
+            Column(name, kind, can_be_null, described["text"], described["unit"] or "")
+        )
     return {table: columns[table] for table in TABLES}

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from liq_pipeline.errors import NoData
+from liq_pipeline.model.entries import layout
 from liq_pipeline.system.storage import write_whole
-from liq_pipeline.warehouse.schema import BEGINNING, FILE_TABLES, STORED_TABLES, file_ddl, named_query
+from liq_pipeline.warehouse.schema import BEGINNING, FILE_TABLES, STORED_AS, STORED_TABLES, file_ddl, named_query
 
 _IS_DUCKDB_1 = duckdb.__version__.startswith("1.")
 
@@ -80,8 +82,8 @@ class Tables:
     def append(self, table: str, symbol: str, rows: pa.Table) -> int:
         """Add these rows of the symbol. Return how many there are now."""
         _known(table)
-        with self._relation("new_rows", rows):
-            self.connection.execute(f"INSERT INTO {table} BY NAME FROM new_rows")
+        with self._relation("new_rows", _narrow(rows) if table in STORED_AS else rows):
+            self.connection.execute(f"INSERT INTO {_stored(table)} BY NAME FROM new_rows")
         return self.count(table, symbol)
 
     def rebuild(self, table: str, symbol: str) -> int:
@@ -97,16 +99,16 @@ class Tables:
 
     def end_positions(self, symbol: str, rows: pa.Table) -> None:
         """Write down when positions were liquidated: rows of opened_at, side, liquidated_after_minutes."""
-        with self._relation("ended_rows", rows):
+        with self._relation("ended_rows", _narrow(rows)):
             self.connection.execute(
-                "UPDATE position_cohorts AS c SET liquidated_after_minutes = e.liquidated_after_minutes "
-                "FROM ended_rows AS e WHERE c.symbol = $symbol AND c.opened_at = e.opened_at AND c.side = e.side",
+                "UPDATE cohorts AS c SET ends = e.ends FROM ended_rows AS e "
+                "WHERE c.symbol = $symbol AND c.opened_at = e.opened_at AND c.side = e.side",
                 {"symbol": symbol},
             )
 
     def count(self, table: str, symbol: str) -> int:
         """Return how many rows the symbol has."""
-        rows = self.sql(f"SELECT count(*) AS n FROM {_known(table)} WHERE symbol = $symbol", symbol=symbol)
+        rows = self.sql(f"SELECT count(*) AS n FROM {_stored(table)} WHERE symbol = $symbol", symbol=symbol)
         return int(rows["n"][0].as_py())
 
     def read(self, query: str, **parameters: Any) -> pa.Table:
@@ -144,7 +146,26 @@ class Tables:
     def _delete(self, table: str, symbol: str, since: datetime | None = None) -> None:
         parameters: dict[str, Any] = {"symbol": symbol} | ({"since": since} if since else {})
         later = " AND ts >= $since" if since else ""
-        self.connection.execute(f"DELETE FROM {_known(table)} WHERE symbol = $symbol{later}", parameters)
+        self.connection.execute(f"DELETE FROM {_stored(table)} WHERE symbol = $symbol{later}", parameters)
+
+
+def _narrow(rows: pa.Table) -> pa.Table:
+    """Return rows of `position_cohorts` as they are stored: the list as a column for each cell, no entry price."""
+    lived = rows["liquidated_after_minutes"].combine_chunks()
+    values, most = lived.flatten(), layout().place.size
+    width = len(values) // len(lived) if len(lived) else most
+    cells = [values.take(np.arange(cell, len(values), width)) for cell in range(width)]
+    cells += [pa.nulls(len(lived), pa.int32())] * (most - width)  # of version 1 of the model
+    kept = [name for name in rows.column_names if name not in ("liquidated_after_minutes", "entry_price")]
+    narrow = {
+        "cells": pa.repeat(pa.scalar(width, pa.int32()), len(lived)),
+        "ends": pa.StructArray.from_arrays(cells, [f"c{cell + 1}" for cell in range(most)]),
+    }
+    return pa.table({name: rows[name] for name in kept} | narrow)
+
+
+def _stored(table: str) -> str:
+    return STORED_AS.get(_known(table), table)
 
 
 def _known(table: str) -> str:

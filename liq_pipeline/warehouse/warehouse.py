@@ -22,22 +22,28 @@ from liq_pipeline.warehouse.schema import ddl
 from liq_pipeline.warehouse.tables import Tables, show_files
 
 SYMBOL = "{symbol}"
+FORMAT = {"storage_compatibility_version": "v1.5.0", "default_block_size": "65536"}
+"""Of new files. Both of DuckDB's defaults (what DuckDB 1.0 reads; 262,144 bytes) take a third more."""
+
+
+def _is_of_another_version(connection: duckdb.DuckDBPyConnection) -> bool:
+    known = dict(connection.execute("SELECT table_name, comment FROM duckdb_tables() WHERE NOT internal").fetchall())
+    return bool(known) and known.get("warehouse_version") != _version()
+
+
+def _version() -> str:
+    return hashlib.sha256((ddl() + str(FORMAT)).encode()).hexdigest()
 
 
 def _ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables that `sql/*.sql` declares. A file made by another version starts anew: all of it is derived."""
-    version = hashlib.sha256(ddl().encode()).hexdigest()
-    known = dict(connection.execute("SELECT table_name, comment FROM duckdb_tables() WHERE NOT internal").fetchall())
-    if known.get("warehouse_version") == version:
+    """Make the tables that `sql/*.sql` declares in a new file."""
+    known = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE NOT internal").fetchone()
+    if known and known[0]:
         return
     connection.begin()
-    for (view,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
-        connection.execute(f'DROP VIEW "{view}"')
-    for table in known:
-        connection.execute(f'DROP TABLE "{table}"')
     connection.execute(ddl())
-    connection.execute("CREATE TABLE warehouse_version AS SELECT $version AS version", {"version": version})
-    connection.execute(f"COMMENT ON TABLE warehouse_version IS '{version}'")  # a digest: nothing to escape
+    connection.execute("CREATE TABLE warehouse_version AS SELECT $version AS version", {"version": _version()})
+    connection.execute(f"COMMENT ON TABLE warehouse_version IS '{_version()}'")  # a digest: nothing to escape
     connection.commit()
 
 
@@ -152,16 +158,20 @@ class Warehouse(BaseModel):
     @contextmanager
     def _opened(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._lock(path):
-            connection = _connect(
-                path,
-                config={
-                    "custom_user_agent": "dagster",
-                    "memory_limit": self.memory_limit,
-                    "threads": 1,  # more cost more in all; other cores work on other symbols
-                    # Extensions are linked in; looking for more would reach for the network.
-                    "autoinstall_known_extensions": "false",
-                },
-            )
+            config = {
+                "custom_user_agent": "dagster",
+                "memory_limit": self.memory_limit,
+                "threads": 1,  # more cost more in all; other cores work on other symbols
+                # Extensions are linked in; looking for more would reach for the network.
+                "autoinstall_known_extensions": "false",
+                **FORMAT,
+            }
+            connection = _connect(path, config)
+            if _is_of_another_version(connection):  # all of it is derived, and an emptied file would keep its size
+                connection.close()
+                for old in (path, path.with_suffix(".duckdb.wal")):
+                    old.unlink(missing_ok=True)
+                connection = _connect(path, config)
             try:
                 connection.execute("SET TimeZone = 'UTC'")
                 _ensure_tables(connection)

@@ -54,10 +54,8 @@ def test_a_bar_that_is_exactly_as_old_as_a_timeframe_is_not_covered_by_it(wareho
 def test_positions_come_in_one_order_whatever_the_order_of_insertion(warehouse: Warehouse) -> None:
     before = once(warehouse).read("cohorts", symbol=SYMBOL)
     with warehouse.transaction("BTCUSDT") as tables:
-        tables.connection.execute(
-            "CREATE TEMP TABLE shuffled AS SELECT * FROM position_cohorts ORDER BY hash(opened_at)"
-        )
-        tables.connection.execute("DELETE FROM position_cohorts")
-        tables.connection.execute("INSERT INTO position_cohorts BY NAME FROM shuffled")
+        tables.connection.execute("CREATE TEMP TABLE shuffled AS SELECT * FROM cohorts ORDER BY hash(opened_at)")
+        tables.connection.execute("DELETE FROM cohorts")
+        tables.connection.execute("INSERT INTO cohorts BY NAME FROM shuffled")
 
     assert once(warehouse).read("cohorts", symbol=SYMBOL).equals(before)

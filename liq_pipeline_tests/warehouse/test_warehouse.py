@@ -30,7 +30,11 @@ UNITLESS = {
 class TestTables:
     @pytest.mark.parametrize("table", TABLES)
     def test_every_table_says_what_it_holds(self, table: str, empty: Warehouse) -> None:
-        (comment,) = once(empty).sql("SELECT comment FROM duckdb_tables() WHERE table_name = $t", t=table)["comment"]
+        (comment,) = once(empty).sql(
+            "SELECT comment FROM duckdb_tables() WHERE table_name = $t "
+            "UNION ALL SELECT comment FROM duckdb_views() WHERE view_name = $t",
+            t=table,
+        )["comment"]
 
         assert comment.as_py()
 

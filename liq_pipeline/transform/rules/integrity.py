@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from liq_pipeline.exchange.contract_changes import ZERO_HOURS
 from liq_pipeline.exchange.label_check import label_shift_disagreements
 from liq_pipeline.transform.rules.rule import ERROR, LISTED, WARN, Outcome, Rule, Subject, listed
-from liq_pipeline.warehouse.schema import FEATURES, HEATMAP_TABLES, LEVEL_TABLES, named_query
+from liq_pipeline.warehouse.schema import FEATURES, HEATMAP_TABLES, LEVEL_TABLES, STORED_AS, named_query
 
 KEYS = {
     "open_interest": ("symbol", "ts"),
@@ -30,11 +30,11 @@ MINIMUM_JOIN_RATE = 0.99
 
 def keys_are_unique(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: no two rows of the symbol share a key."""
-    key = ", ".join(KEYS[table])
+    key, stored = ", ".join(KEYS[table]), STORED_AS.get(table, table)
 
     def rule(subject: Subject) -> Outcome:
         doubled = subject.sql(
-            f"SELECT {key}, count(*) AS times FROM {table} WHERE symbol = $symbol GROUP BY ALL HAVING times > 1 "
+            f"SELECT {key}, count(*) AS times FROM {stored} WHERE symbol = $symbol GROUP BY ALL HAVING times > 1 "
             f"ORDER BY ALL LIMIT {LISTED}"
         ).to_pylist()
         named = "; ".join(", ".join(f"{name} {_shown(value)}" for name, value in row.items()) for row in doubled)
@@ -49,11 +49,11 @@ def _shown(value: Any) -> str:
 
 def keys_have_no_nulls(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: the symbol has rows, and no part of a key is null."""
-    nulls = " OR ".join(f"{column} IS NULL" for column in KEYS[table])
+    nulls, stored = " OR ".join(f"{column} IS NULL" for column in KEYS[table]), STORED_AS.get(table, table)
 
     def rule(subject: Subject) -> Outcome:
         found = subject.sql(
-            f"SELECT count(*) FILTER ({nulls}) AS nulls, count(*) AS rows FROM {table} WHERE symbol = $symbol"
+            f"SELECT count(*) FILTER ({nulls}) AS nulls, count(*) AS rows FROM {stored} WHERE symbol = $symbol"
         ).to_pylist()[0]
         return Outcome(found["nulls"] == 0, f"{found['nulls']} of {found['rows']} rows have a null in the key")
 
@@ -62,9 +62,10 @@ def keys_have_no_nulls(table: str) -> Callable[[Subject], Outcome]:
 
 def has_rows(table: str) -> Callable[[Subject], Outcome]:
     """Return the rule: the symbol has rows at all."""
+    stored = STORED_AS.get(table, table)
 
     def rule(subject: Subject) -> Outcome:
-        count = subject.sql(f"SELECT count(*) AS n FROM {table} WHERE symbol = $symbol")["n"][0].as_py()
+        count = subject.sql(f"SELECT count(*) AS n FROM {stored} WHERE symbol = $symbol")["n"][0].as_py()
         if count or table != "position_cohorts":
             return Outcome(count > 0, f"{count} rows")
         bars = subject.bars.ts.size

@@ -21,6 +21,7 @@ from liq_pipeline.transform.rules.integrity import KEYS
 from liq_pipeline.transform.rules.rule import Subject
 from liq_pipeline.validation.brackets import write_tests
 from liq_pipeline.validation.report import report_folder
+from liq_pipeline.warehouse.schema import STORED_AS
 
 
 def a_week_later(subject: Subject, _: pytest.MonkeyPatch) -> None:
@@ -95,19 +96,20 @@ def walk_favours_longs(subject: Subject, patch: pytest.MonkeyPatch) -> None:
 
 
 def doubled(table: str) -> str:
-    return f"INSERT INTO {table} SELECT * FROM {table} LIMIT 1"
+    stored = STORED_AS.get(table, table)
+    return f"INSERT INTO {stored} SELECT * FROM {stored} LIMIT 1"
 
 
 def null_key(table: str) -> str:
-    column = KEYS[table][-1]
+    column, stored = KEYS[table][-1], STORED_AS.get(table, table)
     return (
-        f"ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL;"
-        f"UPDATE {table} SET {column} = NULL WHERE rowid = (SELECT min(rowid) FROM {table})"
+        f"ALTER TABLE {stored} ALTER COLUMN {column} DROP NOT NULL;"
+        f"UPDATE {stored} SET {column} = NULL WHERE rowid = (SELECT min(rowid) FROM {stored})"
     )
 
 
 def emptied(table: str) -> str:
-    return f"DELETE FROM {table}"
+    return f"DELETE FROM {STORED_AS.get(table, table)}"
 
 
 def history_says_otherwise(subject: Subject, _: pytest.MonkeyPatch) -> None:

@@ -219,7 +219,7 @@ FAULTS: dict[tuple[str, str], Fault] = {
         r"largest relative error of tracked \+ untracked against open interest \d\.\de-05",
     ),
     ("position_cohorts", "no_living_cell_was_touched"): Fault(
-        "UPDATE position_cohorts SET entry_price = entry_price * 2 WHERE rowid = (SELECT min(rowid) FROM "
+        "UPDATE oi_delta SET entry_price = entry_price * 2 WHERE ts = (SELECT min(opened_at) FROM "
         "position_cohorts WHERE side = 'long' AND liquidated_after_minutes[1] IS NULL)",
         r"[1-9]\d? of \d+ living cells were touched",
     ),
@@ -233,7 +233,7 @@ FAULTS: dict[tuple[str, str], Fault] = {
         walk_favours_longs, "the sides are not treated alike"
     ),
     ("position_cohorts", "stored_positions_follow_from_the_bars"): Fault(
-        "UPDATE position_cohorts SET contracts_opened = contracts_opened * 1.001 WHERE side = 'short'",
+        "UPDATE cohorts SET contracts_opened = contracts_opened * 1.001 WHERE side = 'short'",
         r"stale or altered: \['short'\]",
     ),
 }

@@ -38,15 +38,13 @@ def test_a_missing_bar_of_positions_is_found(subject: Subject) -> None:
 
 
 def test_living_cells_that_do_not_sum_to_what_is_tracked_are_found(subject: Subject) -> None:
-    subject.connection.execute(
-        "UPDATE position_cohorts SET contracts_opened = contracts_opened * 2 WHERE side = 'long'"
-    )
+    subject.connection.execute("UPDATE cohorts SET contracts_opened = contracts_opened * 2 WHERE side = 'long'")
 
     assert not positions_add_up_to_open_interest(subject).passed
 
 
 def test_no_positions_at_all_do_not_add_up(subject: Subject) -> None:
-    subject.connection.execute("DELETE FROM position_survival; DELETE FROM position_cohorts")
+    subject.connection.execute("DELETE FROM position_survival; DELETE FROM cohorts")
 
     assert not positions_add_up_to_open_interest(subject).passed
     assert not stored_positions_follow_from_the_bars(subject).passed
@@ -66,8 +64,8 @@ def test_a_bin_that_the_longer_timeframe_lacks_is_found(subject: Subject) -> Non
 
 def test_a_living_short_that_a_later_high_reached_is_found(subject: Subject) -> None:
     subject.connection.execute(
-        "UPDATE position_cohorts SET entry_price = entry_price / 2 WHERE rowid = "
-        "(SELECT min(rowid) FROM position_cohorts WHERE side = 'short' AND liquidated_after_minutes[1] IS NULL)"
+        "UPDATE oi_delta SET entry_price = entry_price / 2 WHERE ts = "
+        "(SELECT min(opened_at) FROM position_cohorts WHERE side = 'short' AND liquidated_after_minutes[1] IS NULL)"
     )
 
     assert not no_living_cell_was_touched(subject).passed
@@ -113,7 +111,7 @@ class TestTheBeginningOfHistory:
         assert "one bar so far" in has_rows("position_cohorts")(subject).found
 
     def test_an_emptied_table_is_no_beginning(self, subject: Subject) -> None:
-        subject.connection.execute("DELETE FROM position_cohorts")
+        subject.connection.execute("DELETE FROM cohorts")
 
         assert stored_positions_follow_from_the_bars(subject).found == "stale or altered: empty"
         assert has_rows("position_cohorts")(subject).found == "0 rows"

@@ -2,17 +2,19 @@
 SELECT
     c.opened_at,
     c.side = 'long' AS is_long,
-    c.entry_price,
+    d.entry_price,
     k.low,
     k.high,
     c.contracts_opened,
     c.maintenance_margin_rate,
     c.leverages,
-    c.liquidated_after_minutes,
+    c.ends,
+    c.cells,
     s.log_survival AS opening_log_survival,
     exp(n.log_survival - s.log_survival) AS survived
-FROM position_cohorts AS c
+FROM cohorts AS c
 JOIN position_survival AS s ON s.symbol = c.symbol AND s.side = c.side AND s.ts = c.opened_at
+JOIN oi_delta AS d ON d.symbol = c.symbol AND d.ts = c.opened_at
 JOIN klines AS k ON k.symbol = c.symbol AND k.ts = c.opened_at
 JOIN (
     SELECT side, arg_max(log_survival, ts) AS log_survival FROM position_survival WHERE symbol = $symbol GROUP BY side
