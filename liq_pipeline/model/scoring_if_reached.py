@@ -102,7 +102,7 @@ def score_if_reached(
         steps: reported liquidations.
         against: other forecasts to compare with, distance alone among them; of another, the gain is NaN.
     """
-    origins = _origins(data, steps)
+    origins = hourly_origins(data, steps)
     if origins.size < 2:
         return []
     cases = cases_of(walked, data, steps, origins)
@@ -117,7 +117,7 @@ def score_if_reached(
     return result
 
 
-def _origins(data: MarketData, steps: Steps) -> NDArray[np.int64]:
+def hourly_origins(data: MarketData, steps: Steps) -> NDArray[np.int64]:
     """Return the bars at which steps end, an hour apart or more; `MOST_ORIGINS` at most."""
     ts = data.walk_input.ts
     usable = steps.last[ts[steps.last] >= ts[0] + WARM_UP]
