@@ -32,8 +32,8 @@ WATCH = """new MutationObserver(() => {
   if (drawn && !window.drawnAt) window.drawnAt = performance.now();
 }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ['data-drawn'] })"""
 COUNT = """() => {
-  window.ticks = [];
-  const go = (t) => { ticks.push(t); requestAnimationFrame(go); };
+  const mine = window.ticks = [];
+  const go = (t) => { mine.push(t); if (window.ticks === mine) requestAnimationFrame(go); };
   requestAnimationFrame(go);
 }"""
 RATE = "() => { const t = window.ticks.slice(); return 1000 * (t.length - 1) / (t.at(-1) - t[0]); }"
