@@ -32,7 +32,7 @@ from liq_pipeline.published.layout import (
     shared_path,
     view_folder,
 )
-from liq_pipeline.published.schemas import REPEATED
+from liq_pipeline.published.schemas import DECIMAL, REPEATED
 from liq_pipeline.system.storage import sync_folders, writing
 
 _KEPT_BITS = np.uint32(0xFFFFFC00)  # 13 bits of the mantissa
@@ -184,12 +184,19 @@ class Publisher(BaseModel):
 
 
 def parquet_bytes(rows: pa.Table) -> bytes:
-    """Return a Parquet file, as it is published: numbers that never come again as streams of bytes, 30 % less."""
+    """Return a Parquet file, as it is published: each column in the exact encoding that takes the fewest bytes."""
     sink = pa.BufferOutputStream()
-    split = [f.name for f in rows.schema if pa.types.is_floating(f.type) and f.name not in REPEATED]
+    encodings = {}
+    for column in rows.schema:
+        if pa.types.is_timestamp(column.type):
+            encodings[column.name] = "DELTA_BINARY_PACKED"
+        elif pa.types.is_list(column.type):
+            encodings[f"{column.name}.list.element"] = "DELTA_BINARY_PACKED"
+        elif pa.types.is_floating(column.type) and column.name not in REPEATED:
+            encodings[column.name] = "PLAIN" if column.name in DECIMAL else "BYTE_STREAM_SPLIT"
     pq.write_table(
-        rows, sink, compression="zstd", use_dictionary=[name for name in rows.column_names if name not in split],
-        column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
+        rows, sink, compression="zstd", compression_level=3, column_encoding=encodings,
+        use_dictionary=[name for name in rows.column_names if not encodings.keys() & {name, f"{name}.list.element"}],
     )  # fmt: skip
     return bytes(sink.getvalue().to_pybytes())
 

@@ -148,6 +148,8 @@ SCHEMAS = {
     "levels_history": HISTORY_SCHEMA,
     "if_reached": IF_REACHED_SCHEMA,
 }
-REPEATED = {"leverage", "price_low", "price_high", "current_price", "distance_pct", "open", "high", "low", "close",
-            "entry_price", "maintenance_margin_rate", "bin_width"}  # fmt: skip
-"""Numbers that come again from row to row: a dictionary holds them best. Others are stored byte by byte."""
+REPEATED = {"leverage", "current_price", "distance_pct", "maintenance_margin_rate", "bin_width"}
+"""Numbers that come again from row to row: a dictionary holds them best."""
+DECIMAL = {"open", "high", "low", "close", "price_low", "price_high", "entry_price", "contracts_opened",
+           "open_interest", "oi_delta", "volume"}  # fmt: skip
+"""Numbers of few digits, or that two sides share: zstd finds that in plain bytes. Others are split by byte."""
