@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from dagster import AssetKey, AssetRecordsFilter, EventLogEntry, EventRecordsResult, StringSource
+from dagster import StringSource
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._serdes import ConfigurableClassData
@@ -37,7 +37,6 @@ class EventLog(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._connections: OrderedDict[str, Connection] = OrderedDict()
         self._tables: set[str] = set()
-        self._newest: dict[tuple[AssetKey, str], tuple[int, EventRecordsResult]] = {}
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -87,35 +86,6 @@ class EventLog(SqliteEventLogStorage):
             with suppress(SQLAlchemyError):
                 connection.close()
             connection.engine.dispose()
-
-    def store_event(self, event: EventLogEntry) -> None:
-        """Store an event; a materialization is the newest of its asset from then on."""
-        super().store_event(event)
-        if event.is_dagster_event and event.get_dagster_event().is_step_materialization:
-            self._newest.clear()
-
-    def fetch_materializations(
-        self,
-        records_filter: AssetKey | AssetRecordsFilter,
-        limit: int,
-        cursor: str | None = None,
-        ascending: bool = False,
-    ) -> EventRecordsResult:
-        """Return materializations. The newest of a partition is kept: each check of a table asks for it.
-
-        SQLite tells when another process has written; then it is read again.
-        """
-        if not isinstance(records_filter, AssetRecordsFilter) or limit != 1 or cursor or ascending:
-            return super().fetch_materializations(records_filter, limit, cursor, ascending)
-        partitions = records_filter.asset_partitions or ()
-        if len(partitions) != 1 or records_filter != AssetRecordsFilter(records_filter.asset_key, partitions):
-            return super().fetch_materializations(records_filter, limit, cursor, ascending)
-        key = records_filter.asset_key, partitions[0]
-        with self.index_connection() as connection:
-            version = int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
-        if key not in self._newest or self._newest[key][0] != version:
-            self._newest[key] = version, super().fetch_materializations(records_filter, limit)
-        return self._newest[key][1]
 
     def has_table(self, table_name: str) -> bool:
         """Tell whether the index has a table; it is never taken away."""
