@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from liq_pipeline.settings import Settings
-from liq_pipeline.warehouse.schema import HEATMAP_TABLES, STORED_TABLES
+from liq_pipeline.warehouse.schema import HEATMAP_TABLES, STORED_AS, STORED_TABLES
 from liq_pipeline.warehouse.warehouse import Warehouse
 from liq_pipeline_tests.once import another_process_holding
 
@@ -19,7 +19,7 @@ def two(own_run: Settings) -> Settings:
     shutil.copy(folder / "BTCUSDT.duckdb", folder / "ETHUSDT.duckdb")
     with Warehouse(database=str(own_run.database)).transaction("ETHUSDT") as tables:
         for table in STORED_TABLES:
-            tables.connection.execute(f"UPDATE {table} SET symbol = 'ETHUSDT'")
+            tables.connection.execute(f"UPDATE {STORED_AS.get(table, table)} SET symbol = 'ETHUSDT'")
     return own_run
 
 

@@ -22,7 +22,7 @@ from liq_pipeline.published.layout import published_folders
 from liq_pipeline.published.publish import Publisher
 from liq_pipeline.published.status import read_status
 from liq_pipeline.settings import Settings
-from liq_pipeline.warehouse.schema import STORED_TABLES
+from liq_pipeline.warehouse.schema import STORED_AS, STORED_TABLES
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def two(own_run: Settings) -> Settings:
         settled = "'2026-06-20 09:00:00+00', '2026-06-21 17:30:00+00', false, 'both feeds silent'"
         connection.execute(f"INSERT INTO settlements VALUES ('DOGEUSDT', {settled})")
         for table in STORED_TABLES:
-            connection.execute(f"UPDATE {table} SET symbol = 'DOGEUSDT'")
+            connection.execute(f"UPDATE {STORED_AS.get(table, table)} SET symbol = 'DOGEUSDT'")
     for symbol in ("BTCUSDT", "DOGEUSDT"):
         tail = tail_path(own_run.raw_dir, METRICS, symbol)
         tail.parent.mkdir(parents=True)

@@ -89,7 +89,7 @@ def test_without_pictures_all_but_the_pictures_is_published(make_settings) -> No
     assert not result.errors
     assert {path.name for path in settings.published_dir.iterdir() if not path.name.startswith(".")} == {
         "liquidation_levels", "oi_delta", "liquidation_heatmap", "candles", "manifests", "positions",
-        "liquidation_features", "levels_history",
+        "liquidation_features", "levels_history", "if_reached",
     }  # fmt: skip
 
 

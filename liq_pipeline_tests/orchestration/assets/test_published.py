@@ -20,7 +20,7 @@ from liq_pipeline.server.asked import Asked
 from liq_pipeline.server.store import Store
 from liq_pipeline.settings import Settings
 from liq_pipeline.transform.datasets import level_datasets
-from liq_pipeline.warehouse.schema import STORED_TABLES
+from liq_pipeline.warehouse.schema import STORED_AS, STORED_TABLES
 from liq_pipeline.warehouse.warehouse import Warehouse
 
 NOTE = "default margin brackets: 1.5 %, at most 50x"
@@ -37,7 +37,8 @@ def folder(warehouse: Warehouse, good_run: Settings, tmp_path: Path) -> Path:
     for symbol in ("BTCUSDT", "NOSUCHUSDT"):
         with warehouse.transaction("BTCUSDT") as tables:
             for table in STORED_TABLES:
-                tables.connection.execute(f"UPDATE {table} SET symbol = $symbol", {"symbol": symbol})
+                stored = STORED_AS.get(table, table)
+                tables.connection.execute(f"UPDATE {stored} SET symbol = $symbol", {"symbol": symbol})
             datasets = level_datasets(tables, symbol, archive, [])
         published.publish(datasets)
     return tmp_path / "published"

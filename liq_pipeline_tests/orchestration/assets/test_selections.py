@@ -11,7 +11,7 @@ import pytest
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.orchestration.wiring import build_definitions
 from liq_pipeline.settings import Settings
-from liq_pipeline.warehouse.schema import FEATURES, HEATMAP_TABLES, LEVEL_TABLES
+from liq_pipeline.warehouse.schema import FEATURES, HEATMAP_TABLES, LEVEL_TABLES, STORED_AS
 from liq_pipeline.warehouse.warehouse import Warehouse
 from liq_pipeline_tests.once import once
 
@@ -92,7 +92,7 @@ def test_one_table_of_positions_brings_the_other_since_they_come_from_one_walk(
     before = {name: rows(tables, name) for name in ("position_cohorts", "position_survival")}
     with tables.get_connection("BTCUSDT") as connection:
         for one in before:
-            connection.execute(f"DELETE FROM {one}")
+            connection.execute(f"DELETE FROM {STORED_AS.get(one, one)}")
 
     result = materialise(table)
 
