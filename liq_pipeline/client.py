@@ -96,6 +96,15 @@ def oi_delta(symbol: str, *, folder: Path | str | None = None) -> pd.DataFrame:
     return _read("oi_delta", symbol, None, folder).to_pandas()
 
 
+def if_reached(symbol: str, *, folder: Path | str | None = None) -> pd.DataFrame:
+    """Return how much gets liquidated on the way to a price, if it is reached: a row per source, horizon, side, target.
+
+    Without rows where there are less than 14 days of reported liquidations; the manifest says why. Errors as
+    `liquidation_levels`.
+    """
+    return _read("if_reached", symbol, None, folder).to_pandas()
+
+
 def liquidation_features(symbol: str, *, folder: Path | str | None = None) -> pd.DataFrame:
     """Return what lies near the price, a row per bar, for a bot to merge. Errors as `liquidation_levels`."""
     return _read("liquidation_features", symbol, None, folder).to_pandas()

@@ -21,6 +21,7 @@ READERS = {
     "candles": lambda folder: client.candles("BTCUSDT", "30d", folder=folder),
     "oi_delta": lambda folder: client.oi_delta("BTCUSDT", folder=folder),
     "liquidation_features": lambda folder: client.liquidation_features("BTCUSDT", folder=folder),
+    "if_reached": lambda folder: client.if_reached("BTCUSDT", folder=folder),
 }
 
 
