@@ -190,13 +190,11 @@ def parquet_bytes(rows: pa.Table) -> bytes:
     for column in rows.schema:
         if pa.types.is_timestamp(column.type):
             encodings[column.name] = "DELTA_BINARY_PACKED"
-        elif pa.types.is_list(column.type):
-            encodings[f"{column.name}.list.element"] = "DELTA_BINARY_PACKED"
         elif pa.types.is_floating(column.type) and column.name not in REPEATED:
             encodings[column.name] = "PLAIN" if column.name in DECIMAL else "BYTE_STREAM_SPLIT"
     pq.write_table(
         rows, sink, compression="zstd", compression_level=3, column_encoding=encodings,
-        use_dictionary=[name for name in rows.column_names if not encodings.keys() & {name, f"{name}.list.element"}],
+        use_dictionary=[name for name in rows.column_names if name not in encodings],
     )  # fmt: skip
     return bytes(sink.getvalue().to_pybytes())
 
