@@ -43,6 +43,7 @@ NOW = datetime(2026, 6, 28, 6, tzinfo=UTC)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-docs", action="store_true", help="write generated pages anew instead of comparing them")
+    parser.addoption("--made-once", type=Path, help="keep here, for further runs, what many tests read")
 
 
 def _absent(what: str, remedy: str) -> None:
@@ -123,10 +124,10 @@ MadeOnce = Callable[[str, Callable[[Path], None]], Path]
 
 
 @pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+def made_once(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> MadeOnce:
     """Return a factory of folders that one process of pytest-xdist fills and all of them read."""
     base = tmp_path_factory.getbasetemp()
-    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    base = pytestconfig.getoption("made_once") or (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
 
     def make(name: str, fill: Callable[[Path], None]) -> Path:
         folder, done = base / name, base / f"{name}.done"

@@ -24,6 +24,16 @@ IN_SQL = (
 )  # fmt: skip
 
 
+TUNABLE = re.compile(
+    r"SECONDS|BYTES|SEED|PAUSE|TIMEOUT|ATTEMPTS|BATCH|PER_READ|BACKLOG|KEPT|OPEN_FILES|WORKER|LOOKBACK|AT_ONCE|ROUNDS|DRAWS|"
+    r"MOST_(ROWS|COLUMNS|SHOWN|TEXT|PAGES|REJECTS|UNSAVED|REMEMBERED|LOOKS|ORIGINS|ORDERS)|PLAIN_WIDTH|"
+    r"RETRY|BACKOFF|CHUNK|MAXSIZE|^_(AGE|LEVEL|BIN)$|EXAMPLE",
+    re.IGNORECASE,
+)
+"""Names of times to wait, sizes of buffers and samples, limits of machinery, examples in documentation: no behaviour
+depends on the exact number."""
+
+
 @dataclass(frozen=True)
 class Mutant:
     """One fault.
@@ -33,6 +43,7 @@ class Mutant:
         line: from 1.
         was, becomes: the part that changes.
         text: the whole file with the fault.
+        is_compiled: whether it lies in a function that numba compiles.
     """
 
     path: Path
@@ -40,6 +51,7 @@ class Mutant:
     was: str
     becomes: str
     text: str
+    is_compiled: bool = False
 
     @property
     def room(self) -> str:
@@ -50,10 +62,21 @@ class Mutant:
 def mutants_of(path: Path, root: Path) -> Iterator[Mutant]:
     """Yield every fault that a file can have."""
     text = (root / path).read_text(encoding="utf-8")
-    spots = _in_sql(text) if path.suffix == ".sql" else _in_python(text)
-    for start, end, becomes in spots:
-        changed = text[:start] + becomes + text[end:]
-        yield Mutant(path, text.count("\n", 0, start) + 1, text[start:end], becomes, changed)
+    is_sql = path.suffix == ".sql"
+    compiled = set() if is_sql else _compiled_lines(text)
+    for start, end, becomes in _in_sql(text) if is_sql else _in_python(text):
+        changed, line = text[:start] + becomes + text[end:], text.count("\n", 0, start) + 1
+        yield Mutant(path, line, text[start:end], becomes, changed, line in compiled)
+
+
+def _compiled_lines(text: str) -> set[int]:
+    functions = (node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef))
+    return {
+        line
+        for function in functions
+        if any(ast.unparse(one).startswith("compiled(") for one in function.decorator_list)
+        for line in range(function.lineno, (function.end_lineno or 0) + 1)
+    }
 
 
 def _in_sql(text: str) -> Iterator[tuple[int, int, str]]:
@@ -110,7 +133,7 @@ def _leaf(node: ast.AST, place) -> Iterator[tuple[int, int, str]]:  # type: igno
 
 
 def _behaviour(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes that change what happens: no annotations, no messages, no declared settings or metadata."""
+    """Yield the nodes that change what happens: no annotations, messages, declared metadata or tunables."""
     for name, value in ast.iter_fields(tree):
         if name in ("annotation", "returns", "decorator_list"):
             continue
@@ -125,8 +148,22 @@ def _behaviour(tree: ast.AST) -> Iterator[ast.AST]:
                 "fontsize",
             ):
                 continue
+            if any(TUNABLE.search(name) for name in _named(child)):
+                continue
             yield child
             yield from _behaviour(child)
+
+
+def _named(node: ast.AST) -> list[str]:
+    """Return the names that are given a value here, if it is one written out."""
+    if isinstance(node, ast.keyword):
+        return [node.arg or ""] if isinstance(node.value, ast.Constant) else []
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+        return []
+    if any(isinstance(part, ast.Name | ast.Call) for part in ast.walk(node.value)):
+        return []
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
 
 
 def _is_text(node: ast.AST) -> bool:
