@@ -120,6 +120,29 @@ def test_an_archive_must_hold_one_file(tmp_path: Path, names: tuple[str, ...]) -
             read_frame(path)
 
 
+def test_a_folder_in_an_archive_is_no_file(tmp_path: Path) -> None:
+    zipped, tarred = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.mkdir("data")
+        archive.writestr("data/a.csv", CSV)
+    with tarfile.open(fileobj=tarred, mode="w") as archive:
+        folder, member = tarfile.TarInfo("data"), tarfile.TarInfo("data/a.csv")
+        folder.type, member.size = tarfile.DIRTYPE, len(CSV)
+        archive.addfile(folder)
+        archive.addfile(member, io.BytesIO(CSV))
+    for suffix, content in (("zip", zipped), ("tar", tarred)):
+        path = tmp_path / f"oi.{suffix}"
+        path.write_bytes(content.getvalue())
+        assert read_frame(path)["open_interest"].tolist() == [5, 6, 7]
+
+
+def test_a_tar_of_many_is_read_no_further_than_the_second(tmp_path: Path) -> None:
+    path = tmp_path / "oi.tar"
+    path.write_bytes(_tar(CSV, names=("a.csv", "b.csv", "c.csv")))
+    with pytest.raises(FormatError, match=r"holds a\.csv, b\.csv\. Expected: exactly one file"):
+        read_frame(path)
+
+
 @pytest.mark.parametrize("header", ["ts, ts,x", "ts,TS,x", "a,x,x ", "open_interest,ts, Open_Interest"])
 def test_columns_of_one_name_are_refused(tmp_path: Path, header: str) -> None:
     path = tmp_path / "oi.csv"
