@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from liq_pipeline_tests.page import Fingers, at, choose, drag, drawn, picture, point, query, window
 
@@ -157,6 +158,17 @@ def test_keys_move_zoom_and_read(visit) -> None:
     assert page.get_attribute("#readout", "aria-live") == "polite"
 
 
+def into_full_screen(page, ask) -> None:
+    """Ask a second time if nothing came of the first: a browser may refuse while it is busy."""
+    filled = "() => Boolean(document.fullscreenElement)"
+    ask()
+    try:
+        page.wait_for_function(filled, timeout=10_000)
+    except PlaywrightTimeout:
+        ask()
+        page.wait_for_function(filled)
+
+
 def test_help_full_screen_and_symbols_have_keys(visit) -> None:
     page = visit()
     page.keyboard.press("?")
@@ -168,13 +180,11 @@ def test_help_full_screen_and_symbols_have_keys(visit) -> None:
     assert page.is_visible("#picker")
     page.keyboard.press("Escape")
     page.wait_for_selector("#picker", state="hidden")
-    page.keyboard.press("f")
-    page.wait_for_function("() => Boolean(document.fullscreenElement)")
+    into_full_screen(page, lambda: page.keyboard.press("f"))
     page.keyboard.press("f")
     page.wait_for_function("() => !document.fullscreenElement")
     page.wait_for_timeout(500)  # the browser refuses while it leaves
-    page.click("#full")
-    page.wait_for_function("() => Boolean(document.fullscreenElement)")
+    into_full_screen(page, lambda: page.click("#full"))
 
 
 class TestFingers:

@@ -81,7 +81,8 @@ const ARROWS = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowD
 
 function key(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  if (event.target.matches("input:not([type=radio]):not([type=checkbox]), select, textarea")) return;
+  const typing = event.target.matches("input:not([type=radio]):not([type=checkbox]), select, textarea");
+  if (typing && !event.target.closest("dialog:not([open])")) return; // a list just closed holds the focus for one more frame
   const onChart = document.activeElement === $("plot") || document.activeElement === document.body;
   const act = { "+": () => zoomBy(0.8, 0.8), "=": () => zoomBy(0.8, 0.8), "-": () => zoomBy(1.25, 1.25), "−": () => zoomBy(1.25, 1.25), 0: reset }[event.key];
   if (event.key === "?") help();
