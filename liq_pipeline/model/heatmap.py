@@ -36,7 +36,7 @@ _COARSER = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Cells that hold something, ordered by column, side (long first), price. Arrays of one length but for `ts`.
+    """Cells that hold something, ordered by side (long first), price, column. Arrays of one length but for `ts`.
 
     Attributes:
         ts: closing instant of each column, datetime64[us], UTC.
@@ -118,11 +118,8 @@ def heatmap(
         )  # fmt: skip
         contracts.append(states[0])
         alive.append(states[1])
-    column, which, where = np.nonzero(np.stack(alive, axis=1))  # by column, longs first, price
-    amounts = np.empty((column.size, 1 + len(LEVERAGE_CLASSES)))
-    for place, of_side in enumerate(contracts):
-        mine = which == place
-        amounts[mine] = of_side[column[mine], where[mine]]
+    which, where, column = np.nonzero(np.stack([of_side.T for of_side in alive]))  # longs first, price, column
+    amounts = np.concatenate([of_side.swapaxes(0, 1)[seen.T] for of_side, seen in zip(contracts, alive, strict=True)])
     low = bin_edge((where + first) * coarser, base)
     high = bin_edge((where + first + 1) * coarser, base)
     by_class = amounts[:, 1:]

@@ -21,7 +21,7 @@ _COLUMNS = {
     "opened_at": "ts", "is_long": "is_long", "entry_price": "entry_price", "low": "low", "high": "high",
     "contracts_opened": "contracts_opened",
     "maintenance_margin_rate": "maintenance_margin_rate", "leverages": "leverages",
-    "liquidated_after_minutes": "liquidated_after_minutes", "opening_log_survival": "log_survival",
+    "liquidated_at": "liquidated_at", "opening_log_survival": "log_survival",
 }  # fmt: skip
 """What `positions_of` reads, and the column of the dataset that holds it."""
 

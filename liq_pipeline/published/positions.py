@@ -85,15 +85,11 @@ class Positions:
 
 def positions_of(rows: pa.Table) -> Positions:
     """Unfold rows as `queries/cohorts.sql` gives them, or as they are published: with a list instead of columns."""
-    lived = rows["ends" if "ends" in rows.column_names else "liquidated_after_minutes"].combine_chunks()
-    columns = {
-        name: rows[name].to_numpy(zero_copy_only=False)
-        for name in rows.column_names
-        if name not in ("liquidated_after_minutes", "ends")
-    }
+    of_ends = "ends" if "ends" in rows.column_names else "liquidated_at"
+    columns = {name: rows[name].to_numpy(zero_copy_only=False) for name in rows.column_names if name != of_ends}
     leverages, is_long, rate = columns["leverages"], columns["is_long"], columns["maintenance_margin_rate"]
     opened_at = columns["opened_at"].astype("datetime64[us]")
-    liquidated_at = _ends(lived, opened_at)
+    liquidated_at = _ends(rows[of_ends].combine_chunks(), opened_at)
     if "cells" in columns and rows.num_rows:  # columns beyond are of another version of the model
         liquidated_at = liquidated_at[:, : columns["cells"][0]]
     cells = stored_layout(liquidated_at.shape[1])
@@ -116,19 +112,17 @@ def positions_of(rows: pa.Table) -> Positions:
     )
 
 
-def _ends(lived: pa.StructArray | pa.ListArray, opened_at: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
+def _ends(ends: pa.StructArray | pa.ListArray, opened_at: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
     """Return when each cell was liquidated, shape (rows, cells); NaT while alive.
 
     Args:
-        lived: minutes from the opening on: a struct with a column for each cell, or a list of them.
+        ends: a struct with a column for each cell, minutes from the opening on; or a list of instants.
         opened_at: of each row.
     """
-    if isinstance(lived, pa.ListArray):
-        values = lived.flatten()
-        width = len(values) // len(lived) if len(lived) else layout().place.size
-        minutes, is_alive = (part.reshape(-1, width) for part in _minutes(values))
-    else:
-        minutes, is_alive = map(np.column_stack, zip(*map(_minutes, lived.flatten()), strict=True))
+    if isinstance(ends, pa.ListArray):
+        instants = ends.flatten().to_numpy(zero_copy_only=False).astype("datetime64[us]")
+        return instants.reshape(-1, instants.size // len(ends) if len(ends) else layout().place.size)
+    minutes, is_alive = map(np.column_stack, zip(*map(_minutes, ends.flatten()), strict=True))
     return np.where(is_alive, np.datetime64("NaT", "us"), opened_at[:, None] + minutes)
 
 

@@ -78,7 +78,7 @@ POSITIONS_SCHEMA = pa.schema(
         "contracts_opened": pa.float64(),
         "maintenance_margin_rate": pa.float64(),
         "leverages": pa.int32(),
-        "liquidated_after_minutes": pa.list_(pa.field("element", pa.int32())),  # as Parquet names it
+        "liquidated_at": pa.list_(pa.field("element", pa.timestamp("us", "UTC"))),  # as Parquet names it
         "log_survival": pa.float64(),
         "is_interpolated": pa.bool_(),
     }

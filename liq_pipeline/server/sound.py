@@ -130,10 +130,12 @@ def _wrong_positions(rows: pa.Table) -> str:
     rate, leverages = opened["maintenance_margin_rate"].to_numpy(), opened["leverages"].to_numpy()
     if ((rate <= 0) | (rate >= 1) | (leverages < 1) | (leverages > len(LADDER))).any():
         return "margin brackets that cannot be"
-    lived = opened["liquidated_after_minutes"].combine_chunks()
-    if lived.flatten().drop_null().to_numpy().min(initial=0) < 0:
+    ends = opened["liquidated_at"].combine_chunks()
+    instants = ends.flatten().to_numpy(zero_copy_only=False).astype("datetime64[us]")
+    opened_at = opened["ts"].to_numpy().astype("datetime64[us]")[pc.list_parent_indices(ends).to_numpy()]
+    if (instants < opened_at).any():  # NaT is no end
         return "positions that end before they opened"
-    lengths = pc.unique(pc.list_value_length(lived)).to_pylist()
+    lengths = pc.unique(pc.list_value_length(ends)).to_pylist()
     known = [layout().place.size, layout(extremes_share=0.0).place.size]
     if len(lengths) > 1 or not set(lengths) <= set(known):
         return f"not {' or '.join(map(str, known))} ends per opening"
@@ -141,7 +143,7 @@ def _wrong_positions(rows: pa.Table) -> str:
 
 
 _MAY_BE_EMPTY = {
-    "positions": ("entry_price", "maintenance_margin_rate", "leverages", "liquidated_after_minutes"),
+    "positions": ("entry_price", "maintenance_margin_rate", "leverages", "liquidated_at"),
     "liquidation_features": tuple(
         name for name in SCHEMAS["liquidation_features"].names if "_zone_" in name or name.endswith("_change")
     ),

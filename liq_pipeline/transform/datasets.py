@@ -23,6 +23,7 @@ from liq_pipeline.transform.described import described
 from liq_pipeline.transform.heatmaps import read_candles
 from liq_pipeline.transform.history import history_dataset
 from liq_pipeline.transform.levels import coverage_pct, level_facts
+from liq_pipeline.transform.positions import published_positions
 from liq_pipeline.warehouse.schema import FEATURES, HEATMAP_TABLES, LEVEL_TABLES
 from liq_pipeline.warehouse.tables import Tables
 
@@ -70,7 +71,7 @@ def level_datasets(
     deltas = tables.sql("SELECT * FROM oi_delta WHERE symbol = $symbol ORDER BY ts", symbol=symbol)
     whole = {**shared, "first_ts": iso(deltas["ts"][0].as_py())}  # settled contracts of the ticker included
     datasets.append(PublishedDataset("oi_delta", symbol, deltas.cast(described("oi_delta")), whole))
-    positions = tables.read("positions", symbol=symbol).cast(described("positions"))
+    positions = published_positions(tables.read("positions", symbol=symbol))
     datasets.append(PublishedDataset("positions", symbol, positions, {**shared, "hindsight": HINDSIGHT}))
     near = tables.read("newest_features", symbol=symbol).to_pylist()[0]
     datasets.append(PublishedDataset(FEATURES, symbol, tables.file_of(FEATURES).read_bytes(), {**shared, **near}))

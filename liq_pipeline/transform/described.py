@@ -32,6 +32,11 @@ OF_POSITIONS = {
     "low": ("lowest price of the bar", "USD"),
     "high": ("highest price of the bar", "USD"),
     "close": ("last price of the bar", "USD"),
+    "liquidated_at": (
+        "by leverage, then for leverages from 50x on at the low, then at the high of the bar: closing instant of the "
+        "bar that touched the liquidation price; null while alive",
+        "UTC",
+    ),
     "log_survival": (
         "natural log of the side's survival factor: of what opened in bar i, "
         "exp(log_survival(T) − log_survival(i)) is left at T",

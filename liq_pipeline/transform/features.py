@@ -11,7 +11,7 @@ from liq_pipeline.model.features import DISTANCES_PCT, features
 from liq_pipeline.model.margin import SIDES, Side
 from liq_pipeline.published.layout import EXCHANGE
 from liq_pipeline.published.positions import Positions, positions_of
-from liq_pipeline.published.publish import parquet_bytes
+from liq_pipeline.published.publish import parquet_bytes, rounded
 from liq_pipeline.published.schemas import FEATURES_SCHEMA
 from liq_pipeline.transform.described import described
 from liq_pipeline.warehouse.schema import FEATURES
@@ -94,6 +94,6 @@ def feature_rows(positions: Positions, bars: pa.Table, symbol: str, first: int =
         "close": close[some],
         "open_interest_age_minutes": bars["age"][some],
         "is_interpolated": bars["is_interpolated"][some],
-        **{name: pa.array(values.astype(np.float32), from_pandas=True) for name, values in columns.items()},
+        **{name: pa.array(rounded(values), from_pandas=True) for name, values in columns.items()},
     }
     return pa.table({name: rest[name] for name in FEATURES_SCHEMA.names}).cast(described(FEATURES))

@@ -6,10 +6,12 @@ from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from liq_pipeline.model.entries import stored_layout
 from liq_pipeline.model.margin import LADDER, bracket_epochs
 from liq_pipeline.model.walk import SideWalk, Walk, WalkInput, walk
+from liq_pipeline.transform.described import described
 from liq_pipeline.warehouse.schema import BEGINNING
 from liq_pipeline.warehouse.tables import Tables
 
@@ -79,6 +81,22 @@ def minutes_after(opened_at: np.ndarray, ended: np.ndarray) -> pa.Array:
     minutes = np.where(np.isnat(ended), 0, lived).astype(np.int32)
     values = pa.array(minutes.ravel(), mask=np.isnat(ended).ravel())
     return pa.ListArray.from_arrays(np.arange(0, len(values) + 1, ended.shape[1], dtype=np.int32), values)
+
+
+def published_positions(rows: pa.Table) -> pa.Table:
+    """Return rows of `queries/positions.sql` as they are published.
+
+    With the instants of liquidation instead of how long it took: bars that end together hold the same, and take half
+    the bytes.
+    """
+    place = rows.schema.get_field_index("liquidated_after_minutes")
+    lived = rows.column(place).combine_chunks()
+    minutes = lived.flatten()
+    opened_at = rows["ts"].to_numpy().astype("datetime64[us]")[pc.list_parent_indices(lived).to_numpy()]
+    ended = opened_at + minutes.fill_null(0).to_numpy().astype("timedelta64[m]")
+    instants = pa.array(ended, mask=minutes.is_null().to_numpy(zero_copy_only=False)).cast(pa.timestamp("us", "UTC"))
+    lists = pa.ListArray.from_arrays(lived.offsets, instants, mask=lived.is_null())
+    return rows.set_column(place, "liquidated_at", lists).cast(described("positions"))
 
 
 def survival_rows(result: Walk, symbol: str) -> pa.Table:

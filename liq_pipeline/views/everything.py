@@ -13,7 +13,6 @@ from liq_pipeline.clock import iso
 from liq_pipeline.errors import NoData
 from liq_pipeline.published.layout import dataset_path
 from liq_pipeline.published.manifests import read_manifest
-from liq_pipeline.views.exports import heatmap_json, levels_csv
 from liq_pipeline.views.frame import frame_of
 from liq_pipeline.views.heatmap_png import draw_heatmap
 from liq_pipeline.views.levels_frame import levels_frame_of
@@ -42,8 +41,6 @@ def draw_all(folder: Path, symbol: str, timeframe: str, now: datetime) -> tuple[
         "heatmap.html": heatmap_html(
             symbol, timeframe, heatmap_packed(frame), levels_packed(levels, of_levels, symbol, timeframe, now)
         ),
-        "heatmap.json": heatmap_json(frame),
-        "levels.csv": levels_csv(levels),
     }
     return files, {"as_of": facts["as_of"], "drawn_at": iso(now)}
 

@@ -1,4 +1,4 @@
-"""Files for programs: `heatmap.json` in the shape that bots parse, `levels.csv` for spreadsheets."""
+"""What is made when asked for: a heatmap in the shape that bots parse, levels for spreadsheets."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _candlesticks(frame: HeatmapView) -> list[list[int | str]]:
 
 
 def heatmap_json(frame: HeatmapView) -> bytes:
-    """Return `heatmap.json`."""
+    """Return `bot_payload` as JSON."""
     return json.dumps(bot_payload(frame), ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -106,10 +106,7 @@ def test_version_1_of_the_model_is_published_with_all_entries_at_the_vwap(make_s
     assert manifest["model"]["version"] == "1"
     assert manifest["model"]["parameters"]["extremes_share"] == 0.0
     (path,) = (settings.published_dir / "positions").rglob("*.parquet")
-    assert set(pc.unique(pc.list_value_length(pq.read_table(path)["liquidated_after_minutes"])).to_pylist()) == {
-        None,
-        13,
-    }
+    assert set(pc.unique(pc.list_value_length(pq.read_table(path)["liquidated_at"])).to_pylist()) == {None, 13}
     newest = datetime.fromisoformat(manifest["as_of"])
     past = client.liquidation_levels("BTCUSDT", "7d", at=newest, folder=settings.published_dir)
     stored = client.liquidation_levels("BTCUSDT", "7d", folder=settings.published_dir)

@@ -90,12 +90,12 @@ def deltas_of(symbol: str) -> PublishedDataset:
 
 def positions_of(symbol: str) -> PublishedDataset:
     """Return `positions` of three bars; something opened in each but the first."""
-    lived = [None] * 12 + [5]
+    ended = [None] * 12 + [AS_OF]
     rows = [
         {"exchange": "binance", "symbol": symbol, "ts": AS_OF - timedelta(minutes=5 * back), "side": side,
          "close": 100.0, "entry_price": 100.0 if back < 2 else None, "contracts_opened": 13.0 if back < 2 else 0.0,
          "maintenance_margin_rate": 0.004 if back < 2 else None, "leverages": 13 if back < 2 else None,
-         "liquidated_after_minutes": (lived if back else [None] * 13) if back < 2 else None,
+         "liquidated_at": (ended if back else [None] * 13) if back < 2 else None,
          "log_survival": -0.1 * (3 - back), "is_interpolated": False}
         for back in (2, 1, 0) for side in ("long", "short")
     ]  # fmt: skip

@@ -27,7 +27,7 @@ def alike(one: pa.Table, other: pa.Table) -> None:
         mine, theirs = (rows[name].to_numpy(zero_copy_only=False) for rows in (one, other))
         if pa.types.is_floating(one[name].type):
             scale = np.nanmax(np.abs(theirs)) if len(theirs) else 0
-            np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6 * scale, err_msg=name)
+            np.testing.assert_allclose(mine, theirs, rtol=2 / 16_000, atol=1e-6 * scale, err_msg=name)
         else:
             assert (mine == theirs).all(), name
 
@@ -42,7 +42,7 @@ def test_there_is_a_row_per_bar_with_what_a_bot_merges(warehouse: Warehouse) -> 
     assert rows["is_interpolated"].equals(bars["is_interpolated"])
     change = rows["imbalance_change"].to_numpy()
     assert np.isnan(change[0])
-    np.testing.assert_allclose(change[1:], np.diff(rows["imbalance"].to_numpy()), atol=1e-6)
+    np.testing.assert_allclose(change[1:], np.diff(rows["imbalance"].to_numpy()), atol=2 / 16_000)
 
 
 def test_missing_snapshots_are_told_by_the_age_of_open_interest(warehouse: Warehouse) -> None:

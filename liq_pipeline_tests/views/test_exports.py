@@ -1,4 +1,4 @@
-"""Files for programs hold what the picture shows, in the shape that bots parse."""
+"""What programs get holds what the picture shows, in the shape that bots parse."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pytest
 
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.layout import dataset_path, manifest_path, shared_path
-from liq_pipeline.views.exports import bot_payload
+from liq_pipeline.views.exports import bot_payload, heatmap_json, levels_csv
 from liq_pipeline.views.page import page_assets, service_html
 from liq_pipeline.views.payload import heatmap_payload
 
-NAMES = {"heatmap.png", "heatmap-light.png", "map.png", "map-light.png", "heatmap.html", "heatmap.json", "levels.csv"}
+NAMES = {"heatmap.png", "heatmap-light.png", "map.png", "map-light.png", "heatmap.html"}
 
 
 @pytest.mark.parametrize("timeframe", TIMEFRAMES)
@@ -31,9 +31,9 @@ def test_every_view_is_published_and_named_in_the_manifest(pages, timeframe) -> 
     assert manifest["as_of"] == "2026-06-28T00:00:00Z"
 
 
-def test_the_bots_shape(pages, frames) -> None:
-    found = json.loads((pages("7d") / "heatmap.json").read_text())
+def test_the_bots_shape(frames) -> None:
     frame, _ = frames("7d")
+    found = json.loads(heatmap_json(frame))
 
     assert found == bot_payload(frame)
     cells, candles, prices = (found[name] for name in ("liquidation_leverage_data", "price_candlesticks", "y_axis"))
@@ -57,11 +57,11 @@ def test_the_pages_runs_give_the_picture_back(frames) -> None:
     np.testing.assert_allclose(dense, frame.total, atol=8)
 
 
-def test_the_csv_holds_every_level(pages, good_run) -> None:
-    rows = list(csv.DictReader(io.StringIO((pages("30d") / "levels.csv").read_text())))
+def test_the_csv_holds_every_level(good_run) -> None:
     levels = pq.read_table(
         dataset_path(good_run.published_dir, "liquidation_levels", "BTCUSDT", "30d"), partitioning=None
     )
+    rows = list(csv.DictReader(io.StringIO(levels_csv(levels).decode())))
 
     assert list(rows[0]) == levels.column_names
     assert len(rows) == levels.num_rows

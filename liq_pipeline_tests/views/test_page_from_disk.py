@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from liq_pipeline_tests.page import at, cells, choose, drag, drawn, picture, point, saved
@@ -147,11 +147,10 @@ def test_a_picture_and_rows_can_be_saved(opened, pages) -> None:
     assert [str(row["usd"]) for row in held["rows"]] == [row["usd"] for row in rows]
 
     choose(page, "view", "map")
-    levels = list(csv.DictReader(io.StringIO((pages("7d") / "levels.csv").read_text())))
-    assert len(cells(page)) == len(levels)
-    assert sum(int(row["usd"]) for row in cells(page)) == pytest.approx(
-        sum(float(row["notional_usd"]) for row in levels), rel=1e-5
-    )
+    levels = pq.read_table(pages("7d") / "../../../liquidation_levels/BTCUSDT/7d.parquet", partitioning=None)
+    assert len(cells(page)) == levels.num_rows
+    total = pc.sum(levels["notional_usd"]).as_py()
+    assert sum(int(row["usd"]) for row in cells(page)) == pytest.approx(total, rel=1e-5)
 
 
 def test_the_parquet_file_beside_the_page_is_what_parquet_gives(opened, pages) -> None:

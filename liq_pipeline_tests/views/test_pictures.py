@@ -17,7 +17,7 @@ from liq_pipeline.views.frame import QUANTILE
 from liq_pipeline.views.heatmap_png import draw_heatmap, draw_preview, heatmap_figure
 from liq_pipeline.views.map_png import draw_map, map_figure
 from liq_pipeline.views.payload import heatmap_payload
-from liq_pipeline.views.style import THEMES, colour_map, short_usd
+from liq_pipeline.views.style import THEMES, colour_map, png, short_usd
 
 themes = pytest.mark.parametrize("theme", THEMES.values(), ids=list(THEMES))
 timeframes = pytest.mark.parametrize("timeframe", TIMEFRAMES)
@@ -94,7 +94,22 @@ def test_a_picture_takes_a_second_at_most(frames, timeframe, theme) -> None:
                 break
         assert min(seconds) <= 1.0
         assert Image.open(io.BytesIO(data)).size == (1600, 900)
-        assert len(data) < 500_000
+        assert len(data) < 250_000
+
+
+@themes
+def test_a_palette_halves_the_bytes_and_leaves_nineteen_of_twenty_pixels_as_they_were(frames, theme) -> None:
+    frame, levels = frames("30d")
+    for figure in (heatmap_figure(frame, theme), map_figure(levels, theme)):
+        data = png(figure)
+        drawn = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+        found = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        full = io.BytesIO()
+        Image.fromarray(drawn).save(full, "PNG", compress_level=3)
+
+        assert (found == drawn).all(axis=2).mean() > 0.95
+        assert np.abs(found.astype(int) - drawn).mean() < 0.5
+        assert len(data) < 0.6 * full.tell()
 
 
 @timeframes

@@ -61,7 +61,7 @@ def picture_assets(symbols: dg.PartitionsDefinition, service: str) -> list[dg.As
     def published_views(
         context: dg.AssetExecutionContext, publisher: PublisherResource, clock: ClockResource
     ) -> dg.MaterializeResult:
-        """Pictures and pages of what is published: `heatmap.{png,html,json}`, `map.png`, `levels.csv`.
+        """Pictures and pages of what is published: `heatmap.{png,html}`, `map.png`.
 
         `data/published/views/<SYMBOL>/<TF>/`, drawn from the published files alone. The page opens
         from disk; all pages share a script and a style in `views/assets/`.

@@ -9,7 +9,8 @@ from liq_pipeline.model.margin import SIDES
 from liq_pipeline.transform.features import within_column
 from liq_pipeline.transform.rules.rule import Outcome, Rule, Subject
 
-_TOLERANCE = 1e-6  # of a side's notional: features are float32
+_TOLERANCE = 1e-6  # of a side's notional: sums over many cells
+_ROUNDING = 1 / 16_000  # of each amount: `rounded`
 
 
 def features_are_the_living_positions(subject: Subject) -> Outcome:
@@ -30,7 +31,7 @@ def features_are_the_living_positions(subject: Subject) -> Outcome:
         wrong += [
             f"{name} {rows[0][name]:,.0f}, summed {value:,.0f}"
             for name, value in sums.items()
-            if not abs(rows[0][name] - value) <= _TOLERANCE * max(usd.sum(), 1)
+            if not abs(rows[0][name] - value) <= _ROUNDING * value + _TOLERANCE * max(usd.sum(), 1)
         ]
     return Outcome(not wrong, "; ".join(wrong) or f"{rows[0]['ts']:%Y-%m-%d %H:%M} UTC: both sides agree")
 

@@ -16,6 +16,7 @@ from liq_pipeline.model.walk import model_version
 from liq_pipeline.published.layout import HISTORY, dataset_path
 from liq_pipeline.published.manifests import read_intact_manifest
 from liq_pipeline.published.past import past_of
+from liq_pipeline.transform.positions import published_positions
 from liq_pipeline.transform.rules.rule import WARN, Outcome, Rule, Subject
 from liq_pipeline.warehouse.schema import LEVEL_TABLES, named_query
 
@@ -35,7 +36,7 @@ def past_agrees_with_what_was_published(subject: Subject) -> Outcome:
     if manifest is None:
         told = f"the entry of {day} is not what was published. To do: bring {path} back from a backup, or delete it"
         return Outcome(False, told, WARN)
-    past = past_of(subject.sql(named_query("positions")))
+    past = past_of(published_positions(subject.sql(named_query("positions"))))
     as_of = datetime.fromisoformat(manifest["as_of"])
     try:
         now = past.levels_at(as_of)
