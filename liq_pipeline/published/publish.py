@@ -35,8 +35,6 @@ from liq_pipeline.published.layout import (
 from liq_pipeline.published.schemas import DECIMAL, REPEATED
 from liq_pipeline.system.storage import sync_folders, writing
 
-_KEPT_BITS = np.uint32(0xFFFFFC00)  # 13 bits of the mantissa
-
 
 @dataclass(frozen=True)
 class PublishedDataset:
@@ -199,10 +197,14 @@ def parquet_bytes(rows: pa.Table) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-def rounded(numbers: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return numbers to 1 part in 16,000, as float32: four digits of an estimate, and two thirds of the bytes."""
+def rounded(numbers: NDArray[np.float64], mantissa: int = 13) -> NDArray[np.float32]:
+    """Return numbers as float32 with so many bits of mantissa: to 1 part in 2 ** (mantissa + 1).
+
+    Bits that are zero compress: 13, four digits of an estimate, take two thirds of the bytes.
+    """
+    cut = 23 - mantissa
     bits = numbers.astype(np.float32).view(np.uint32)
-    return ((bits + np.uint32(1 << 9)) & _KEPT_BITS).view(np.float32)
+    return ((bits + np.uint32(1 << (cut - 1))) & np.uint32(-(1 << cut) & 0xFFFFFFFF)).view(np.float32)
 
 
 def _json_bytes(content: dict[str, Any]) -> bytes:

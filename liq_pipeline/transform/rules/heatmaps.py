@@ -6,10 +6,12 @@ import numpy as np
 import pyarrow.compute as pc
 
 from liq_pipeline.model.levels import Cells
+from liq_pipeline.transform.heatmaps import MANTISSA
 from liq_pipeline.transform.rules.rule import Outcome, Rule, Subject
 from liq_pipeline.warehouse.schema import HEATMAP_TABLES, named_query
 
-TOLERANCE = 5e-5  # of open interest: a cell is rounded by at most 3e-5 of itself
+_ROUNDING = 2.0 ** -(MANTISSA + 1)  # of each cell's amounts
+_TOLERANCE = 1e-6  # of open interest: sums over many cells
 
 
 def last_column_is_the_living_cells(table: str) -> Callable[[Subject], Outcome]:
@@ -42,14 +44,14 @@ def last_column_is_the_living_cells(table: str) -> Callable[[Subject], Outcome]:
                 np.bincount(place % low.size, of_cells, low.size) for of_cells in (contracts, contracts * price)
             )
             contracts_off, usd_off = (
-                max(worst, float(np.abs(shown - summed).max()))
+                max(worst, float((np.abs(shown - summed) - _ROUNDING * summed).max()))
                 for worst, shown, summed in zip((contracts_off, usd_off), (held, usd), expected, strict=True)
             )
         limit, price_now = subject.newest["open_interest"], subject.newest["current_price"]
         worst = max(contracts_off / limit, usd_off / (limit * price_now))
         return Outcome(
-            not is_misplaced and worst <= TOLERANCE,
-            f"{column.num_rows} rows, largest difference {worst:.1e} of open interest"
+            not is_misplaced and worst <= _TOLERANCE,
+            f"{column.num_rows} rows, largest difference beyond rounding {worst:.1e} of open interest"
             + ("; living cells lie outside the rows" if is_misplaced else ""),
             facts={"worst_difference": worst},
         )
@@ -86,11 +88,13 @@ def last_candle_touches_no_older_cell(table: str) -> Callable[[Subject], Outcome
             _opened_within(subject.living[row["side"]], after, row["low"], row["high"])
             for row, after in zip(found, since, strict=True)
         ]
-        excess = max((row["contracts"] - mine for row, mine in zip(found, opened, strict=True)), default=0.0)
+        excess = max(
+            (row["contracts"] * (1 - _ROUNDING) - mine for row, mine in zip(found, opened, strict=True)), default=0.0
+        )
         return Outcome(
-            excess <= TOLERANCE * limit,
+            excess <= _TOLERANCE * limit,
             "nothing older lies inside the last candle's range"
-            if excess <= TOLERANCE * limit
+            if excess <= _TOLERANCE * limit
             else f"{excess:.6g} contracts inside the last candle's range were opened before it",
             facts={"contracts_inside": sum(row["contracts"] for row in found)},
         )
@@ -109,7 +113,7 @@ def columns_stay_within_open_interest(table: str) -> Callable[[Subject], Outcome
         ).to_pylist()[0]
         largest, drift = found["largest"] or 0.0, found["drift"] or 0.0
         return Outcome(
-            largest <= 1 + TOLERANCE and drift <= TOLERANCE,
+            largest <= 1 + _ROUNDING and drift <= _ROUNDING,
             f"{found['columns']} column sums, at most {100 * largest:.2f} % of open interest, "
             f"within {drift:.1e} of what is tracked",
             facts={"largest_share_of_open_interest": largest, "drift_from_tracked": drift},
@@ -127,7 +131,7 @@ def heatmap_rules() -> list[Rule]:
                 table,
                 "last_column_is_the_living_cells",
                 last_column_is_the_living_cells(table),
-                "The last column equals the living cells, row by row (≤ 5e-5 of open interest).",
+                "The last column equals the living cells, row by row, but for its rounding.",
                 blocking=True,
             ),
             Rule(
