@@ -194,7 +194,11 @@ class TestWords:
         )
         assert "right above" in zone_alert("X", Zone("short", 1.0, 1.1, 5e3, 0.0), 1.0, NOW, "30d").title
 
-    @pytest.mark.parametrize(("amount", "text"), [(6.46e9, "$6.46B"), (1.5e6, "$1.5M"), (2_300, "$2.3K"), (7, "$7")])
+    @pytest.mark.parametrize(
+        ("amount", "text"),
+        [(6.46e9, "$6.46B"), (1.5e6, "$1.5M"), (2_300, "$2.3K"), (7, "$7"), (0, "$0"), (999, "$999"), (1e3, "$1K"),
+         (1e6, "$1M"), (1e9, "$1B")],
+    )  # fmt: skip
     def test_amounts(self, amount: float, text: str) -> None:
         assert usd(amount) == text
 
