@@ -118,7 +118,7 @@ class AlertSender:
                     told.cooling.append(alert)
                 elif alert.kind == "zone" and memory.said_today >= self.daily_cap:
                     told.capped.append(alert)
-                elif any(sender.notify(title=alert.title, body=alert.text) for sender in senders):
+                elif any([sender.notify(title=alert.title, body=alert.text) for sender in senders]):  # to all
                     told.sent.append(alert)
                     memory.said.append({"subject": alert.subject, "span": alert.span, "at": now.isoformat()})
                     memory.said_today += 1
