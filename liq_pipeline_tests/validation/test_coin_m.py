@@ -87,6 +87,16 @@ def test_a_damaged_day_is_left_out_and_not_taken_for_a_quiet_one(published, tmp_
     assert set(steps["ts"].dt.date) == {FIRST, FIRST + timedelta(days=2)}
 
 
+@pytest.mark.parametrize("minutes", [1, 5, 15, 60])
+def test_steps_fill_each_day_that_has_a_file_and_no_other(published, minutes):
+    read = read_liquidation_snapshots(files(published, "liquidationSnapshot"), SYMBOL)
+    last = [read.days[-1]] * 2 + [read.days[-1] + timedelta(days=2)]
+    steps = steps_of(read.rows, last, minutes)
+    assert len(steps) == 2 * 1440 // minutes
+    assert steps["ts"].is_unique
+    assert set(steps["ts"].dt.date) == set(last)
+
+
 BAD_CELLS = {
     "klines": [(1, "nan"), (2, "0"), (3, "-1"), (4, "inf"), (2, "1"), (5, ""), (5, "-1"), (7, "1e308"), (8, "2.5"),
                (9, "-1"), (10, "x"), (0, ""), (0, "1773392700000000000"), (0, "58190")],
