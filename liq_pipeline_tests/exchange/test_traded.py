@@ -1,4 +1,4 @@
-"""What was traded between two snapshots at most: a bar whose volume is not known may have had much, a silent one none."""
+"""What was traded between two snapshots: a bar of unknown volume may have had much, a silent one had none."""
 
 from __future__ import annotations
 

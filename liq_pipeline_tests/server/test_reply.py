@@ -1,4 +1,4 @@
-"""An answer whose files are replaced while it is made begins anew, some times and not for ever; and what is accepted."""
+"""An answer whose files are replaced while it is made begins anew, though not for ever; and what is accepted."""
 
 from __future__ import annotations
 
