@@ -30,8 +30,8 @@ class TestQuarterHours:
         book.fill([100] * 3, volumes=[1, 2, 4])  # high 102, low 99, close 101
         with book.warehouse.get_connection("BTCUSDT") as connection:
             connection.execute("UPDATE klines SET quote_volume = volume * 100")
-            connection.execute("UPDATE klines SET quote_volume = NULL WHERE volume = 2")
-            connection.execute("UPDATE klines SET volume = NULL WHERE volume = 4")
+            connection.execute("UPDATE klines SET quote_volume = NULL, bad_print = 'quote volume' WHERE volume = 2")
+            connection.execute("UPDATE klines SET volume = NULL, bad_print = 'volume' WHERE volume = 4")
 
         (row,) = once(book.warehouse).sql("SELECT volume, quote_volume FROM klines_15m").to_pylist()
 
