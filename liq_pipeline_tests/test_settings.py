@@ -122,6 +122,24 @@ def test_an_ipv6_host_is_taken_with_and_without_brackets(text: str) -> None:
     assert load_settings(serve_host=text).serve_host == "::1"
 
 
+def test_secrets_are_in_no_text_of_the_settings() -> None:
+    """Whoever logs them, or shows a traceback with them, must not publish a token."""
+    settings = load_settings(serve_token="hidden-token", alert_urls="json://hidden-host/path")
+    assert (settings.serve_token, settings.alert_urls) == ("hidden-token", "json://hidden-host/path")
+    assert "hidden" not in repr(settings)
+    assert "hidden" not in str(settings)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("ALERT_STALE_HOURS", 0.5), ("ALERT_COOLDOWN_HOURS", 0.25), ("ALERT_ZONE_PCT", 0.1), ("ALERT_ZONE_USD", 0.5),
+     ("LOCK_TIMEOUT_SECONDS", 0.1)],
+)  # fmt: skip
+def test_a_fraction_is_taken_where_a_number_need_not_be_whole(variable: str, value: float, monkeypatch) -> None:
+    monkeypatch.setenv(f"LIQ_{variable}", str(value))
+    assert getattr(load_settings(), variable.lower()) == value
+
+
 def test_an_empty_variable_is_unset_where_there_is_nothing_to_be_empty(monkeypatch) -> None:
     for name in ("LIQ_NOW", "LIQ_SINCE", "LIQ_LISTING", "LIQ_REST", "LIQ_REPLAY_STARTED", "DAGSTER_HOME"):
         monkeypatch.setenv(name, "")

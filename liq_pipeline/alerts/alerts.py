@@ -118,7 +118,7 @@ class AlertSender:
                     told.cooling.append(alert)
                 elif alert.kind == "zone" and memory.said_today >= self.daily_cap:
                     told.capped.append(alert)
-                elif any(sender.notify(title=alert.title, body=alert.text) for sender in senders):
+                elif _delivered(alert, senders):
                     told.sent.append(alert)
                     memory.said.append({"subject": alert.subject, "span": alert.span, "at": now.isoformat()})
                     memory.said_today += 1
@@ -167,6 +167,12 @@ class AlertSender:
 def _is_of(item: dict[str, Any], symbol: str) -> bool:
     """Tell whether something remembered is about a symbol: subjects are `stale:S`, `zone:S:side`, `failure:job:S`."""
     return symbol in str(item["subject"]).split(":")[1:]
+
+
+def _delivered(alert: Alert, senders: list[Any]) -> bool:
+    """Send to every address; tell whether one took it."""
+    taken = [sender.notify(title=alert.title, body=alert.text) for sender in senders]
+    return any(taken)
 
 
 def open_addresses(addresses: str) -> list[Any]:

@@ -49,6 +49,11 @@ class TestZones:
         two = levels(("short", 10_050, strong), ("short", 10_080, strong))
         assert [zone.price_low for zone in zones(two, 2, 1e6)] == [10_050, 10_080]
 
+    def test_large_levels_of_the_other_side_make_a_zone_no_smaller(self) -> None:
+        small = ("short", 10_050, 5e6)
+        (zone,) = zones(levels(small), 2, 1e6)
+        assert zone in zones(levels(small, ("long", 9_700, 900e6), ("long", 9_990, 900e6)), 2, 1e6)
+
     def test_what_is_small_or_far_is_left_out(self) -> None:
         rows = levels(("long", 9900, 4e6), ("short", 10_300, 90e6))
         assert not zones(rows, 2, 5e6)
@@ -159,6 +164,17 @@ class TestTelling:
         assert len(telling.tell([about("a", "failure")], NOW + timedelta(minutes=2)).cooling) == 1
         assert received(httpserver) == ["a", "a"]  # one refused, one taken
 
+    def test_every_address_gets_it_and_one_that_does_not_take_it_keeps_it_from_no_other(
+        self, phone: HTTPServer, tmp_path: Path
+    ) -> None:
+        phone.expect_request("/broken").respond_with_data("no", status=503)
+        phone.expect_request("/mail").respond_with_data("ok")
+        several = ",".join(address(phone, path) for path in ("phone", "broken", "mail"))
+        telling = AlertSender(several, tmp_path / "memory.json", timedelta(hours=6), 20)
+        assert len(telling.tell([about("a")], NOW).sent) == 1
+        assert [request.path for request, _ in phone.log] == ["/phone", "/broken", "/mail"]
+        assert not telling.tell([], NOW + timedelta(minutes=1)).sent, "what one has taken is not sent again"
+
     def test_memory_stays_small_and_a_damaged_one_starts_anew(self, phone: HTTPServer, tmp_path: Path) -> None:
         telling = desk(phone, tmp_path)
         telling.tell([about("a")], NOW)
@@ -174,6 +190,10 @@ class TestTelling:
             open_addresses("nosuch://very-secret")
         assert "very-secret" not in str(error.value)
         assert "nosuch:…" in str(error.value)
+
+    def test_one_address_of_several_that_cannot_be_used_is_an_error(self) -> None:
+        with pytest.raises(SettingsError, match=r"cannot be used \(given: json:…, nosuch:…\)"):
+            open_addresses("json://127.0.0.1/a, nosuch://b")
 
 
 class TestWords:
@@ -194,7 +214,18 @@ class TestWords:
         )
         assert "right above" in zone_alert("X", Zone("short", 1.0, 1.1, 5e3, 0.0), 1.0, NOW, "30d").title
 
-    @pytest.mark.parametrize(("amount", "text"), [(6.46e9, "$6.46B"), (1.5e6, "$1.5M"), (2_300, "$2.3K"), (7, "$7")])
+    @pytest.mark.parametrize(
+        ("distance", "text"), [(0.0, "right below"), (0.04, "right below"), (0.05, "0.1 % below"), (1.0, "1.0 % below")]
+    )
+    def test_a_distance_that_would_read_as_none_is_said_in_words(self, distance: float, text: str) -> None:
+        title = zone_alert("X", Zone("long", 1.0, 1.1, 5e3, distance), 1.2, NOW, "30d").title
+        assert title == f"X: est. $5K longs {text}"
+
+    @pytest.mark.parametrize(
+        ("amount", "text"),
+        [(6.46e9, "$6.46B"), (1.5e6, "$1.5M"), (2_300, "$2.3K"), (7, "$7"), (0, "$0"), (999, "$999"), (1e3, "$1K"),
+         (1e6, "$1M"), (1e9, "$1B")],
+    )  # fmt: skip
     def test_amounts(self, amount: float, text: str) -> None:
         assert usd(amount) == text
 

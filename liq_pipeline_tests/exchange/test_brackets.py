@@ -151,6 +151,17 @@ class TestCommands:
         levels = json.loads((data / "published/manifests/liquidation_levels/BTCUSDT/1d.json").read_bytes())
         assert (levels["max_leverage"], levels["maintenance_margin_pct"]) == (60, 1)
 
+    @pytest.mark.parametrize(("bad", "rest"), [(20, []), (21, ["left out: 1 more"]), (25, ["left out: 5 more"])])
+    def test_twenty_that_are_left_out_are_named_and_the_rest_counted(self, liq, tmp_path, bad: int, rest) -> None:
+        file = tmp_path / "tiers.json"
+        empty = [{"symbol": f"X{number}USDT", "brackets": []} for number in range(bad)]
+        file.write_text(json.dumps([{"symbol": "BTCUSDT", "brackets": ROWS}, *empty]))
+        done = liq("brackets", "import", file, "--data", tmp_path / "data")
+
+        named = [f"left out: 'X{number}USDT': ValueError: no brackets" for number in range(20)]
+        assert done.code == 0, done.err
+        assert done.out.splitlines()[:-1] == [*named, *rest]
+
     @pytest.mark.parametrize(
         ("arguments", "code", "said"),
         [

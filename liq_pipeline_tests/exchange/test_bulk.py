@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from liq_pipeline.errors import FormatError
-from liq_pipeline.exchange.bulk import MOST_BYTES, read_member
+from liq_pipeline.exchange.bulk import MOST_BYTES, read_member, refuse_wide
 from liq_pipeline.exchange.formats import read_open_interest
 from liq_pipeline_tests.exchange.conftest import METRICS_HEADER, metrics_rows
 
@@ -125,3 +125,9 @@ def test_a_carriage_return_inside_a_line_is_refused(files: Any, rows_of_day: Cal
     path = files.metrics(DAY, [first.replace("BTCUSDT", "BTC\rUSDT"), *others])
     (bad,) = read_open_interest([path], "BTCUSDT").bad
     assert "carriage return inside a line" in str(bad[1])
+
+
+def test_as_many_columns_as_may_be_are_read_and_one_more_is_refused() -> None:
+    refuse_wide(["", "a,b,c"], 3)
+    with pytest.raises(ValueError, match="its first row has 4 cells, more than 3"):
+        refuse_wide(["", "a,b,c,d"], 3)

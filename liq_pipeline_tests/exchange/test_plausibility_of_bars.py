@@ -105,6 +105,17 @@ class TestVolumes:
         assert np.flatnonzero(judged[blank].is_null().to_numpy()).tolist() == [row]
         assert judged.select(PRICES).equals(feeds.klines.select(PRICES))
 
+    @pytest.mark.parametrize("factor", [1e4, 1e-4])
+    def test_of_less_than_a_contract_are_judged_as_large_ones_are(self, feeds: Feeds, factor: float) -> None:
+        every, row = np.arange(feeds.klines.num_rows), feeds.klines.num_rows // 2
+        columns = ("volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume")
+        largest = float(np.max(feeds.klines["volume"].to_numpy()))
+        small = feeds.plant("klines", every, **dict.fromkeys(columns, times(0.9 / largest)))
+        quiet = small.plant("klines", [row], taker_buy_volume=0, taker_buy_quote_volume=0)
+        assert small.found("klines") == {}
+        assert quiet.plant("klines", [row], quote_volume=times(factor)).found("klines") == {row: why.QUOTE_IS_OFF}
+        assert quiet.plant("klines", [row], volume=times(factor)).found("klines") == {row: why.VOLUME_IS_OFF}
+
     def test_of_which_neither_can_be_are_both_null(self, feeds: Feeds) -> None:
         planted = feeds.plant("klines", [9], volume=-1, quote_volume=-1)
         assert planted.found("klines") == {9: why.NO_VOLUME}

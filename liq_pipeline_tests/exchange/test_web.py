@@ -164,5 +164,20 @@ def test_a_date_that_is_none_is_an_error(said: str | None) -> None:
         web.instant_of(said)
 
 
+@pytest.mark.parametrize(
+    ("said", "is_one"),
+    [
+        ("Wed, 31 Dec 2014 23:59:59 GMT", False), ("Thu, 01 Jan 2015 00:00:00 GMT", True),
+        ("Tue, 31 Dec 2199 23:59:59 GMT", True), ("Wed, 01 Jan 2200 00:00:00 GMT", False),
+    ],
+)  # fmt: skip
+def test_a_date_before_there_was_an_exchange_or_in_centuries_is_no_clocks(said: str, is_one: bool) -> None:
+    if is_one:
+        assert f"{web.instant_of(said):%d %b %Y %H:%M:%S}" in said
+    else:
+        with pytest.raises(ValueError, match=said):
+            web.instant_of(said)
+
+
 def test_a_date_is_in_utc() -> None:
     assert web.instant_of("Sat, 27 Jun 2026 06:02:00 GMT") == datetime(2026, 6, 27, 6, 2, tzinfo=UTC)

@@ -39,6 +39,18 @@ def test_too_little_data_is_refused():
         out_of_sample(np.zeros((20, 10)), np.zeros(20), np.arange(20) / 48)
 
 
+@pytest.mark.parametrize(("rows", "is_enough"), [(10, True), (9, False)])
+def test_four_rows_for_each_weight_are_enough(rows, is_enough):
+    """Of ten rows that lie apart, each fold leaves eight to train two weights on."""
+    one = np.arange(rows, dtype=float)[:, None]
+    if is_enough:
+        predicted, _ = out_of_sample(one, 3 * one[:, 0], 10.0 * np.arange(rows))
+        np.testing.assert_allclose(predicted, 3 * one[:, 0], atol=0.1)
+    else:
+        with pytest.raises(ValueError, match="7 rows are left"):
+            out_of_sample(one, 3 * one[:, 0], 10.0 * np.arange(rows))
+
+
 def test_ranks_share_ties():
     assert spearman(np.array([1.0, 1, 2, 3]), np.array([1.0, 1, 2, 3])) == pytest.approx(1)
     assert spearman(np.array([1.0, 2, 3, 4]), np.array([4.0, 3, 2, 1])) == pytest.approx(-1)
@@ -103,6 +115,7 @@ def test_a_score_of_two_sides_is_drawn_once_for_each_draw_around_its_value():
     np.testing.assert_allclose(found.rho_draws, (singles[0].rho_draws + singles[1].rho_draws) / 2)
     assert found.rho == pytest.approx((singles[0].rho + singles[1].rho) / 2)
     assert found.rho_draws.mean() == pytest.approx(found.rho, abs=0.02)
+    assert found.r2_draws.mean() == pytest.approx(found.r2, abs=0.02)
 
 
 def test_the_features_of_the_path_are_what_a_hand_computes():

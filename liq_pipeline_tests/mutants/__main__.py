@@ -83,7 +83,13 @@ class Trial:
         shutil.rmtree(self.kept, ignore_errors=True)
         self.kept.mkdir(parents=True)
         copy = self.copies.get()
-        self._tests(copy, "--record", self.kept, "--made-once", self.kept / "made", "-n", jobs, "--dist", "worksteal")
+        # With "=": pytest would take the value of an option that a conftest.py adds for a place to look for tests.
+        options = f"--record={self.kept}", f"--made-once={self.kept / 'made'}"
+        failed = self._tests(copy, *options, "-n", jobs, "--dist", "worksteal")
+        if not any(self.kept.glob("tests.*.json")):
+            raise SystemExit(f"No test was recorded, so no mutant could be killed. pytest: {failed or 'nothing ran'}")
+        if failed:
+            print(f"A test fails without any mutant, and will not be asked: {failed}", flush=True)
         self.copies.put(copy)
         (self.kept / "done").touch()
 
@@ -98,7 +104,7 @@ class Trial:
         good = path.read_text(encoding="utf-8")
         path.write_text(mutant.text, encoding="utf-8")
         listed.write_text(json.dumps(chosen), encoding="utf-8")
-        options = [] if changes_what_is_shared else ["--made-once", self.kept / "made"]
+        options = [] if changes_what_is_shared else [f"--made-once={self.kept / 'made'}"]
         # numba keeps what it compiled by file, and knows nothing of a changed function of another file that it calls.
         environment = {"NUMBA_CACHE_DIR": str(compiled)} if mutant.is_compiled else {}
         try:
@@ -117,7 +123,7 @@ class Trial:
         environment = os.environ | variables
         environment |= {"PYTHONPATH": str(copy), "PYTHONPYCACHEPREFIX": str(copy.parent / "bytecode")}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        time = None if "--record" in options else HANGS_AFTER_SECONDS
+        time = HANGS_AFTER_SECONDS if "--chosen" in options else None
         try:
             done = subprocess.run(
                 command, cwd=copy, env=environment, capture_output=True, text=True, timeout=time, check=False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -98,3 +99,19 @@ def test_only_some_files_stay_open_and_a_removed_one_is_made_anew(tmp_path: Path
     assert (tmp_path / f"run-{number}.db").exists()
     log.dispose()
     assert not log._connections
+
+
+def test_threads_share_the_open_files(tmp_path: Path) -> None:
+    """Dagster's UI and its daemon ask from many threads."""
+    log = EventLog(str(tmp_path))
+
+    def events() -> int:
+        with log.run_connection("run") as connection:
+            return connection.exec_driver_sql("SELECT count(*) FROM event_logs").scalar()
+
+    assert events() == 0
+    opened = dict(log._connections)
+    with ThreadPoolExecutor(2) as threads:
+        assert [found.result() for found in [threads.submit(events) for _ in range(4)]] == [0] * 4
+    assert dict(log._connections) == opened
+    log.dispose()

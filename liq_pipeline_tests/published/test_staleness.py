@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from liq_pipeline.published.staleness import short_history
+from liq_pipeline.published.staleness import retired, short_history
 
 AS_OF = datetime(2026, 3, 28, tzinfo=UTC)
 
@@ -24,3 +24,10 @@ AS_OF = datetime(2026, 3, 28, tzinfo=UTC)
 )
 def test_a_timeframe_that_the_data_does_not_fill_is_said(timeframe, days, words) -> None:
     assert short_history(timeframe, AS_OF - timedelta(days=days), AS_OF) == words
+
+
+@pytest.mark.parametrize(
+    ("refreshed", "found"), [(None, set()), ([], {"A", "B"}), (["B"], {"A"}), (["A", "B", "C"], set())]
+)
+def test_what_nobody_refreshes_is_retired_where_it_is_known_who_is(refreshed, found: set[str]) -> None:
+    assert retired(["A", "B"], refreshed) == found

@@ -93,7 +93,8 @@ def positions_of(symbol: str) -> PublishedDataset:
     ended = [None] * 12 + [AS_OF]
     rows = [
         {"exchange": "binance", "symbol": symbol, "ts": AS_OF - timedelta(minutes=5 * back), "side": side,
-         "close": 100.0, "entry_price": 100.0 if back < 2 else None, "contracts_opened": 13.0 if back < 2 else 0.0,
+         "low": 99.0, "high": 101.0, "close": 100.0,
+         "entry_price": 100.0 if back < 2 else None, "contracts_opened": 13.0 if back < 2 else 0.0,
          "maintenance_margin_rate": 0.004 if back < 2 else None, "leverages": 13 if back < 2 else None,
          "liquidated_at": (ended if back else [None] * 13) if back < 2 else None,
          "log_survival": -0.1 * (3 - back), "is_interpolated": False}

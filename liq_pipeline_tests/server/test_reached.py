@@ -96,6 +96,14 @@ def test_each_target_has_the_range_of_the_formula_over_what_is_mapped_on_the_way
             assert row["p10_usd"] < row["p50_usd"] < row["p90_usd"]
 
 
+@pytest.mark.parametrize(
+    ("found", "days", "source"), [([], 0, ""), (fits(days=3.5), 3.5, "mine"), (fits(), 30, "mine")]
+)
+def test_how_much_truth_there_is_is_said_from_none_on(found, days: float, source: str, asked) -> None:
+    said = asked(found=found).json()
+    assert (said["days_of_truth"], said["source"]) == (days, source)
+
+
 def test_the_largest_zones_have_ranges_to_their_far_edges(asked, folder: Path) -> None:
     found = asked(found=fits()).json()
 

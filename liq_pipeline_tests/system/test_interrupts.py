@@ -17,7 +17,7 @@ import pytest
 
 from liq_pipeline.errors import INTERRUPTED_LINE
 from liq_pipeline.simulator.server import ArchiveServer, Fault
-from liq_pipeline.system.interrupts import hear_interrupts
+from liq_pipeline.system.interrupts import hear_interrupts, is_interrupt
 from liq_pipeline.warehouse.warehouse import Warehouse
 from liq_pipeline_tests.once import once
 
@@ -93,6 +93,49 @@ def test_an_interrupt_that_gets_lost(code: str, child_env) -> None:
     )  # fmt: skip
 
     assert (done.returncode, done.stdout, done.stderr) == (130, "", f"{INTERRUPTED_LINE}\n")
+
+
+def test_what_is_to_be_tidied_up_is_before_it_ends(child_env) -> None:
+    code = (
+        f"{STRIKE}from liq_pipeline.system.interrupts import interruptible\n"
+        "with interruptible():\n    try: strike()\n    finally: print('tidied up')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=child_env(), capture_output=True, text=True, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "tidied up\n", f"{INTERRUPTED_LINE}\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        (KeyboardInterrupt(), True), (RuntimeError("Query interrupted"), True), (RuntimeError("out of memory"), False),
+        (ValueError("Query interrupted"), False), (SystemExit(1), False),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_an_interrupt_is_pythons_own_or_duckdbs(error: BaseException, is_one: bool) -> None:
+    assert is_interrupt(error) is is_one
+
+
+def test_an_interrupt_that_comes_with_another_signal_is_heard() -> None:
+    """Both are delivered at once, the other one first."""
+    both = {signal.SIGINT, signal.SIGUSR1}
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in both}
+    try:
+        with hear_interrupts(patience=20) as interrupted:
+            signal.pthread_sigmask(signal.SIG_BLOCK, both)
+            for number in both:
+                os.kill(os.getpid(), number)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+            assert interrupted()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert set(came) == both
 
 
 def test_an_interrupt_that_whoever_started_it_ignores(child_env) -> None:

@@ -116,3 +116,13 @@ def test_what_is_published_is_of_one_state_while_another_process_writes_other_da
             time.sleep(0.05)  # the lock is no queue: the writer comes in between
 
     assert len(found) == 2  # both states were published
+
+
+def test_positions_hold_both_sides_of_every_bar_also_where_nothing_opened(warehouse: Warehouse) -> None:
+    with warehouse.transaction("BTCUSDT") as tables:
+        found = tables.read("positions", symbol="BTCUSDT")
+        walked = tables.sql("SELECT ts, side FROM position_survival ORDER BY ts, side").to_pylist()
+
+    assert found.select(["ts", "side"]).to_pylist() == walked
+    quiet = [row for row in found.to_pylist() if not row["contracts_opened"]]
+    assert {row["side"] for row in quiet if row["ts"] == walked[0]["ts"]} == {"long", "short"}

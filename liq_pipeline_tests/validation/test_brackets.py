@@ -12,6 +12,7 @@ from liq_pipeline.model.bracket_evidence import FEWEST_ORDERS, judge_brackets
 from liq_pipeline.simulator.market import MarketConfig, simulate
 from liq_pipeline.simulator.recording import record
 from liq_pipeline.transform.rules.gates import brackets_agree
+from liq_pipeline.validation import brackets
 from liq_pipeline.validation.brackets import FILE, evidence_of, forced_orders_in, read_tests, said_of, write_tests
 
 WIDTH = np.timedelta64(5, "m")
@@ -75,6 +76,16 @@ def test_prices_that_jitter_move_the_rate_by_less_than_its_resolution(tmp_path):
     assert found.table_is_within
     assert abs(found.best_pct.value - 0.4) <= 0.05
     assert found.table_share < 0.95
+
+
+def test_orders_are_judged_by_the_days_between_them(tmp_path, monkeypatch):
+    """Blocks of days make the interval."""
+    market, _ = recorded(tmp_path, 0.004, 150.0)
+    orders = forced_orders_in(tmp_path / "recorded", "BTCUSDT").assign(quantity=1e-3)  # so small that all count
+    given = []
+    monkeypatch.setattr(brackets, "judge_brackets", lambda *columns: given.extend(columns))
+    judged(orders, market)
+    assert given[4] == pytest.approx(((orders["ts"] - orders["ts"].iloc[0]).dt.total_seconds() / 86_400).to_numpy())
 
 
 def test_orders_above_the_first_bracket_do_not_count(tmp_path):

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from liq_pipeline.cli import reading
 from liq_pipeline.cli.main import app
 from liq_pipeline.errors import ChecksumsMissing, UnknownSymbol
 from liq_pipeline.exchange.coin_m import (
@@ -28,6 +29,7 @@ from liq_pipeline.simulator.coin_m import publish_coin_m
 from liq_pipeline.simulator.files import corrupt_zip, write_zip
 from liq_pipeline.simulator.market import MarketConfig, simulate
 from liq_pipeline.simulator.server import ArchiveServer
+from liq_pipeline.validation import coin_m
 from liq_pipeline.validation.coin_m import steps_of, validate_coin_m
 
 SYMBOL = "BTCUSD_PERP"
@@ -85,6 +87,22 @@ def test_a_damaged_day_is_left_out_and_not_taken_for_a_quiet_one(published, tmp_
     steps = steps_of(read.rows, read.days, 5)
     assert len(steps) == 2 * 288
     assert set(steps["ts"].dt.date) == {FIRST, FIRST + timedelta(days=2)}
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 15, 60])
+def test_steps_fill_each_day_that_has_a_file_and_no_other(published, minutes):
+    read = read_liquidation_snapshots(files(published, "liquidationSnapshot"), SYMBOL)
+    last = [read.days[-1]] * 2 + [read.days[-1] + timedelta(days=2)]
+    steps = steps_of(read.rows, last, minutes)
+    assert len(steps) == 2 * 1440 // minutes
+    assert steps["ts"].is_unique
+    assert set(steps["ts"].dt.date) == set(last)
+
+
+def test_command_function_and_document_name_the_same_days(repository):
+    days = [day.isoformat() for day in (coin_m.FIRST_DAY, coin_m.LAST_DAY)]
+    assert [f"{day:%Y-%m-%d}" for day in (reading.FIRST_DAY, reading.LAST_DAY)] == days
+    assert f"single liquidations, {days[0]} to {days[1]}" in (repository / "docs" / "validation.md").read_text()
 
 
 BAD_CELLS = {

@@ -20,7 +20,7 @@ from liq_pipeline.model.if_reached import (
     width,
 )
 from liq_pipeline.model.if_reached_cases import cases_of, mapped_on_the_way
-from liq_pipeline.model.scoring_if_reached import score_if_reached
+from liq_pipeline.model.scoring_if_reached import _FORECASTS, DISTANCE_ONLY, MAP, YESTERDAY, score_if_reached
 from liq_pipeline.model.walk import WalkInput, walk
 from liq_pipeline_tests.validation.conftest import Scene
 from liq_pipeline_tests.validation.test_no_look_ahead import cut
@@ -74,6 +74,22 @@ class TestFormula:
     def test_probabilities_are_even_and_hold_the_three_that_are_shown(self) -> None:
         assert np.diff(PROBABILITIES) == pytest.approx(0.05)
         assert (PROBABILITIES[P10], PROBABILITIES[P50], PROBABILITIES[P90]) == (0.1, 0.5, 0.9)
+
+
+class TestForecasts:
+    """What the map is compared with: the same formula, with other knowledge."""
+
+    def test_yesterdays_map_is_read_by_the_same_formula(self) -> None:
+        known, asked = drawn(2_000), drawn(50, seed=2)
+        np.testing.assert_array_equal(*(_FORECASTS[name](known, asked) for name in (MAP, YESTERDAY)))
+
+    def test_distance_alone_knows_distance_and_nothing_of_the_map(self) -> None:
+        known, asked = drawn(2_000), drawn(50, seed=2)
+        forecast = _FORECASTS[DISTANCE_ONLY]
+        found = forecast(known, asked)
+        other = forecast(*(replace(cases, mapped_usd=cases.mapped_usd[::-1] ** 2) for cases in (known, asked)))
+        np.testing.assert_allclose(found, other)
+        assert np.corrcoef(np.log(asked.distance_pct), found[:, P50])[0, 1] == pytest.approx(1)
 
 
 def by_hand(low: list[float], high: list[float], close: list[float], long_usd: list[float], per_step: int) -> Cases:
@@ -177,6 +193,9 @@ class TestScores:
             assert one.crps["map"] > 0
             assert one.crps_gain_over_distance.low < one.crps_gain_over_distance.value
             assert one.note == ""
+            assert len({round(loss, 9) for loss in one.crps.values()}) == len(one.crps) == 4, (
+                "each knows something else"
+            )
 
     def test_with_little_truth_it_is_scored_from_day_five_on_and_says_so(self, scene: Scene) -> None:
         few = scene.steps.pick(scene.steps.days < 11)

@@ -44,6 +44,19 @@ def test_a_wider_margin_holds_more(scene):
 
 
 @pytest.mark.parametrize("every", [1, 4], ids=["open interest at every bar", "every fourth bar"])
+def test_exposure_is_in_usd_whatever_a_contract_costs(scene, every):
+    """At a hundred thousandth of the price the same contracts are worth a hundred thousandth, within each margin."""
+    data = cut(market_data(scene.market, every), 600)
+    prices = ("entry_price", "low", "high", "close")
+    cheap = replace(data.walk_input, **{name: getattr(data.walk_input, name) * 1e-5 for name in prices})
+    dear, found = (bar_exposure(walk(bars, SYMBOL), data.known) for bars in (data.walk_input, cheap))
+    for side in SIDES:
+        expected = dear[side].sum(axis=(0, 1)) * 1e-5
+        assert (np.diff(expected) > 0).all()
+        assert found[side].sum(axis=(0, 1)) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("every", [1, 4], ids=["open interest at every bar", "every fourth bar"])
 def test_every_variant_is_the_same_when_the_future_is_cut_off(scene, every):
     whole = market_data(scene.market, every)
     bars = 1 + 4 * 199  # the cut falls right after an observation: what lies behind it is not known yet
@@ -119,6 +132,8 @@ def test_levels_see_the_control_and_not_the_distance_alone(scene):
     control = score_levels(walked, scene.data, control_steps(walked, scene.data, scene.steps), 24)
     assert control is not None
     assert control.auc_gain.value > 0.008
+    for gain, of in ((control.auc_gain, control.auc), (control.rank_gain, control.rank)):
+        assert gain.value == pytest.approx(of["map"].value - of["another day's map"].value, abs=1e-6)
     # A truth that is the same at every distance and time leaves nothing to know about a day.
     flat = replace(scene.steps, usd=np.ones_like(scene.steps.usd))
     nothing = score_levels(walked, scene.data, flat, 24)

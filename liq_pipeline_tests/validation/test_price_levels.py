@@ -64,6 +64,20 @@ def test_too_few_orders_are_not_scored(scene: Scene, walked, orders) -> None:
     assert score_price_levels(walked, scene.data, *few) is None
 
 
+def test_orders_of_both_sides_count_where_their_bar_went_their_way(scene: Scene, walked, orders) -> None:
+    is_long, _, bar = orders
+    bars = scene.data.walk_input
+    before, late = bars.close[bar - 1], bars.ts[bar] >= bars.ts[0] + np.timedelta64(2, "D")
+    gone = np.where(is_long, bars.low[bar] < 0.999 * before, bars.high[bar] > 1.001 * before) & late
+    both = [column[gone][::2] for column in orders]  # fewer than are looked at at most
+    longs, shorts = ([column[both[0] == side] for column in both] for side in (True, False))
+    found = [score_price_levels(walked, scene.data, *some).orders for some in (longs, shorts, both)]
+    assert found == [longs[0].size, shorts[0].size, both[0].size]
+
+    against = [~both[0], both[1], both[2]]
+    assert score_price_levels(walked, scene.data, *against).orders < 0.5 * both[0].size
+
+
 def test_a_recording_is_scored_at_the_triggers_and_not_at_the_bankruptcy_prices(scene: Scene, tmp_path, orders) -> None:
     record(scene.market, tmp_path / "recorded", scene.market.config.days)
     inputs = Inputs(market_data(scene.market), scene.truth, scene.data.width)

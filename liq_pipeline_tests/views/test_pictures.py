@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
 
@@ -17,7 +19,7 @@ from liq_pipeline.views.frame import QUANTILE
 from liq_pipeline.views.heatmap_png import draw_heatmap, draw_preview, heatmap_figure
 from liq_pipeline.views.map_png import draw_map, map_figure
 from liq_pipeline.views.payload import heatmap_payload
-from liq_pipeline.views.style import THEMES, colour_map, png, short_usd
+from liq_pipeline.views.style import DARK, THEMES, colour_map, png, short_usd
 
 themes = pytest.mark.parametrize("theme", THEMES.values(), ids=list(THEMES))
 timeframes = pytest.mark.parametrize("timeframe", TIMEFRAMES)
@@ -118,6 +120,41 @@ def test_the_preview_fits_into_the_ui(frames, timeframe) -> None:
         data = draw_preview(frames(timeframe)[0], limit)
         assert len(data) <= limit or limit == 3_000
         assert Image.open(io.BytesIO(data)).format == "PNG"
+
+
+def colours_of(png: bytes) -> set[tuple[int, ...]]:
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).reshape(-1, 3)
+    return {tuple(map(int, colour)) for colour in np.unique(pixels, axis=0)}
+
+
+@pytest.mark.parametrize(
+    ("move", "rises", "falls"), [(1, True, False), (0, True, False), (-1, False, True), (np.nan, False, False)]
+)
+def test_a_preview_has_the_colour_of_rising_candles_where_none_falls_and_of_neither_without_any(
+    frames, move: float, rises: bool, falls: bool
+) -> None:
+    frame, _ = frames("7d")
+    closes = frame.candles["open"] + move * frame.row_height
+    shown = colours_of(draw_preview(replace(frame, candles=frame.candles | {"close": closes}), 10**6, DARK))
+
+    up, down = (tuple(int(255 * part) for part in to_rgb(colour)) for colour in (DARK.up, DARK.down))
+    assert (up in shown, down in shown) == (rises, falls)
+
+
+@timeframes
+def test_each_candle_stands_in_its_own_column_from_its_open_to_its_close(frames, timeframe) -> None:
+    frame, _ = frames(timeframe)
+    (axes, *_) = heatmap_figure(frame).axes
+    (bodies,) = [part for part in axes.collections if isinstance(part, PolyCollection)]
+    boxes = [path.get_extents() for path in bodies.get_paths()]
+    known = np.flatnonzero(~np.isnan(frame.candles["close"]))
+    assert len(boxes) == known.size
+    left, right = axes.get_xlim()
+    column = (right - left) / frame.ts.size
+    for place, box in zip(known, boxes, strict=True):
+        assert left + place * column < box.x0 < box.x1 < left + (place + 1) * column
+        ends = sorted((frame.candles["open"][place], frame.candles["close"][place]))
+        assert [box.y0, box.y1] == pytest.approx(ends)
 
 
 def test_one_huge_cell_does_not_blind_the_rest(frames) -> None:

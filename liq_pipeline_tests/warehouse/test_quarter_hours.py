@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from liq_pipeline_tests.once import once
 
 
@@ -23,6 +25,19 @@ class TestQuarterHours:
         (row,) = once(book.warehouse).sql("SELECT open, close FROM klines_15m").to_pylist()
 
         assert row == {"open": 0, "close": 15}
+
+    def test_of_a_bar_one_volume_stands_in_for_the_other_at_its_typical_price(self, book) -> None:
+        book.fill([100] * 3, volumes=[1, 2, 4])  # high 102, low 99, close 101
+        with book.warehouse.get_connection("BTCUSDT") as connection:
+            connection.execute("UPDATE klines SET quote_volume = volume * 100")
+            connection.execute("UPDATE klines SET quote_volume = NULL, bad_print = 'quote volume' WHERE volume = 2")
+            connection.execute("UPDATE klines SET volume = NULL, bad_print = 'volume' WHERE volume = 4")
+
+        (row,) = once(book.warehouse).sql("SELECT volume, quote_volume FROM klines_15m").to_pylist()
+
+        typical = (102 + 99 + 101) / 3
+        assert row["volume"] == pytest.approx(1 + 2 + 400 / typical)
+        assert row["quote_volume"] == pytest.approx(100 + 2 * typical + 400)
 
     def test_a_quarter_hour_with_a_missing_bar_is_left_out(self, book) -> None:
         book.fill([100] * 6, missing_bars=[4])

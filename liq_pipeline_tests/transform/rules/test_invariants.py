@@ -1,11 +1,12 @@
 """Corners of the invariants. (That each passes and fails at all: `test_planted_faults.py`.)"""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from liq_pipeline.transform.positions import walk_whole
-from liq_pipeline.transform.rules.heatmaps import heatmap_rules
+from liq_pipeline.transform.rules.heatmaps import heatmap_rules, last_candle_touches_no_older_cell
 from liq_pipeline.transform.rules.integrity import has_rows
 from liq_pipeline.transform.rules.invariants import (
     no_living_cell_was_touched,
@@ -16,6 +17,7 @@ from liq_pipeline.transform.rules.invariants import (
 from liq_pipeline.transform.rules.rule import Subject
 from liq_pipeline.warehouse.schema import HEATMAP_TABLES
 from liq_pipeline.warehouse.tables import Tables
+from liq_pipeline_tests.transform.rules.faults import Fault, plant
 
 
 @pytest.mark.parametrize("side", ["long", "short"])
@@ -48,6 +50,26 @@ def test_no_positions_at_all_do_not_add_up(subject: Subject) -> None:
 
     assert not positions_add_up_to_open_interest(subject).passed
     assert not stored_positions_follow_from_the_bars(subject).passed
+
+
+@pytest.mark.parametrize("side", ["long", "short"])
+def test_an_older_cell_inside_the_last_candle_is_found_on_either_side(
+    side: str, subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = Fault(
+        "INSERT INTO liquidation_heatmap_7d BY NAME SELECT * EXCLUDE (close) REPLACE (close - 1e-6 AS price_low, "
+        f"close AS price_high, CASE WHEN side = '{side}' THEN 1000 ELSE 0 END AS contracts) FROM "
+        "(SELECT * EXCLUDE (side) FROM liquidation_heatmap_7d ORDER BY ts DESC LIMIT 1), "
+        "(SELECT unnest(['long', 'short']) AS side), "
+        "(SELECT arg_max(close, ts) AS close FROM klines WHERE symbol = 'BTCUSDT')",
+        r"\d[\d.]* contracts inside the last candle's range were opened before it",
+    )
+    plant(older, subject, monkeypatch)
+
+    outcome = last_candle_touches_no_older_cell("liquidation_heatmap_7d")(subject)
+
+    assert not outcome.passed
+    assert re.fullmatch(older.says, outcome.found)
 
 
 def test_a_bin_that_the_longer_timeframe_lacks_is_found(subject: Subject) -> None:
