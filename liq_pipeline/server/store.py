@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from liq_pipeline.published.manifests import sound_manifest
 from liq_pipeline.published.past import Past, past_of
 from liq_pipeline.server.sound import give_back_memory, sound_rows
 
+_QUOTE = re.compile(r"(USD[TC]?|USD_PERP)$")
 _PAUSE_SECONDS = 0.005  # a publisher renames data and manifest within microseconds of each other
 _KEPT_BYTES = 16_000_000  # of files; of bodies twice that
 _MANY_ROWS = 50_000
@@ -254,7 +256,9 @@ def _key(datasets: tuple[str, ...], symbol: str, timeframe: str) -> tuple[Any, .
 
 
 def _unknown(symbol: str, names: list[str]) -> NotPublished:
-    similar = get_close_matches(symbol, names, n=3)
+    bases = {name: _QUOTE.sub("", name) for name in names}  # what all names end with says nothing
+    near = get_close_matches(_QUOTE.sub("", symbol), bases.values(), n=3)
+    similar = [name for base in dict.fromkeys(near) for name in names if bases[name] == base][:3]
     error = NotPublished(
         f"{symbol} is not published", remedy=f"see /symbols{'; similar: ' if similar else ''}{', '.join(similar)}"
     )

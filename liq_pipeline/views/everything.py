@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from liq_pipeline.clock import iso
-from liq_pipeline.errors import NoData
+from liq_pipeline.errors import NoData, PublishedDamaged
+from liq_pipeline.model.if_reached import HORIZON_HOURS
+from liq_pipeline.published.if_reached import DATASET, hidden_because
 from liq_pipeline.published.layout import dataset_path
 from liq_pipeline.published.manifests import read_manifest
 from liq_pipeline.views.frame import frame_of
@@ -19,6 +21,7 @@ from liq_pipeline.views.levels_frame import levels_frame_of
 from liq_pipeline.views.map_png import draw_map
 from liq_pipeline.views.packed import heatmap_packed, levels_packed
 from liq_pipeline.views.page import heatmap_html, page_assets
+from liq_pipeline.views.reached import reached_payload
 from liq_pipeline.views.style import DARK, LIGHT
 
 
@@ -39,7 +42,11 @@ def draw_all(folder: Path, symbol: str, timeframe: str, now: datetime) -> tuple[
         "map.png": draw_map(map_, DARK),
         "map-light.png": draw_map(map_, LIGHT),
         "heatmap.html": heatmap_html(
-            symbol, timeframe, heatmap_packed(frame), levels_packed(levels, of_levels, symbol, timeframe, now)
+            symbol,
+            timeframe,
+            heatmap_packed(frame),
+            levels_packed(levels, of_levels, symbol, timeframe, now),
+            _ranges(folder, symbol, of_levels["as_of"], now),
         ),
     }
     return files, {"as_of": facts["as_of"], "drawn_at": iso(now)}
@@ -48,6 +55,22 @@ def draw_all(folder: Path, symbol: str, timeframe: str, now: datetime) -> tuple[
 def shared_files() -> dict[str, bytes]:
     """Return the files that all pages share, by name."""
     return page_assets()
+
+
+def _ranges(folder: Path, symbol: str, as_of: str, now: datetime) -> dict[str, dict[str, Any]]:
+    """Return what gets liquidated on the way to a price, by hours of the horizon, or why that is not known."""
+    path = dataset_path(folder, DATASET, symbol)
+    facts = read_manifest(path)
+    why = hidden_because((), None)
+    if facts and facts["as_of"] != as_of:
+        why = f"it is known as of {facts['as_of']}, not as of these levels. To do: liq run"
+    elif facts:
+        try:
+            rows = pq.read_table(path, partitioning=None)
+            return {str(hours): reached_payload(rows, facts, symbol, hours, now) for hours in HORIZON_HOURS}
+        except PublishedDamaged as error:  # the rest of the page is good
+            why = str(error)
+    return {str(hours): {"hidden_because": why} for hours in HORIZON_HOURS}
 
 
 def _published(folder: Path, name: str, symbol: str, timeframe: str) -> tuple[pa.Table, dict[str, Any]]:

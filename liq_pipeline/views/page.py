@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import html
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,17 +34,20 @@ def page_assets() -> dict[str, bytes]:
     return {_named(text, kind): text.encode() for kind, text in made.items()}
 
 
-def heatmap_html(symbol: str, timeframe: str, heatmap: bytes, levels: bytes) -> bytes:
+def heatmap_html(
+    symbol: str, timeframe: str, heatmap: bytes, levels: bytes, reached: Mapping[str, Mapping[str, Any]]
+) -> bytes:
     """Return the page that opens from disk: its data is in it, packed; script and style lie in `../../assets/`.
 
     Args:
         symbol, timeframe: which.
         heatmap, levels: as `views.packed` makes them.
+        reached: as `views.reached` makes it, by hours of the horizon.
     """
     title = f"{symbol} {timeframe} estimated liquidation heatmap"
     data = "\n".join(
         f'<script type="application/gzip+base64" id="{name}">{_packed(content)}</script>'
-        for name, content in (("heatmap", heatmap), ("levels", levels))
+        for name, content in (("heatmap", heatmap), ("levels", levels), ("ranges", json.dumps(reached).encode()))
     )
     return _page(title, "../../assets/", {"mode": "file", "symbol": symbol, "timeframe": timeframe}, data)
 

@@ -69,6 +69,21 @@ def test_habits_are_remembered_and_a_link_wins_over_them(visit) -> None:
     drawn(page, " light 0 ")
 
 
+def test_the_view_and_the_maps_curve_are_habits(visit) -> None:
+    page = visit()
+    choose(page, "view", "map")
+    choose(page, "curve", "reached")
+    choose(page, "horizon", "24")
+    query(page)
+
+    page.goto(visit.url)
+    drawn(page, " map ")
+    assert page.is_checked("#curve input[value='reached']")
+    assert page.is_checked("#horizon input[value='24']")
+    page.goto(f"{visit.url}/?symbol=BTCUSDT&timeframe=7d")
+    drawn(page, " heatmap ")
+
+
 @pytest.mark.parametrize("wish", ["light", "dark", "no-preference"])
 def test_it_is_dark_unless_asked(visit, wish) -> None:
     page = visit(color_scheme=wish)

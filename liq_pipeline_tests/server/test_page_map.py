@@ -159,7 +159,7 @@ def test_the_map_of_the_past_is_what_the_service_says_of_that_instant(visit, ser
     assert picture(page) != newest
     assert f"levels as of {instant[:10]} {instant[11:16]} UTC" in page.inner_text("#status")
     assert f"price {wanted['current_price']:,.1f}".rstrip("0").rstrip(".") in page.inner_text("#status")
-    assert "only from the newest bar on" in page.inner_text("#reached")
+    assert "from the newest bar on, not for the past" in page.inner_text("#reached")
     page.click("#now")
     page.wait_for_function("() => !document.getElementById('status').textContent.includes('levels as of')")
     assert picture(page) == newest
@@ -188,6 +188,27 @@ def test_an_instant_before_the_data_says_so(visit) -> None:
 
     assert "No map of" in page.inner_text("#status")
     visit.complaints.clear()
+
+
+@pytest.mark.parametrize("view", ["heatmap", "map"])
+def test_an_instant_is_typed_to_go_to(visit, view) -> None:
+    page = visit(f"/?symbol=BTCUSDT&timeframe=7d&view={view}&clock=local", timezone_id="Asia/Kolkata")
+    page.locator("#when").fill("2026-06-27T17:30")
+    page.wait_for_function("() => document.getElementById('badges').textContent.includes('AS OF 2026-06-27 17:30')")
+
+    assert query(page)["at"] == ["2026-06-27T12:00Z"]
+    assert page.input_value("#when") == "2026-06-27T17:30"
+    page.click("#now")
+    assert page.input_value("#when") == ""
+
+
+def test_escape_leaves_the_list_of_symbols_also_with_a_word_in_the_search(visit) -> None:
+    page = visit()
+    page.keyboard.press("/")
+    page.keyboard.type("btc")
+    page.keyboard.press("Escape")
+
+    page.wait_for_selector("#picker", state="hidden")
 
 
 def test_symbols_are_searched_among_hundreds(visit) -> None:

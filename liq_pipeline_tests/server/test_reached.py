@@ -41,14 +41,14 @@ def folder(good_run: Settings, tmp_path: Path) -> Path:
     return shutil.copytree(good_run.published_dir, tmp_path / "published")
 
 
-def publish(folder: Path, found: list[dict[str, Any]]) -> None:
-    """Publish the dataset with these fits."""
+def publish(folder: Path, found: list[dict[str, Any]], instant: str = "") -> None:
+    """Publish the dataset with these fits; as of an instant, if one is given."""
     levels = pq.read_table(dataset_path(folder, "liquidation_levels", "BTCUSDT", "90d"), partitioning=None)
     path = dataset_path(folder, DATASET, "BTCUSDT")
     before = json.loads(manifest_path(path).read_text())
     as_of, price = datetime.fromisoformat(before["as_of"]), before["current_price"]
     rows = ranges(levels, [ReachedFit.model_validate(one) for one in found], "BTCUSDT", as_of, price)
-    facts = {"as_of": before["as_of"], "current_price": price, "fits": found}
+    facts = {"as_of": instant or before["as_of"], "current_price": price, "fits": found}
     Publisher(folder=str(folder)).publish([PublishedDataset(DATASET, "BTCUSDT", rows, facts)])
 
 

@@ -135,7 +135,9 @@ class TestAnInstantOfThePast:
         assert len(tags) == 3
 
 
-@pytest.mark.parametrize(("asked", "offered"), [("btcusd", ["BTCUSDT"]), ("BTCUDST", ["BTCUSDT"]), ("QQQ", None)])
+@pytest.mark.parametrize(
+    ("asked", "offered"), [("btcusd", ["BTCUSDT"]), ("BTCUDST", ["BTCUSDT"]), ("QQQ", None), ("XRPUSDT", None)]
+)
 def test_an_unknown_symbol_is_refused_with_similar_ones(service, asked, offered) -> None:
     answer = service.get(f"/liquidations/levels?symbol={asked}")
 

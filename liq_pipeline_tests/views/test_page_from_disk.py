@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import datetime
+from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from liq_pipeline_tests.page import at, cells, choose, drag, drawn, picture, point, saved
+from liq_pipeline.model.if_reached import HORIZON_HOURS
+from liq_pipeline.published.layout import view_folder
+from liq_pipeline.published.publish import Publisher, Views
+from liq_pipeline.views.everything import draw_all, shared_files
+from liq_pipeline_tests.page import at, cells, choose, colours, drag, drawn, picture, point, rgb, saved
+from liq_pipeline_tests.server.test_reached import fits, publish
 
 pytestmark = pytest.mark.browser
 
@@ -29,8 +36,8 @@ def opened(context, pages):
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
-    def open_(query: str = "", timeframe: str = "7d"):
-        page.goto((pages(timeframe) / "heatmap.html").as_uri() + query)
+    def open_(query: str = "", timeframe: str = "7d", folder: Path | None = None):
+        page.goto(((folder or pages(timeframe)) / "heatmap.html").as_uri() + query)
         page.wait_for_selector("#plot[data-drawn]")
         return page
 
@@ -132,7 +139,47 @@ def test_the_heatmaps_past_is_here_and_the_maps_asks_for_the_service(opened) -> 
     drawn(page, " map ")
     assert page.is_disabled("#at")
     assert "liq serve" in page.inner_text("#at-text")
-    assert "liq serve" in page.inner_text("#reached")
+
+
+@pytest.fixture
+def with_ranges(published):
+    """Return the page of a folder in which ranges of that instant are published; empty: of the levels' own."""
+
+    def make(as_of: str = "") -> Path:
+        days = [fits()[0] | {"horizon_hours": hours} for hours in HORIZON_HOURS]
+        publish(published, days, as_of)
+        now = datetime.fromisoformat("2026-06-28T06:00:00+00:00")
+        files, about = draw_all(published, "BTCUSDT", "7d", now)
+        Publisher(folder=str(published)).publish_views([Views("BTCUSDT", "7d", files, about)], shared_files())
+        return view_folder(published, "BTCUSDT", "7d")
+
+    return make
+
+
+def test_how_much_gets_liquidated_on_the_way_is_in_the_page(opened, with_ranges) -> None:
+    page = opened("?view=map&curve=reached", folder=with_ranges())
+    page.wait_for_function("() => document.getElementById('reached').textContent.includes('from 30 days')")
+
+    assert "is reached within 4 h" in point(page, 0.45, 0.5)
+    choose(page, "horizon", "24")
+    page.wait_for_function("() => document.getElementById('reached').textContent.includes('24 h: USD')")
+    found = colours(page)
+    assert found[rgb("#ff9d5c")] > 50
+    assert found[rgb("#5cc8ff")] > 50
+
+
+def test_ranges_of_another_instant_than_the_levels_are_not_shown(opened, with_ranges) -> None:
+    page = opened("?view=map&curve=reached", folder=with_ranges("2026-06-27T00:00:00Z"))
+    page.wait_for_function("() => document.getElementById('reached').textContent.includes('2026-06-27')")
+
+    assert "is reached" not in point(page, 0.45, 0.5)
+
+
+def test_where_no_liquidations_are_reported_the_page_says_how_to_get_them(opened) -> None:
+    page = opened("?view=map")
+    page.wait_for_function("() => document.getElementById('reached').textContent.includes('no reported')")
+
+    assert "liq record" in page.inner_text("#reached")
 
 
 def test_a_picture_and_rows_can_be_saved(opened, pages) -> None:

@@ -54,7 +54,7 @@ def picture_assets(symbols: dg.PartitionsDefinition, service: str) -> list[dg.As
 
     @dg.asset(
         partitions_def=symbols,
-        deps=[published_heatmaps, "published_levels"],
+        deps=[published_heatmaps, "published_levels", "if_reached"],
         group_name="published",
         kinds={"matplotlib"},
     )

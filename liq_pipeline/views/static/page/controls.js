@@ -13,13 +13,21 @@ function say(text, kind = "") { // the line below the title
   $("status").className = kind;
 }
 
+let remarks = "", remarked = 0;
+function remark(text) { // said for some seconds, then the line tells the data's age again
+  clearTimeout(remarked);
+  remarks = text;
+  say(text, "ageing");
+  remarked = setTimeout(() => { remarks = ""; if (ready()) describe(); }, 10_000);
+}
+
 function describe() {
   const data = state.view === "heatmap" ? heatmap : levels, what = state.view;
   $("title").textContent = document.title = `${state.symbol} ${state.timeframe} · estimated liquidation ${what}`;
   $("symbol").textContent = state.symbol || "Symbol";
   if (!data) return;
   const history = heatmap && heatmap.burn_in_days !== null && heatmap.burn_in_days < 20 && what === "heatmap" ? `only ${heatmap.burn_in_days.toFixed(0)} of 20 days of history before the left edge` : "";
-  const badges = [["label", data.source_label && `${data.source_label.toUpperCase()} DATA`], ["past", state.at && `AS OF ${instant(Date.parse(state.at) / 1000)}`], ["short", data.short_history], ["none", !classes.size && "all leverage filters are off"]];
+  const badges = [["label", data.source_label && `${data.source_label.toUpperCase()} DATA`], ["past", state.at && heatmap && `AS OF ${instant(shownAt())}`], ["short", data.short_history], ["none", !classes.size && "all leverage filters are off"]];
   $("badges").replaceChildren(...badges.filter(([, text]) => text).map(([className, textContent]) => make("span", { className, textContent })));
   tellAge(data, history);
   $("note").textContent = `${data.note} ${what === "heatmap" ? `Bands end where a candle touches them. Colours: ${state.power === 100 ? "linear" : `power ${state.power / 100}`}; above ${usd(highUsd())} USD${state.high === 100 ? ` (the ${Math.round(heatmap.brightest_quantile * 100)} % quantile)` : ""} all alike.`
@@ -36,8 +44,8 @@ function tellAge(data, history = "") {
   const live = served && checked ? `checked ${clockTime(checked)}, next ${clockTime(checked + EVERY)}` : "";
   const age = state.at && state.view === "map" ? `levels as of ${data.as_of.slice(0, 16).replace("T", " ")} UTC` : data.notice;
   $("status").dataset.age = age;
-  const text = [age + (served ? "" : " (when drawn)"), `price ${price(state.view === "map" ? bins.now : data.current_price)}`, live, history, data.margin_note].filter(Boolean).join(" · ");
-  if (trouble) say(trouble, "stale"); else say(text, state.at ? "" : data.is_stale ? "stale" : data.is_ageing ? "ageing" : "");
+  const text = [age + (served ? "" : " (when drawn)"), `price ${price(state.view === "map" ? bins.now : priceAt(cut()))}`, live, history, data.margin_note].filter(Boolean).join(" · ");
+  if (trouble) say(trouble, "stale"); else if (remarks) say(remarks, "ageing"); else say(text, state.at ? "" : data.is_stale ? "stale" : data.is_ageing ? "ageing" : "");
 }
 
 function tellZones() {
@@ -72,7 +80,9 @@ function help() {
 }
 
 function fullScreen() {
-  if (document.fullscreenElement) document.exitFullscreen(); else document.documentElement.requestFullscreen?.().catch(() => {});
+  if (!document.fullscreenEnabled) return;
+  if (document.fullscreenElement) document.exitFullscreen();
+  else document.documentElement.requestFullscreen().catch((error) => remark(`The browser refuses full screen: ${error.message}`));
 }
 
 function wireControls() {
@@ -92,6 +102,7 @@ function wireControls() {
   $("clock").addEventListener("click", () => { set("clock", state.clock === "utc" ? "local" : "utc"); dress(); if (ready()) describe(); redraw(); });
   $("reset").addEventListener("click", () => ready() && reset());
   $("full").addEventListener("click", fullScreen);
+  for (const one of [$("full"), ...document.querySelectorAll(".of-full")]) one.hidden = !document.fullscreenEnabled;
   $("help").addEventListener("click", help);
   $("close").addEventListener("click", () => $("sheet").close());
   $("more").addEventListener("click", () => $("more").setAttribute("aria-expanded", String($("filters").classList.toggle("open"))));

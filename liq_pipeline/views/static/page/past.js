@@ -5,20 +5,40 @@ const STEP_MILLISECONDS = 120;
 const closes = (column) => heatmap.begin + (column + 1) * heatmap.column_seconds;
 const hasPast = () => Boolean(heatmap) && (served || state.view === "heatmap");
 
+const shownAt = () => (state.view === "heatmap" ? closes(cut()) : Date.parse(levels && levels !== current.levels ? levels.as_of : state.at) / 1000); // the instant that is shown, of the past
+
+function settle() { // an instant that cannot be shown is said, and not claimed
+  if (!state.at) return;
+  const wished = Date.parse(state.at) / 1000, said = instant(wished), first = closes(0), last = closes(heatmap.span - 1);
+  if (wished > last) {
+    state.at = "";
+    remark(`${said} lies ahead of the data: the newest is shown, ${instant(last)}.`);
+  } else if (wished < first && state.view === "heatmap") {
+    goodAt(first);
+    remark(`${said} lies before this heatmap, which begins ${instant(first)}: the map and longer timeframes go farther back.`);
+  }
+}
+
+function goodAt(seconds) {
+  state.at = new Date(seconds * 1000).toISOString().replace(":00.000Z", "Z");
+}
+
 function tellPast() {
-  const able = hasPast() && ready();
+  const able = hasPast();
   for (const id of ["at", "play", "now"]) $(id).disabled = !able;
   if (!heatmap) { $("at-text").textContent = ""; return; }
   $("at").max = heatmap.span - 1;
   $("at").value = cut();
-  $("at-text").textContent = able ? (state.at ? instant(closes(cut())) : `newest: ${instant(closes(heatmap.span - 1))}`) : "the map of the past: liq serve";
+  $("at-text").textContent = able ? (state.at ? instant(shownAt()) : `newest: ${instant(closes(heatmap.span - 1))}`) : "the map of the past: liq serve";
   $("at").setAttribute("aria-valuetext", $("at-text").textContent);
   $("now").disabled = !able || !state.at;
+  $("when").disabled = !able;
+  if (document.activeElement !== $("when")) $("when").value = state.at && able ? iso(shownAt()).slice(0, 16) : "";
 }
 
 async function goTo(column) {
   const last = column >= heatmap.span - 1;
-  state.at = last ? "" : new Date(closes(column) * 1000).toISOString().replace(":00.000Z", "Z");
+  if (last) state.at = ""; else goodAt(closes(column));
   remember();
   if (state.view === "map") await showPast();
   else show();
@@ -26,7 +46,7 @@ async function goTo(column) {
 
 async function showPast() { // the levels of the instant that is chosen; while one is asked for, only the newest wish counts
   const wished = state.at, name = `${state.symbol} ${state.timeframe}`;
-  if (!served) return;
+  if (!served || state.view !== "map") return;
   tellPast();
   if (!wished) { askedAt = ""; if (current.levels && levels !== current.levels) takeLevels(current.levels); show(); return; }
   const place = `${name} ${wished}`;
@@ -40,8 +60,8 @@ async function showPast() { // the levels of the instant that is chosen; while o
       pastOf.set(place, found);
     } catch (error) {
       if (askedAt !== place) return;
-      if (!ready()) $("nothing").textContent = "Nothing to show.";
       say(`No map of ${instant(Date.parse(wished) / 1000)}: ${error.message}`, "stale");
+      if (!ready()) $("nothing").textContent = $("status").textContent;
       return;
     }
   }
@@ -72,5 +92,14 @@ function stopPlaying() {
 function wirePast() {
   $("at").addEventListener("input", () => { stopPlaying(); goTo(Number($("at").value)); });
   $("play").addEventListener("click", play);
+  $("when").addEventListener("change", () => {
+    const typed = Date.parse(`${$("when").value}Z`) / 1000;
+    if (Number.isNaN(typed) || !heatmap) return;
+    stopPlaying();
+    goodAt(typed - shift(typed));
+    settle();
+    if (state.view === "map") showPast(); else show();
+    remember();
+  });
   $("now").addEventListener("click", () => { stopPlaying(); goTo(heatmap.span - 1); });
 }

@@ -1,4 +1,4 @@
-// If the price gets there: how much gets liquidated on the way, a median and a range. Asked of the service.
+// If the price gets there: how much gets liquidated on the way, a median and a range. In the page, or asked of the service.
 const reachedOf = new Map(); // by symbol and horizon: an answer, or why there is none
 
 const reachedKey = () => `${state.symbol} ${state.horizon}`;
@@ -6,9 +6,9 @@ const reachedNow = () => (state.at ? null : reachedOf.get(reachedKey()));
 
 async function loadReached() {
   const key = reachedKey();
-  if (!served || !state.symbol) { tellReached(); return; }
+  if (!state.symbol) { tellReached(); return; }
   try {
-    reachedOf.set(key, await ask(`/liquidations/if-reached?${new URLSearchParams({ symbol: state.symbol, horizon: state.horizon })}`));
+    reachedOf.set(key, !served ? JSON.parse(new TextDecoder().decode(await embedded("ranges")))[state.horizon] : await ask(`/liquidations/if-reached?${new URLSearchParams({ symbol: state.symbol, horizon: state.horizon })}`));
   } catch (error) {
     if (!reachedOf.has(key)) reachedOf.set(key, { hidden_because: error.message });
   }
@@ -16,8 +16,7 @@ async function loadReached() {
 }
 
 function why() {
-  if (!served) return "the service shows it where liquidations are reported: liq serve";
-  if (state.at) return "only from the newest bar on";
+  if (state.at) return "it is known from the newest bar on, not for the past";
   const found = reachedNow();
   return found ? found.hidden_because : "asking …";
 }
@@ -26,7 +25,7 @@ function tellReached() {
   const hidden = why(), found = reachedNow();
   $("reached").hidden = state.view !== "map";
   $("reached").textContent = hidden
-    ? `If reached within ${state.horizon} h: no range yet; ${hidden}.`
+    ? `If reached within ${state.horizon} h: no range; ${hidden.replace(/\.$/, "")}.`
     : `If reached within ${state.horizon} h: USD liquidated on the way, estimated from ${Math.round(found.days_of_truth)} days of reported liquidations`
       + ` (${found.source}); not whether the price gets there.`;
 }

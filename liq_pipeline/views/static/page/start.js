@@ -4,6 +4,7 @@ let current = { heatmap: null, levels: null }, generation = 0, checked = 0, trou
 
 function takeHeatmap(found) {
   heatmap = current.heatmap = found;
+  settle();
   sumUp();
 }
 
@@ -78,6 +79,7 @@ async function load() {
     if (mine !== generation) return;
     keep(name, got);
     if (state.at) await showPast();
+    else if (levels !== current.levels) { takeLevels(current.levels); show(); }
   } catch (error) {
     if (mine === generation) failed(error);
   }
@@ -95,11 +97,19 @@ function failed(error) {
   blank("Nothing to show.");
   remember();
   say(lost ? "No connection; retrying." : `Nothing to show for ${state.symbol} ${state.timeframe}: ${error.message}`, "stale");
-  $("status").append(...(error.similar || []).map((name) => {
-    const button = make("button", { type: "button", textContent: name });
-    button.addEventListener("click", () => choose({ symbol: name }));
-    return button;
-  }));
+  $("nothing").textContent = $("status").textContent;
+  if (error.status === 404) offer(error.similar || []);
+}
+
+async function offer(similar) { // in place of an unknown symbol: names to click
+  const mine = generation;
+  if (!symbols.length) await loadSymbols().catch(() => {});
+  if (mine !== generation || !symbols.length || symbols.some((one) => one.symbol === state.symbol)) return;
+  const names = similar.length ? similar : symbols.slice(0, 6).map((one) => one.symbol), said = `${state.symbol} is not published here.`;
+  const button = (textContent, act) => { const one = make("button", { type: "button", textContent }); one.addEventListener("click", act); return one; };
+  say(said, "stale");
+  $("nothing").replaceChildren(make("b", { textContent: said }), make("span", { textContent: similar.length ? "Meant, perhaps:" : "Published are, for instance:" }),
+    ...names.map((name) => button(name, () => choose({ symbol: name }))), button(`All ${symbols.length} symbols`, pick));
 }
 
 function switchView() {
@@ -135,8 +145,8 @@ async function start() {
     loadReached();
     return load();
   }
-  setInterval(() => { if (!document.hidden && state.symbol) load(); }, EVERY);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && checked && Date.now() - checked > EVERY) load(); });
+  setInterval(() => { if (!document.hidden && state.symbol) { load(); loadReached(); } }, EVERY);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && checked && Date.now() - checked > EVERY) { load(); loadReached(); } });
   const listed = loadSymbols();
   listed.catch(() => {});
   if (!looksWhole(state.symbol)) {
@@ -148,7 +158,8 @@ async function start() {
     if (!symbols.length) { blank("Nothing is published yet."); return say("Nothing is published yet. To do: liq run, or liq demo.", "stale"); }
     state.symbol = state.symbol ? resolved(state.symbol) || state.symbol : symbols[0].symbol;
   }
-  return choose({}, zoom);
+  await choose({}, zoom);
+  if (refused.length && ready()) remark(refused.join(" "));
 }
 
 start();

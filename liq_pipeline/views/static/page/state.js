@@ -1,11 +1,12 @@
 // What is chosen: in the address, so that a link shows the same; what is a habit is remembered here, too.
 const PLAIN = { symbol: "", timeframe: "7d", view: "heatmap", side: "both", leverage: "", min: 0, low: 0, high: 100, power: 100, swept: 0,
   theme: "dark", clock: "utc", curve: "exposure", horizon: "4", at: "", zoom: "" };
-const HABITS = ["theme", "clock"], FILTERS = ["side", "leverage", "min", "low", "high", "power", "swept"];
+const HABITS = ["theme", "clock"], FILTERS = ["side", "leverage", "min", "low", "high", "power", "swept", "view", "curve", "horizon"];
 const ONE_OF = { view: ["heatmap", "map"], side: ["both", ...SIDES], theme: Object.keys(themes), clock: ["utc", "local"],
   curve: ["exposure", "reached"], horizon: ["1", "4", "24"], timeframe: TIMEFRAMES };
 const LIMITS = { min: [0, 100], low: [0, 200], high: [0, 200], power: [20, 200], swept: [0, 1] };
 const KEPT = "liq-page";
+const refused = []; // what the address asks for and cannot be shown, in words
 const state = chosen(new URLSearchParams(location.search));
 let classes = classesOf(state.leverage);
 
@@ -19,6 +20,8 @@ function chosen(query) {
   for (const name of Object.keys(PLAIN)) if (query.has(name)) found[name] = query.get(name);
   if (!served) Object.assign(found, { symbol: boot.symbol, timeframe: boot.timeframe });
   if (TIMEFRAMES.includes(`${found.timeframe}d`)) found.timeframe += "d";
+  if (query.has("timeframe") && served && !TIMEFRAMES.includes(found.timeframe)) refused.push(`There is no timeframe “${found.timeframe.slice(0, 20)}” (${TIMEFRAMES.join(", ")}): ${PLAIN.timeframe} is shown.`);
+  if (found.at && Number.isNaN(Date.parse(found.at))) refused.push(`“${found.at.slice(0, 30)}” is no instant: the newest is shown.`);
   for (const [name, values] of Object.entries(ONE_OF)) if (!values.includes(found[name])) found[name] = PLAIN[name];
   for (const [name, [least, most]] of Object.entries(LIMITS)) found[name] = Number.isFinite(Number(found[name])) ? clamp(Number(found[name]), least, most) : PLAIN[name];
   if (found.low >= found.high) Object.assign(found, { low: PLAIN.low, high: PLAIN.high });

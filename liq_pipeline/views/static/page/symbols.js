@@ -38,6 +38,7 @@ function wireSymbols() {
   $("find").addEventListener("input", listSymbols);
   $("find").addEventListener("keydown", (event) => {
     const first = $("found").querySelector("button");
+    if (event.key === "Escape") { event.preventDefault(); $("picker").close(); } // a search field would only empty itself
     if (event.key === "Enter" && first) { event.preventDefault(); first.click(); }
     if (event.key === "ArrowDown" && first) { event.preventDefault(); first.focus(); }
   });
