@@ -20,9 +20,7 @@ FIVE = np.timedelta64(5, "m")
 )
 def test_the_change_between_two_snapshots_is_spread(volume: list[float], between: list[float]) -> None:
     ts = np.datetime64("2026-03-01T01:05", "us") + np.arange(5) * FIVE
-    found, known = spread_open_interest(
-        ts, FIVE, np.array(volume, dtype=float), ts[[1, 4]], np.array([100.0, 180.0])
-    )
+    found, known = spread_open_interest(ts, FIVE, np.array(volume, dtype=float), ts[[1, 4]], np.array([100.0, 180.0]))
     assert known.tolist() == [False, True, False, False, True]
     assert np.isnan(found[0])
     assert found[1:].tolist() == pytest.approx([100, *between, 180])
