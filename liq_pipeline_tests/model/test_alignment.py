@@ -1,10 +1,29 @@
-"""Whether the data tell which end of a step a stamp names."""
+"""Open interest between snapshots, and whether the data tell which end of a step a stamp names."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from liq_pipeline.model.alignment import StampVerdict
+from liq_pipeline.model.alignment import StampVerdict, spread_open_interest
+
+FIVE = np.timedelta64(5, "m")
+
+
+@pytest.mark.parametrize(
+    ("volume", "between"),
+    [
+        pytest.param([9, 9, 1, 3, 4], [110, 140], id="by volume"),
+        pytest.param([9, 9, 0, 0, 0], [100 + 80 / 3, 100 + 160 / 3], id="equally where nothing was traded"),
+        pytest.param([9, 9, 0, 0, 5], [100, 100], id="all of it in the bar that traded"),
+    ],
+)
+def test_the_change_between_two_snapshots_is_spread(volume: list[float], between: list[float]) -> None:
+    ts = np.datetime64("2026-03-01T01:05", "us") + np.arange(5) * FIVE
+    found, known = spread_open_interest(ts, FIVE, np.array(volume, dtype=float), ts[[1, 4]], np.array([100.0, 180.0]))
+    assert known.tolist() == [False, True, False, False, True]
+    assert np.isnan(found[0])
+    assert found[1:].tolist() == pytest.approx([100, *between, 180])
 
 
 @pytest.mark.parametrize(

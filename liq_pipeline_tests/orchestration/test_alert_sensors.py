@@ -125,7 +125,11 @@ class TestPriceNearAZone:
 
     def test_an_old_price_says_nothing_of_where_price_is(self, near: Settings, phone: HTTPServer) -> None:
         assert tick(later(near, hours=2), "alert_price_near_zone_sensor") == "nothing to say"
+        assert tick(later(near, minutes=61), "alert_price_near_zone_sensor") == "nothing to say"
         assert not received(phone)
+
+    def test_a_price_of_an_hour_ago_is_known(self, near: Settings, phone: HTTPServer) -> None:
+        assert tick(later(near, hours=1), "alert_price_near_zone_sensor") == "1 sent"
 
 
 @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["BTCUSDT"]))
