@@ -106,6 +106,49 @@ def test_rows_of_the_map_come_from_the_service(visit, service, instant) -> None:
     assert name.endswith(".parquet")
 
 
+def test_rows_of_the_map_are_those_of_the_leverage_classes_that_are_on(visit, service) -> None:
+    page = visit("/?symbol=BTCUSDT&timeframe=7d&view=map&leverage=1.3")
+    everything = service.get("/liquidations/levels?symbol=BTCUSDT&timeframe=7d").json()
+    wanted = sorted(
+        row["leverage"]
+        for side in ("long_liquidations", "short_liquidations")
+        for row in everything[side]
+        if 10 < row["leverage"] <= 25 or row["leverage"] > 50
+    )
+    held = json.loads(saved(page, "json")[1])
+
+    assert sorted(float(row["leverage"]) for row in cells(page)) == wanted
+    assert sorted(row["leverage"] for side in ("long", "short") for row in held[f"{side}_liquidations"]) == wanted
+
+
+def test_the_rows_of_the_heatmap_are_plain_ascii(visit) -> None:
+    page = visit("/?symbol=BTCUSDT&timeframe=7d")
+    content = saved(page, "csv")[1]
+
+    assert content.isascii()
+    assert {row["leverage_class"] for row in csv.DictReader(io.StringIO(content.decode()))} == {
+        "<=10x", "11-25x", "26-50x", ">50x",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("view", ["heatmap", "map"])
+def test_the_menu_says_what_each_file_holds_and_where_programs_get_it(visit, service, view) -> None:
+    page = visit(f"/?symbol=BTCUSDT&timeframe=7d&view={view}&side=long")
+    page.click("#save")
+    said = page.inner_text("#save-menu")
+
+    for words in {
+        "heatmap": ("cells in sight, as filtered", "the whole heatmap", "all cells, as published"),
+        "map": ("levels, as filtered", "levels, longs, all leverages"),
+    }[view]:
+        assert words in said
+    answer = service.get(page.get_attribute("#endpoint", "href")).json()
+    assert (answer["symbol"], answer["timeframe"]) == ("BTCUSDT", "7d")
+    if view == "map":
+        assert not answer["short_liquidations"]
+    assert service.get(page.get_attribute("#docs", "href")).status_code == 200
+
+
 def test_the_heatmaps_json_and_parquet_come_from_the_service(visit) -> None:
     page = visit("/?symbol=BTCUSDT&timeframe=7d")
 

@@ -68,10 +68,31 @@ async function saveRows(kind) {
     if (!served) return make("a", { href: `../../../liquidation_levels/${state.symbol}/${state.timeframe}.parquet`, download: fileName(kind) }).click();
     const path = state.view === "map" ? asked("levels", { format: kind, ...limits() })
       : kind === "json" ? asked("heatmap") : `/files/liquidation_heatmap/${state.symbol}/${state.timeframe}.parquet`;
-    download(await ask(path, "blob"), fileName(kind));
+    const content = await ask(path, "blob");
+    download(state.view === "map" ? await ofClasses(kind, content) : content, fileName(kind));
   } catch (error) {
     say(`Not saved: ${error.message}`, "stale");
   }
+}
+
+async function ofClasses(kind, content) { // the service knows sides; leverage classes are those of the page
+  if (kind === "parquet" || classes.size === CLASSES.length) return content;
+  const text = await content.text(), shown = (leverage) => classes.has(LEVERAGE_UP_TO.findIndex((most) => leverage <= most));
+  if (kind === "json") {
+    const found = JSON.parse(text);
+    for (const name of ["long_liquidations", "short_liquidations"]) found[name] = found[name].filter((row) => shown(row.leverage));
+    return new Blob([JSON.stringify(found)]);
+  }
+  const [head, ...rows] = text.trimEnd().split("\n"), column = head.split(",").indexOf('"leverage"');
+  return new Blob([`${[head, ...rows.filter((row) => shown(Number(row.split(",")[column])))].join("\n")}\n`]);
+}
+
+function tellMenu() { // what each file holds, before it is saved
+  const map = state.view === "map", side = state.side === "both" ? "both sides" : `${state.side}s`, some = map ? "levels, as filtered" : "cells in sight, as filtered";
+  const words = { csv: some, json: served && !map ? "the whole heatmap" : some, parquet: !served ? "levels, as published" : map ? `levels, ${side}, all leverages` : "all cells, as published" };
+  for (const [kind, text] of Object.entries(words)) $(kind).lastChild.textContent = text;
+  $("docs").hidden = $("endpoint").hidden = !served || location.hash.includes("token="); // a link carries no token
+  $("endpoint").href = map ? asked("levels", limits()) : asked("heatmap");
 }
 
 function ownRows(kind) { // what is here, filtered, and of the heatmap what is in sight
@@ -80,6 +101,7 @@ function ownRows(kind) { // what is here, filtered, and of the heatmap what is i
   return `${[names, ...rows].map((row) => row.join(",")).join("\n")}\n`;
 }
 
+const plainClass = (kind) => CLASSES[kind].replace("≤ ", "<=").replace("–", "-").replace("> ", ">"); // ASCII: spreadsheets guess encodings
 const digits = (value) => Number(value.toPrecision(10));
 
 function levelRows() {
@@ -102,16 +124,16 @@ function cellRows() {
       if (!(field.total[at] > 0) || field.total[at] < floor) continue;
       for (const [side, name] of SIDES.entries()) {
         if (!shownSide(side)) continue;
-        for (const kind of [...classes].sort()) if (layers[side][kind][at] > 0) found.push([closed, digits(low + row * height), digits(low + (row + 1) * height), name, CLASSES[kind], Math.round(layers[side][kind][at])]);
+        for (const kind of [...classes].sort()) if (layers[side][kind][at] > 0) found.push([closed, digits(low + row * height), digits(low + (row + 1) * height), name, plainClass(kind), Math.round(layers[side][kind][at])]);
       }
     }
   }
-  return [["closes", "price_low", "price_high", "side", "leverage", "usd"], found];
+  return [["closes", "price_low", "price_high", "side", "leverage_class", "usd"], found];
 }
 
 function wireTakeaway() {
   const open = (yes) => { $("save-menu").hidden = !yes; $("save").setAttribute("aria-expanded", String(yes)); };
-  $("save").addEventListener("click", () => open($("save-menu").hidden));
+  $("save").addEventListener("click", () => { tellMenu(); open($("save-menu").hidden); });
   document.addEventListener("click", (event) => { if (!event.target.closest(".menu")) open(false); });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !$("save-menu").hidden) { open(false); $("save").focus(); } });
   $("copy").addEventListener("click", copyLink);
