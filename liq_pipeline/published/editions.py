@@ -204,11 +204,11 @@ class Editions:
         return found if len(found) == len(lacking) else None
 
     def _put_in_place(self, symbol: str, newest: _State, contents: Mapping[Path, bytes]) -> bool:
-        """Let the local folder hold an edition; not where somebody has put in a newer one meanwhile."""
+        """Let the local folder hold an edition, if it still is the newest now that nobody else may write there."""
         with writing(self.root), locked(self.root):
-            state = self._local(symbol)
-            if state and state.edition.number > newest.edition.number:
+            if self._remote(symbol).tag != newest.tag:
                 return False
+            state = self._local(symbol)
             with replacing(self.root) as stage:
                 for path, content in contents.items():
                     stage(path, content)

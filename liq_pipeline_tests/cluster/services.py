@@ -20,7 +20,7 @@ from urllib.request import urlopen
 
 KEY, SECRET, BUCKET = "liq", "liq-secret", "liq"
 LOWEST_PORT, HIGHEST_PORT = 20_000, 40_000  # SeaweedFS listens 10,000 above each of its ports, too
-START_SECONDS = 60.0
+START_SECONDS = 150.0
 
 
 class NotStarted(Exception):
