@@ -105,7 +105,7 @@ cluster-demo: setup-dev ## a real cluster on this machine: Postgres, Redis, an S
 	@$(BIN)/python -m liq_pipeline_tests.cluster demo --keep
 
 cluster-test: setup-dev ## the same, small, with a killed worker and a lost queue; nobody waits for a Ctrl-C
-	@$(BIN)/python -m liq_pipeline_tests.cluster identity kills queue --symbols 3 --kills 1
+	@$(BIN)/python -m liq_pipeline_tests.cluster identity kills queue --symbols 2 --kills 1
 
 cluster-trials: setup-dev ## everything that can break there: make cluster-trials KILLS=20 (an hour)
 	@$(BIN)/python -m liq_pipeline_tests.cluster identity kills database queue store slow network --kills $(KILLS)

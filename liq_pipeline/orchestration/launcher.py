@@ -52,8 +52,7 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
         asked, answers = self._answers
         if time.monotonic() - asked > FRESH_SECONDS:
             try:
-                inspect = self.celery.control.inspect(timeout=ANSWER_SECONDS)
-                answers = f"{inspect.active()} {inspect.reserved()}"
+                answers = str(self.celery.control.inspect(timeout=ANSWER_SECONDS).active())
             except Exception as error:  # of Celery, Kombu or the broker's client, by broker
                 log.warning("the broker does not answer, so nobody knows which runs are at work: %s", error)
                 answers = None

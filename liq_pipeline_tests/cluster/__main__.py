@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,8 +30,6 @@ TRIALS: dict[str, Callable[[argparse.Namespace], Callable[[Trial], None]]] = {
 
 def alone(folder: Path, exchange: Path, symbols: tuple[str, ...]) -> tuple[dict[str, bytes], float]:
     """Publish the symbols in one process, with a folder and nothing else; return the files, and the seconds."""
-    import subprocess
-
     begun = time.monotonic()
     variables = settings_of(exchange, symbols) | {"LIQ_DATA_DIR": str(folder)}
     with (folder.parent / "alone.log").open("w") as out:
@@ -48,6 +48,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="the UI stays until Ctrl-C (demo)")
     options = parser.parse_args()
     exempt_this_machine()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped then, too
     symbols = symbols_of(options.symbols)
     with tempfile.TemporaryDirectory(prefix="liq-cluster-") as name:
         folder = Path(name)
@@ -56,7 +57,6 @@ def main() -> int:
         expected, seconds = alone(folder / "alone", exchange, symbols)
         say(f"one process, no cluster: {seconds:.0f} s, {len(expected)} files")
         with cluster(folder, exchange, symbols, options.workers) as made:
-            made.stop_sensors()
             os.environ.update({key: value for key, value in made.variables.items() if key.startswith("AWS_")})
             say(f"up: {made.address}")
             wrong = [one for what in options.what for one in tried(what, made, symbols, expected, options)]

@@ -30,7 +30,7 @@ from liq_pipeline_tests.cluster.services import (
 )
 
 REPOSITORY = Path(__file__).parents[2]
-FIRST_DAY, DAYS = date(2026, 6, 18), 10
+FIRST_DAY, DAYS = date(2026, 6, 23), 5
 NOW = datetime(2026, 6, 28, 6, tzinfo=UTC)
 FIRST_USER = 20_001  # of a worker, where root may choose one
 LAUNCH = """mutation($symbol: String!, $priority: String!) {
@@ -40,9 +40,6 @@ LAUNCH = """mutation($symbol: String!, $priority: String!) {
       {key: "dagster/partition", value: $symbol}, {key: "dagster/priority", value: $priority}]}
   }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
 }"""
-SENSORS = """{ sensorsOrError(repositorySelector: {repositoryName: "__repository__",
-  repositoryLocationName: "liq_pipeline"}) { ... on Sensors { results { name id sensorState { id } } } } }"""
-STOP = """mutation($id: String!) { stopSensor(id: $id) { __typename } }"""
 RUNS = """{ runsOrError(limit: 1000) { ... on Runs { results {
   runId status startTime endTime creationTime tags { key value } } } } }"""
 
@@ -53,7 +50,7 @@ def symbols_of(count: int) -> tuple[str, ...]:
 
 
 def build_exchange(folder: Path, symbols: Sequence[str], traders: int = 300) -> Path:
-    """Simulate an exchange's archive, ten days; what is there already stays."""
+    """Simulate an exchange's archive, five days; what is there already stays."""
     for number, symbol in enumerate(symbols):
         if not (folder / "data" / "futures" / "um" / "daily" / "metrics" / symbol).exists():
             config = MarketConfig(symbol=symbol, seed=number + 1, first_day=FIRST_DAY, days=DAYS, traders=traders)
@@ -114,11 +111,6 @@ class Cluster:
         """Return all runs, the newest first; tags as a dictionary."""
         found = self.ask(RUNS)["runsOrError"]["results"]
         return [run | {"tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
-
-    def stop_sensors(self) -> None:
-        """Let only what is launched here run: a new machine's sensor asks for a run of each symbol."""
-        for sensor in self.ask(SENSORS)["sensorsOrError"]["results"]:
-            self.ask(STOP, id=sensor["sensorState"]["id"])
 
     def wait(self, symbols: Sequence[str], seconds: float, look: Callable[[], None] = lambda: None) -> None:
         """Wait until the newest run of each symbol has succeeded.
@@ -237,7 +229,9 @@ def control(made: Cluster, port: int) -> Service:
     place = made.folder / "control"
     (place / "home").mkdir(parents=True)
     shutil.copy(REPOSITORY / "deploy" / "cluster" / "dagster.yaml", place / "home" / "dagster.yaml")
-    variables = {"LIQ_DATA_DIR": str(place / "data"), "DAGSTER_HOME": str(place / "home")}
+    nothing = place / "no archive"  # else its sensor would ask for a run of each symbol beside those of a trial
+    nothing.mkdir()
+    variables = {"LIQ_DATA_DIR": str(place / "data"), "DAGSTER_HOME": str(place / "home"), "LIQ_ARCHIVE": str(nothing)}
     command = [sys.executable, "-m", "liq_pipeline", "ui", "--port", str(port)]
     options: dict[str, object] = {"env": environment(made.variables | variables)}
     return Service("control", command, place, lambda: _loaded(made), options)
