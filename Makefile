@@ -16,7 +16,7 @@ TWO := -n 2 --dist worksteal
 ANY_VERSION := alerts cli/test_main.py model published/test_publish.py published/test_readers.py server/test_http.py server/test_operation.py server/test_service.py transform/rules views warehouse
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: docs mutants lowest newest lowest-env newest-env lowest-tests newest-tests help setup setup-dev demo run status status-demo ui ui-demo serve serve-demo test test-long lint types check bench fuzz chaos clean clean-data
+.PHONY: cluster-demo cluster-test cluster-trials docs mutants lowest newest lowest-env newest-env lowest-tests newest-tests help setup setup-dev demo run status status-demo ui ui-demo serve serve-demo test test-long lint types check bench fuzz chaos clean clean-data
 
 # An environment knows its own place, and the Python that it was made with. Where the checkout was moved or copied, or that
 # Python is gone, it is made anew; nothing else is touched.
@@ -100,6 +100,15 @@ chaos: setup-dev ## kills, full disks, runs that collide: make chaos KILLS=100 D
 
 mutants: setup-dev ## small faults that the tests must notice: make mutants COUNT=150 SEED=1
 	@$(BIN)/python -m liq_pipeline_tests.mutants --count $(COUNT) $(if $(SEED),--seed $(SEED))
+
+cluster-demo: setup-dev ## a real cluster on this machine: Postgres, Redis, an S3 store, two workers, 20 symbols; its UI until Ctrl-C (Debian: postgresql, redis-server)
+	@$(BIN)/python -m liq_pipeline_tests.cluster demo --keep
+
+cluster-test: setup-dev ## the same, small, with a killed worker and a lost queue; nobody waits for a Ctrl-C
+	@$(BIN)/python -m liq_pipeline_tests.cluster identity kills queue --symbols 2 --kills 1
+
+cluster-trials: setup-dev ## everything that can break there: make cluster-trials KILLS=20 (an hour)
+	@$(BIN)/python -m liq_pipeline_tests.cluster identity kills database queue store slow network --kills $(KILLS)
 
 docs: setup-dev ## write what is generated anew: docs/checks.md, tables of columns and settings, figures of docs/validation.md
 	@$(BIN)/python -m pytest --update-docs liq_pipeline_tests/test_reference.py liq_pipeline_tests/transform/rules/test_checks_page.py liq_pipeline_tests/validation/test_gates.py

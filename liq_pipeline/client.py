@@ -18,6 +18,7 @@ from liq_pipeline.errors import NotPublished, PublishedDamaged, SettingsError
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.journal import finish_interrupted
 from liq_pipeline.published.layout import dataset_path, published_symbols
+from liq_pipeline.published.local import up_to_date
 from liq_pipeline.published.manifests import sound_manifest
 from liq_pipeline.published.past import Past, past_of
 from liq_pipeline.setting_forms import instant_of
@@ -31,11 +32,9 @@ def symbols(folder: Path | str | None = None) -> list[str]:
     """Return the symbols that are published.
 
     Args:
-        folder: the published folder; default: that of the settings, `data/published`.
+        folder: the published folder; default: that of the settings, `data/published`, or their bucket (LIQ_STORAGE).
     """
-    root = _root(folder)
-    finish_interrupted(root)
-    return published_symbols(root)
+    return _symbols(_root(folder))
 
 
 def manifest(
@@ -131,8 +130,14 @@ def instant(at: datetime | str) -> datetime:
         raise SettingsError(f"{str(at)!r} {error}") from None
 
 
-def _root(folder: Path | str | None) -> Path:
-    return Path(folder) if folder is not None else load_settings().published_dir
+def _root(folder: Path | str | None, *wanted: str) -> Path:
+    """Return the folder; of the settings' bucket, where there is one, the newest of these symbols (of all) is in it."""
+    return Path(folder) if folder is not None else up_to_date(load_settings(), wanted or None)
+
+
+def _symbols(root: Path) -> list[str]:
+    finish_interrupted(root)
+    return published_symbols(root)
 
 
 def _timeframe(name: str) -> str:
@@ -142,7 +147,8 @@ def _timeframe(name: str) -> str:
 
 
 def _path(dataset: str, symbol: str, timeframe: str | None, folder: Path | str | None) -> Path:
-    root, names = _root(folder), symbols(folder)
+    root = _root(folder, symbol)
+    names = _symbols(root)
     if symbol not in names:
         raise NotPublished(
             f"{symbol} is not published in {root}", expected=", ".join(names) or "something", remedy="liq run"

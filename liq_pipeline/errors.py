@@ -112,6 +112,18 @@ class StorageFailed(LiqError):
     """The disk refuses: full, read-only, no permission, a file where a folder should be."""
 
 
+class ObjectsUnreachable(LiqError):
+    """The object store (LIQ_STORAGE) does not answer: no network, an outage. May be tried again later."""
+
+
+class ObjectsRefused(LiqError):
+    """The object store refuses for good: no such bucket, no rights."""
+
+
+class LateResult(LiqError):
+    """Somebody else published the symbol since this work began: its result is refused, nothing was changed."""
+
+
 class HistoryUnusable(LiqError):
     """Dagster's history is damaged."""
 

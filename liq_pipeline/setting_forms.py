@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,6 +20,12 @@ _SECRETS = ("serve_token", "alert_urls")
 _MOST_SHOWN = 100  # characters of a value in a message
 _INSTANT_FORMS = "2026-03-19, 20260319 or 2026-03-19T09:30:00Z"
 _MEMORY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([KMGT])(i?)B", re.IGNORECASE)
+_AWS_KEYS = (
+    "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_METADATA_ENDPOINT",
+)  # fmt: skip
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX_PART = re.compile(r"[A-Za-z0-9_.=-]{1,100}")
 _RATE = re.compile(r"[1-9][0-9]{0,8} ?(/|per) ?([1-9][0-9]{0,5})? ?(second|minute|hour|day)s?")
 
 
@@ -107,6 +114,26 @@ def url_parts(text: str, *schemes: str) -> SplitResult:
         raise ValueError(f"is not a URL of this kind; {expected}")
     refuse_no_host(host)
     return parts
+
+
+def storage_of(text: str, environment: Mapping[str, str]) -> str:
+    """Return the address of a bucket, or of a prefix in it: `s3://bucket/prefix`, without a slash at its end.
+
+    Args:
+        text: as it was given.
+        environment: where the key for it must be: without one the library would ask the machine itself.
+    """
+    if not text.strip():
+        return ""
+    bucket, _, prefix = text.strip().rstrip("/").removeprefix("s3://").partition("/")
+    parts = prefix.split("/") if prefix else []
+    if not text.strip().startswith("s3://") or not _BUCKET.fullmatch(bucket):
+        raise ValueError("names no bucket; expected s3://bucket/prefix")
+    if any(part in ("", ".", "..") or not _PREFIX_PART.fullmatch(part) for part in parts):
+        raise ValueError("has a prefix of other signs than letters, digits, - _ . =; expected s3://bucket/prefix")
+    if not any(environment.get(name) for name in _AWS_KEYS):
+        raise ValueError(f"has no key; expected one of {', '.join(_AWS_KEYS)} in the environment")
+    return "/".join([f"s3://{bucket}", *parts])
 
 
 def refuse_no_host(host: str) -> None:

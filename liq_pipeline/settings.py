@@ -34,6 +34,7 @@ DEFAULT_HISTORY = timedelta(days=120)  # the longest timeframe (90 d), the walk'
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Folder = Annotated[Path, BeforeValidator(forms.folder_of)]
+Storage = Annotated[str, AfterValidator(lambda text: forms.storage_of(text, os.environ))]
 Stream = Annotated[str, AfterValidator(lambda text: forms.url_parts(text, "ws", "wss").geturl())]
 
 
@@ -68,6 +69,9 @@ class Settings(BaseSettings):
     )
     stream: Stream = Field(BINANCE_STREAM, description="address of the exchange's streams, for `liq record`")
     data_dir: Folder = Field(Path("data"), description="folder for everything that is made")
+    storage: Storage = Field(
+        "", description="`s3://bucket/prefix`: raw and published files, for many machines ([scale.md](scale.md))"
+    )
     now: datetime | None = Field(
         None,
         description="ISO instant that stands for now, UTC if it names no zone; later bars are not read (default: "

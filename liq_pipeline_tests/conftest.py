@@ -28,6 +28,7 @@ from liq_pipeline.system.proxies import exempt_this_machine
 from liq_pipeline.transform.rules.rule import Subject
 from liq_pipeline.warehouse.warehouse import Warehouse
 from liq_pipeline_tests.chrome import launched
+from liq_pipeline_tests.cluster.bucket import _store, bucket  # noqa: F401 - fixtures
 from liq_pipeline_tests.lighter import pytest_collection_finish  # noqa: F401 - a hook
 from liq_pipeline_tests.subjects import subject_on, warehouse_copy
 

@@ -28,6 +28,8 @@ def take(
 ) -> None:
     """Take over margin brackets from a file; they hold from their day on."""
     from liq_pipeline.exchange.brackets import keep_brackets, read_brackets
+    from liq_pipeline.exchange.kept import fetch_shared, store_shared
+    from liq_pipeline.system.objects import objects_at
 
     settings = load_settings(data_dir=data, now=now)
     today = now_by(settings).date()
@@ -43,7 +45,11 @@ def take(
         raise FormatError(f"{file} cannot be read: {error.strerror}", remedy="correct the path") from None
     found = read_brackets(content, since, str(file))
     check_writable(settings.data_dir)
+    if settings.storage:
+        fetch_shared(objects_at(settings.storage), settings.raw_dir)
     changed = keep_brackets(settings.raw_dir, found)
+    if settings.storage:
+        store_shared(objects_at(settings.storage), settings.raw_dir)
     for line in found.left_out[:_SHOWN]:
         say(f"left out: {line}")
     if len(found.left_out) > _SHOWN:

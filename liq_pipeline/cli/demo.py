@@ -34,6 +34,7 @@ def demo_settings(settings: Settings, mirror: Any, archive: str) -> Settings:
         archive=archive,
         no_checksums=False,
         listing="",
+        storage="",  # simulated data belongs in no bucket
         data_dir=settings.data_dir / DEMO_FOLDER,
         dagster_home=settings.data_dir / DEMO_FOLDER / "dagster_home",
         source_label="simulated",

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from liq_pipeline.cli import brackets, demo, making, past, reading  # noqa: F401 -- registers their commands
+from liq_pipeline.cli import brackets, demo, making, past, reading, working  # noqa: F401 -- registers their commands
 from liq_pipeline.cli.app import DATA_LOST, WRONG_USAGE, app
 from liq_pipeline.errors import LiqError, SettingsError
 from liq_pipeline.system.storage import REASONS, storage_failed

@@ -40,24 +40,26 @@ def at(
 ) -> None:
     """Tell the levels of an instant: the map as the model sees it from the bars up to then. From published files."""
     from liq_pipeline import client
+    from liq_pipeline.published.local import up_to_date
 
     settings = load_settings(symbols=symbols, data_dir=data)
     if out and out.suffix not in KINDS:
         raise SettingsError(f"--out {out} names no known kind of file", expected=", ".join(KINDS))
     moment = client.instant(instant)
-    published = client.symbols(settings.published_dir)
+    folder = up_to_date(settings)
+    published = client.symbols(folder)
     wanted = named_among(settings, published) if symbols or not published else published
     timeframes = [timeframe] if timeframe else list(TIMEFRAMES)
     found, missing = {}, []
     for symbol in wanted:
-        past = client.past(symbol, settings.published_dir)
+        past = client.past(symbol, folder)
         try:
             found[symbol] = past.levels_at(moment, timeframes)
         except NoData as error:
             missing.append(error)
             continue
         if not out:
-            facts = client.manifest("positions", symbol, folder=settings.published_dir)
+            facts = client.manifest("positions", symbol, folder=folder)
             bar = past.newest(moment)
             _print(make_console(), symbol, past.ts[bar].item(), float(past.close[bar]), found[symbol], facts)
     if missing and not found:

@@ -31,22 +31,24 @@ def status(
     """Tell what is published, and how old it is."""
     from liq_pipeline.cli.console import print_levels
     from liq_pipeline.published.layout import older_folders, published_symbols
+    from liq_pipeline.published.local import up_to_date
     from liq_pipeline.published.status import read_status
 
     settings = load_settings(data_dir=data, now=now)
     if demo:
         mirror = demo_mirror(make_console(), settings)
         settings = demo_settings(settings, mirror, archive=str(mirror.folder))
-    kept_new = refreshed(settings, published_symbols(settings.published_dir))
-    found = read_status(settings.published_dir, now_by(settings), kept_new)
+    folder = up_to_date(settings)
+    kept_new = refreshed(settings, published_symbols(folder))
+    found = read_status(folder, now_by(settings), kept_new)
     if as_json:
-        typer.echo(json.dumps({"published": str(settings.published_dir), "symbols": found}, indent=2))
+        typer.echo(json.dumps({"published": settings.storage or str(folder), "symbols": found}, indent=2))
     else:
         console = make_console()
         if not found:
-            nothing = f"Nothing is published in {settings.published_dir}. To do: liq run, or liq demo --data ..."
+            nothing = f"Nothing is published in {settings.storage or folder}. To do: liq run, or liq demo --data ..."
             console.print(nothing, soft_wrap=True)
-        if older := {folder.name.partition("=")[2] for folder in older_folders(settings.published_dir)} - found.keys():
+        if older := {folder.name.partition("=")[2] for folder in older_folders(folder)} - found.keys():
             told = f"{', '.join(sorted(older))}: published by an older version, which readers cannot mix with this one."
             console.print(f"{told} To do: liq run --symbols {','.join(sorted(older))}", soft_wrap=True)
         for symbol, entry in found.items():
@@ -101,7 +103,7 @@ def serve(
 
     listeners = take_port(settings.serve_host, settings.serve_port)
     address = web_address(settings.serve_host, listeners[0].getsockname()[1])
-    make_console().print(f"{address}/  serves {settings.published_dir}", soft_wrap=True)
+    make_console().print(f"{address}/  serves {settings.storage or settings.published_dir}", soft_wrap=True)
     run_server(settings, lambda: now_by(settings), listeners)
 
 
@@ -120,18 +122,20 @@ def mcp(
         raise LiqError(
             f"the tools need a package that is not installed: {error.name}", remedy="pip install 'liq_pipeline[mcp]'"
         ) from None
-    server = make_tools(settings.published_dir, lambda: now_by(settings))
-    if not http:
-        server.run()
-        return
-    from liq_pipeline.server.run import run_app
-    from liq_pipeline.system.ports import take_port, web_address
+    from liq_pipeline.published.local import kept_up
 
-    listeners = take_port("127.0.0.1", port)
-    make_console().print(
-        f"{web_address('127.0.0.1', port)}/mcp  answers about {settings.published_dir}", soft_wrap=True
-    )
-    run_app(server.streamable_http_app(), listeners, lifespan="on")
+    with kept_up(settings) as folder:
+        server = make_tools(folder, lambda: now_by(settings))
+        if not http:
+            server.run()
+            return
+        from liq_pipeline.server.run import run_app
+        from liq_pipeline.system.ports import take_port, web_address
+
+        listeners = take_port("127.0.0.1", port)
+        where = settings.storage or folder
+        make_console().print(f"{web_address('127.0.0.1', port)}/mcp  answers about {where}", soft_wrap=True)
+        run_app(server.streamable_http_app(), listeners, lifespan="on")
 
 
 @app.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from liq_pipeline.exchange.archive import Archive, open_archive
+from liq_pipeline.exchange.kept import KeptRaw
 from liq_pipeline.exchange.keys import METRICS, ArchiveDataset, RemoteFile, klines
 from liq_pipeline.exchange.manifest import good_files, unverified_files
 from liq_pipeline.exchange.report import Progress, SyncReport
@@ -16,6 +19,7 @@ from liq_pipeline.exchange.rest import RestClient
 from liq_pipeline.exchange.sync import plan, sync
 from liq_pipeline.exchange.tail import TailReport, read_tail, refusal, unarchived, update_tail
 from liq_pipeline.settings import DEFAULT_HISTORY
+from liq_pipeline.system.objects import objects_at
 from liq_pipeline.system.storage import writing
 
 
@@ -30,6 +34,7 @@ class ArchiveSource(BaseModel):
         since: first day to load, ISO; empty for 120 days before now.
         workers: parallel downloads.
         needs_checksums: whether a file without a sidecar is refused; only a folder can do without.
+        storage: `s3://bucket/prefix` that holds the same files, for other machines; empty: none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,6 +46,21 @@ class ArchiveSource(BaseModel):
     since: str = ""
     workers: int = 8
     needs_checksums: bool = True
+    storage: str = ""
+
+    @contextmanager
+    def kept(self, symbol: str) -> Iterator[None]:
+        """Inside, the local files of a symbol are those of the bucket; at the end what changed goes there."""
+        if not self.storage:
+            yield
+            return
+        kept = KeptRaw(objects_at(self.storage), Path(self.raw_dir), (self.open_interest_files, self.kline_files))
+        with writing(self.raw_dir):
+            kept.fetch(symbol)
+        try:
+            yield
+        finally:
+            kept.store(symbol)
 
     @property
     def open_interest_files(self) -> ArchiveDataset:

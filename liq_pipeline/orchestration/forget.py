@@ -101,7 +101,7 @@ def forget(settings: Settings, found: Holdings, *, with_raw: bool) -> None:
         SymbolBusy, WarehouseLocked: a run works on it, or holds the warehouse; nothing was removed.
     """
     _refuse_while_busy(settings, found.symbol)
-    publisher, warehouse = Publisher(folder=str(settings.published_dir.absolute())), _warehouse(settings, found.symbol)
+    publisher, warehouse = _publisher(settings), _warehouse(settings, found.symbol)
     if warehouse:
         with warehouse.transaction(found.symbol):  # whoever would publish the symbol again waits for this lock
             publisher.withdraw(found.symbol)
@@ -132,6 +132,10 @@ def _warehouse(settings: Settings, symbol: str) -> Warehouse | None:
         memory_limit=settings.memory_limit,
     )
     return warehouse if warehouse.file_of(symbol).exists() else None
+
+
+def _publisher(settings: Settings) -> Publisher:
+    return Publisher(folder=str(settings.published_dir.absolute()), storage=settings.storage)
 
 
 def _known(settings: Settings) -> list[str]:

@@ -81,7 +81,8 @@ def refresh_each(sources: Sources, symbols: Iterable[str], count: int) -> Iterat
 
 def _attempt(sources: Sources, symbol: str) -> Newest:
     try:
-        return Newest(symbol, refresh_recent(sources, symbol))
+        with sources.archive.kept(symbol), sources.publisher.following(symbol):
+            return Newest(symbol, refresh_recent(sources, symbol))
     except LiqError as error:
         return Newest(symbol, why=str(error), is_new=isinstance(error, NoData))
     except Exception as error:  # a fault of ours costs this symbol alone; whoever reads it needs the place

@@ -7,14 +7,17 @@ Heatmaps and pictures follow every hour.
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
+from liq_pipeline.errors import SymbolBusy
 from liq_pipeline.orchestration.assets.common import instant, tag_run, version_tags
 from liq_pipeline.orchestration.assets.published import published_facts
 from liq_pipeline.orchestration.assets.recent import tail_facts
+from liq_pipeline.orchestration.lease import lease
 from liq_pipeline.orchestration.newest import refresh_each, workers_that_pay
 from liq_pipeline.orchestration.runs import RECENT_JOB, busy_elsewhere, forget_old_runs
 from liq_pipeline.orchestration.universe import names_of
@@ -42,6 +45,7 @@ def recent_job(symbols: dg.PartitionsDefinition, jobs: int) -> dg.JobDefinition:
         failures: list[str] = []
         reached: set[datetime] = set()
         keys = names_of(symbols, context)
+        held: dict[str, AbstractContextManager[None]] = {}
 
         def tell(line: str) -> None:
             said.append(line)
@@ -51,10 +55,20 @@ def recent_job(symbols: dg.PartitionsDefinition, jobs: int) -> dg.JobDefinition:
             for symbol in keys:
                 if run := busy_elsewhere(context.instance, symbol):
                     tell(f"{symbol}: left to run {run}, which refreshes all of it")
-                else:
-                    yield symbol
+                    continue
+                if sources.publisher.storage:  # other machines write to the same bucket
+                    holding = lease(context.instance, context.run.run_id, symbol, 0)
+                    try:
+                        holding.__enter__()
+                    except SymbolBusy as error:
+                        tell(f"{symbol}: left out: {error}")
+                        continue
+                    held[symbol] = holding
+                yield symbol
 
         for done in refresh_each(sources, wanted(), workers_that_pay(len(keys), jobs)):
+            if done.symbol in held:
+                held.pop(done.symbol).__exit__(None, None, None)
             if done.is_new:
                 tell(f"{done.symbol}: nothing to add to yet; a full run (`liq run`) comes first ({done.why})")
             elif done.report is None:  # one bad symbol never stops another

@@ -17,7 +17,7 @@ from liq_pipeline.orchestration.automation import JOB_NAME
 from liq_pipeline.orchestration.history import dagster_instance
 from liq_pipeline.orchestration.resources import Reporter
 from liq_pipeline.orchestration.results import Finding, SymbolResult
-from liq_pipeline.orchestration.runs import RECENT_JOB, failure_reason, process_tags
+from liq_pipeline.orchestration.runs import RECENT_JOB, begin_failure_reason, failure_reason, process_tags
 from liq_pipeline.orchestration.wiring import build_definitions
 from liq_pipeline.settings import Settings
 from liq_pipeline.system.interrupts import hear_interrupts
@@ -116,4 +116,6 @@ def _result(symbol: str, outcome: dg.ExecuteInProcessResult) -> SymbolResult:
             result.fetched += fetched.value if isinstance(fetched, dg.IntMetadataValue) and fetched.value else 0
         elif event.event_type is dg.DagsterEventType.STEP_FAILURE:
             result.errors.append(failure_reason(event))
+        elif event.event_type is dg.DagsterEventType.RUN_FAILURE and not result.errors:
+            result.errors.append(begin_failure_reason(event))
     return result

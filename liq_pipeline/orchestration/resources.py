@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Protocol, Self
 
 import dagster as dg
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 from dagster_duckdb import DuckDBResource
 
 from liq_pipeline.clock import Clock
 from liq_pipeline.exchange.recorded import ORDERS
 from liq_pipeline.exchange.report import Progress
 from liq_pipeline.exchange.sources import ArchiveSource, RestSource
+from liq_pipeline.orchestration.lease import lease
 from liq_pipeline.published.publish import Publisher
 from liq_pipeline.validation.recorded import recording_at
 from liq_pipeline.warehouse.warehouse import Warehouse
@@ -39,8 +41,34 @@ class NoReporter:
         """Tell nobody."""
 
 
+@contextmanager
+def _work_on(symbol: str, context: dg.InitResourceContext, patience_seconds: float) -> Iterator[None]:
+    """Hold the symbol while this run works on it: other machines write to the same bucket."""
+    assert context.instance
+    assert context.run
+    with lease(context.instance, context.run.run_id, symbol, patience_seconds):
+        yield
+
+
+def _symbol_of(context: dg.InitResourceContext) -> str:
+    """Return the symbol of the run; empty in a sensor, and in a run over all symbols."""
+    return (context.run.tags if context.run else {}).get(PARTITION_NAME_TAG, "")
+
+
 class ArchiveResource(ArchiveSource, dg.ConfigurableResource):
-    """The exchange's archive and the local copy of it."""
+    """The exchange's archive and the local copy of it; where there is a bucket, the copy of what the bucket holds."""
+
+    patience_seconds: float = 600
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+        """Yield this, with the files of the run's symbol as the bucket has them; what changed goes there at the end."""
+        symbol = _symbol_of(context)
+        if not (self.storage and symbol):
+            yield self
+            return
+        with _work_on(symbol, context, self.patience_seconds), self.kept(symbol):
+            yield self
 
 
 class RestResource(RestSource, dg.ConfigurableResource):
@@ -61,7 +89,21 @@ class WarehouseResource(Warehouse, DuckDBResource):
 
 
 class PublisherResource(Publisher, dg.ConfigurableResource):
-    """Writes published files."""
+    """Writes published files; where there is a bucket, the newest of it are here first."""
+
+    patience_seconds: float = 600
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+        """Yield this: with the newest edition of the run's symbol, on which alone it may follow; else with all."""
+        symbol = _symbol_of(context)
+        if self.editions and symbol:
+            with _work_on(symbol, context, self.patience_seconds), self.following(symbol):
+                yield self
+            return
+        if self.editions:
+            self.editions.fetch()
+        yield self
 
 
 class ClockResource(Clock, dg.ConfigurableResource):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
+from dagster._utils.error import SerializableErrorInfo
 
 from liq_pipeline.errors import LiqError
 
@@ -72,9 +73,16 @@ def failure_reason(event: dg.DagsterEvent) -> str:
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return f"{event.step_key}: {data.user_failure_data.description}"
-    error = data.error
+    return f"{event.step_key}: {_own_words(data.error)}"
+
+
+def begin_failure_reason(event: dg.DagsterEvent) -> str:
+    """Return why a run failed before its first step: what it needs was not to be had."""
+    return _own_words(event.job_failure_data.error)
+
+
+def _own_words(error: SerializableErrorInfo | None) -> str:
     ours = {kind.__name__ for kind in LiqError.__subclasses__()}  # these already say what to do; causes are older
     while error and error.cause and error.cls_name not in ours:
         error = error.cause
-    said = error.message.strip().removeprefix(f"liq_pipeline.errors.{error.cls_name}: ") if error else "failed"
-    return f"{event.step_key}: {said}"
+    return error.message.strip().removeprefix(f"liq_pipeline.errors.{error.cls_name}: ") if error else "failed"

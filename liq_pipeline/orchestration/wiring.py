@@ -10,6 +10,7 @@ import dagster as dg
 
 from liq_pipeline.clock import clock_of
 from liq_pipeline.exchange.brackets import use_brackets_below
+from liq_pipeline.exchange.kept import fetch_shared
 from liq_pipeline.model.compiled import keep_compiled_below
 from liq_pipeline.model.walk import use_model
 from liq_pipeline.orchestration.alert_sensors import alert_desk, alert_sensors
@@ -48,6 +49,7 @@ from liq_pipeline.orchestration.resources import (
 from liq_pipeline.orchestration.universe import partitions_of, universe_sensors
 from liq_pipeline.settings import Settings
 from liq_pipeline.symbols import known
+from liq_pipeline.system.objects import objects_at
 from liq_pipeline.system.ports import web_address
 from liq_pipeline.validation.named import NamedTruth
 
@@ -60,6 +62,8 @@ warnings.filterwarnings("ignore", "(Class|Function) `.*([cC]ode_?[rR]eference).*
 def build_definitions(settings: Settings, reporter: Reporter | None = None) -> dg.Definitions:
     """Wire the product for these settings."""
     keep_compiled_below(settings.compiled_dir)
+    if settings.storage:
+        fetch_shared(objects_at(settings.storage), settings.raw_dir)
     use_brackets_below(settings.raw_dir)
     use_model(settings.model)
     has_rest = settings.rest_url is not None
@@ -107,6 +111,8 @@ def _resources(settings: Settings, reporter: Reporter | None) -> dict[str, Any]:
             since=str(settings.since or ""),
             workers=settings.workers,
             needs_checksums=not settings.no_checksums,
+            storage=settings.storage,
+            patience_seconds=settings.lock_timeout_seconds,
         ),
         "rest": RestResource(url=settings.rest_url or "", raw_dir=str(settings.raw_dir.absolute())),
         "warehouse": WarehouseResource(
@@ -118,6 +124,8 @@ def _resources(settings: Settings, reporter: Reporter | None) -> dict[str, Any]:
             folder=str(settings.published_dir.absolute()),
             source_label=settings.source_label,
             code_version=version("liq_pipeline"),
+            storage=settings.storage,
+            patience_seconds=settings.lock_timeout_seconds,
         ),
         "truth": TruthFiles(
             files={one: [str(path.absolute()) for path in truth.files_of(one)] for one in known_symbols},

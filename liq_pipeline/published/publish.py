@@ -18,9 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from liq_pipeline.model.timeframes import TIMEFRAMES
+from liq_pipeline.published.editions import Editions, editions_at
 from liq_pipeline.published.journal import locked, replacing
 from liq_pipeline.published.layout import (
     EXCHANGE,
@@ -80,6 +81,7 @@ class Publisher(BaseModel):
         folder: the published folder.
         source_label: note shown in titles, such as 'simulated'; empty for the exchange's own data.
         code_version: version of this package.
+        storage: `s3://bucket/prefix`, where files are published first; the folder then holds a copy. Empty: nowhere.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -87,6 +89,28 @@ class Publisher(BaseModel):
     folder: str
     source_label: str = ""
     code_version: str = "0"
+    storage: str = ""
+
+    _opened: Editions | None = PrivateAttr(None)
+
+    @property
+    def editions(self) -> Editions | None:
+        """What is published in the bucket; None where there is none."""
+        if self.storage and self._opened is None:
+            self._opened = editions_at(self.storage, Path(self.folder))
+        return self._opened
+
+    @contextmanager
+    def following(self, symbol: str) -> Iterator[None]:
+        """Inside, only what follows on the edition that is the newest now can be published of a symbol."""
+        if not self.editions:
+            yield
+            return
+        self.editions.begin(symbol)
+        try:
+            yield
+        finally:
+            self.editions.end(symbol)
 
     def publish(self, datasets: list[PublishedDataset]) -> list[Path]:
         """Replace the published files by these and return their paths. Files whose bytes stay the same are left alone.
@@ -94,26 +118,7 @@ class Publisher(BaseModel):
         They change together: after a kill at any moment all are the last good ones, or all are these (journal.py).
         """
         root = Path(self.folder)
-        with self._replacing({(dataset.name, dataset.symbol) for dataset in datasets}) as stage:
-            for dataset in datasets:
-                target = dataset.path_in(root)
-                if dataset.is_kept and target.exists():
-                    continue
-                data, row_count = dataset.content()
-                manifest = {
-                    "schema_version": SCHEMA_VERSION,
-                    "dataset": dataset.name,
-                    "exchange": EXCHANGE,
-                    "symbol": dataset.symbol,
-                    **({"timeframe": dataset.timeframe} if dataset.timeframe in TIMEFRAMES else {}),
-                    "row_count": row_count,
-                    "sha256": hashlib.sha256(data).hexdigest(),
-                    "source_label": self.source_label,
-                    "code_version": self.code_version,
-                    **dataset.manifest,
-                }
-                stage(target, data)
-                stage(manifest_path(target), _json_bytes(manifest))
+        self._put({(dataset.name, dataset.symbol) for dataset in datasets}, self._files_of(datasets))
         return [dataset.path_in(root) for dataset in datasets]
 
     def publish_views(self, views: list[Views], shared: dict[str, bytes]) -> list[Path]:
@@ -124,28 +129,52 @@ class Publisher(BaseModel):
             shared: files that every page uses, by name; their names carry a version, so they never change.
         """
         root = Path(self.folder)
-        paths: list[Path] = []
-        with self._replacing({("views", view.symbol) for view in views}) as stage:
-            for name, data in shared.items():
-                stage(shared_path(root, name), data)
-            for view in views:
-                folder = view_folder(root, view.symbol, view.timeframe)
-                for name, data in view.files.items():
-                    stage(folder / name, data)
-                    paths.append(folder / name)
-                manifest = {
-                    "schema_version": SCHEMA_VERSION,
-                    "dataset": "views",
-                    "exchange": EXCHANGE,
-                    "symbol": view.symbol,
-                    "timeframe": view.timeframe,
-                    "source_label": self.source_label,
-                    "code_version": self.code_version,
-                    "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in view.files.items()},
-                    **view.manifest,
-                }
-                stage(manifest_path(folder), _json_bytes(manifest))
-        return paths
+        self._put({("views", view.symbol) for view in views}, self._files_of_views(views, shared))
+        return [view_folder(root, view.symbol, view.timeframe) / name for view in views for name in view.files]
+
+    def _files_of(self, datasets: list[PublishedDataset]) -> Iterator[tuple[Path, bytes]]:
+        """Give each file and its manifest."""
+        root = Path(self.folder)
+        for dataset in datasets:
+            target = dataset.path_in(root)
+            if dataset.is_kept and target.exists():
+                continue
+            data, row_count = dataset.content()
+            manifest = {
+                "schema_version": SCHEMA_VERSION,
+                "dataset": dataset.name,
+                "exchange": EXCHANGE,
+                "symbol": dataset.symbol,
+                **({"timeframe": dataset.timeframe} if dataset.timeframe in TIMEFRAMES else {}),
+                "row_count": row_count,
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "source_label": self.source_label,
+                "code_version": self.code_version,
+                **dataset.manifest,
+            }
+            yield target, data
+            yield manifest_path(target), _json_bytes(manifest)
+
+    def _files_of_views(self, views: list[Views], shared: dict[str, bytes]) -> Iterator[tuple[Path, bytes]]:
+        root = Path(self.folder)
+        for name, data in shared.items():
+            yield shared_path(root, name), data
+        for view in views:
+            folder = view_folder(root, view.symbol, view.timeframe)
+            for name, data in view.files.items():
+                yield folder / name, data
+            manifest = {
+                "schema_version": SCHEMA_VERSION,
+                "dataset": "views",
+                "exchange": EXCHANGE,
+                "symbol": view.symbol,
+                "timeframe": view.timeframe,
+                "source_label": self.source_label,
+                "code_version": self.code_version,
+                "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in view.files.items()},
+                **view.manifest,
+            }
+            yield manifest_path(folder), _json_bytes(manifest)
 
     def withdraw(self, symbol: str) -> list[Path]:
         """Remove everything that is published of a symbol and return the folders it was in.
@@ -154,6 +183,8 @@ class Publisher(BaseModel):
         """
         root = Path(self.folder)
         aside = root / ".withdrawn"
+        if self.editions:
+            self.editions.withdraw(symbol)
         with self._lock():
             shutil.rmtree(aside, ignore_errors=True)  # of one that was killed
             found = published_folders(root, symbol)
@@ -163,7 +194,26 @@ class Publisher(BaseModel):
                 folder.replace(target)
                 sync_folders([folder.parent])
             shutil.rmtree(aside, ignore_errors=True)
+            if self.editions:
+                self.editions.settle(symbol)
         return found
+
+    def _put(self, published: set[tuple[str, str]], files: Iterator[tuple[Path, bytes]]) -> None:
+        """Put files in place: in the bucket first, where there is one; its newest edition is what counts."""
+        symbols = sorted({symbol for _, symbol in published})
+        contents = dict(files) if self.editions else files
+        if self.editions and isinstance(contents, dict):
+            for symbol in symbols:
+                others = {one for one in symbols if one != symbol}
+                own = {path: data for path, data in contents.items() if not others & {*path.parts, path.stem}}
+                self.editions.commit(symbol, own)
+        with self._replacing(published) as stage:
+            for path, data in contents.items() if isinstance(contents, dict) else contents:
+                stage(path, data)
+        if self.editions:
+            with self._lock():
+                for symbol in symbols:
+                    self.editions.settle(symbol)
 
     @contextmanager
     def _replacing(self, published: set[tuple[str, str]]) -> Iterator[Callable[[Path, bytes], None]]:

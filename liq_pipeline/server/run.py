@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 
+from liq_pipeline.published.local import kept_up
 from liq_pipeline.server.app import create_app
 from liq_pipeline.server.connection import Connection
 from liq_pipeline.settings import Settings
@@ -38,12 +39,13 @@ def run_app(app: Any, listeners: list[socket.socket], **options: Any) -> None:
 
 def serve(settings: Settings, now: Callable[[], datetime], listeners: list[socket.socket]) -> None:
     """Serve the published folder on these sockets until interrupted."""
-    app = create_app(
-        settings.published_dir.absolute(),
-        now,
-        token=settings.serve_token,
-        origins=settings.serve_origins,
-        rate=settings.serve_rate_limit,
-        refreshed=partial(refreshed, settings),
-    )
-    run_app(app, listeners)
+    with kept_up(settings) as folder:
+        app = create_app(
+            folder.absolute(),
+            now,
+            token=settings.serve_token,
+            origins=settings.serve_origins,
+            rate=settings.serve_rate_limit,
+            refreshed=partial(refreshed, settings),
+        )
+        run_app(app, listeners)
