@@ -92,7 +92,9 @@ class TestForecasts:
         assert np.corrcoef(np.log(asked.distance_pct), found[:, P50])[0, 1] == pytest.approx(1)
 
 
-def by_hand(low: list[float], high: list[float], close: list[float], long_usd: list[float], per_step: int) -> Cases:
+def by_hand(
+    low: list[float], high: list[float], close: list[float], long_usd: list[float], per_step: int, origin: int = 0
+) -> Cases:
     """Cases of bars that a test writes down, asked at the close of the bar before the first step."""
     bars = len(close)
     ts = np.datetime64("2026-01-01", "us") + np.arange(bars) * FIVE
@@ -103,7 +105,7 @@ def by_hand(low: list[float], high: list[float], close: list[float], long_usd: l
     last = first + per_step - 1
     usd = np.column_stack([long_usd, np.zeros(len(long_usd))])
     steps = Steps(ts[last], first, last, usd)
-    return cases_of(walk(inputs, SYMBOL), data, steps, np.array([0]))
+    return cases_of(walk(inputs, SYMBOL), data, steps, np.array([origin]))
 
 
 class TestTheSum:
@@ -115,6 +117,14 @@ class TestTheSum:
         assert by_target[0.5] == pytest.approx(5e6)
         assert by_target[1.0] == pytest.approx(12e6)
         assert set(by_target) == {0.25, 0.35, 0.5, 0.7, 1.0}
+
+    def test_what_was_reported_before_the_question_does_not_count(self) -> None:
+        low, high, close = [100, 99.9, 99.5, 99.0], [100, 100, 100, 99.6], [100, 100, 99.6, 99.0]
+        found = by_hand(low, high, close, [9e6, 5e6, 7e6], 1, origin=1)
+        longs = found.pick(found.column == 0)
+
+        by_target = dict(zip(longs.distance_pct, longs.usd, strict=True))
+        assert (by_target[0.5], by_target[1.0]) == (pytest.approx(5e6), pytest.approx(12e6))
 
     def test_of_the_step_in_which_it_is_reached_the_path_until_then_counts(self) -> None:
         found = by_hand([100, 99.0], [100, 100], [100, 99.5], [8e6], 1)

@@ -43,10 +43,10 @@ def test_a_wider_margin_holds_more(scene):
     assert len(MARGINS) == exposure["long"].shape[2]
 
 
-@pytest.mark.parametrize("every", [1, 4], ids=["open interest at every bar", "every fourth bar"])
+@pytest.mark.parametrize("every", [1, 96], ids=["open interest at every bar", "once a day"])
 def test_exposure_is_in_usd_whatever_a_contract_costs(scene, every):
     """At a hundred thousandth of the price the same contracts are worth a hundred thousandth, within each margin."""
-    data = cut(market_data(scene.market, every), 600)
+    data = cut(market_data(scene.market, every), 1_200)
     prices = ("entry_price", "low", "high", "close")
     cheap = replace(data.walk_input, **{name: getattr(data.walk_input, name) * 1e-5 for name in prices})
     dear, found = (bar_exposure(walk(bars, SYMBOL), data.known) for bars in (data.walk_input, cheap))

@@ -172,3 +172,22 @@ class TestHostileAnswers:
         assert kline_rows([row], "X", "5m", NOW)[0].num_rows == 1
         with pytest.raises(WrongShape):
             kline_rows([[*row[:place], value, *row[place + 1 :]]], "X", "5m", NOW)
+
+
+BAR = 300_000
+OPENED = 1782432000000  # 2026-06-26 00:00 UTC, in milliseconds
+
+
+@pytest.mark.parametrize(
+    ("opened", "width", "is_one"),
+    [(0, BAR, True), (BAR, BAR, True), (60_000, BAR, False), (0, 3 * BAR, False), (60_000, 60_000, False)],
+    ids=["on the grid", "the next one", "a minute late", "too wide", "neither"],
+)
+def test_bars_are_as_wide_as_asked_and_on_their_grid(opened: int, width: int, is_one: bool) -> None:
+    begin = OPENED + opened
+    row = [begin, "100", "101", "99", "100", "5", begin + width - 1, "500", 3, "2", "200", "0"]
+    if is_one:
+        assert kline_rows([row], "BTCUSDT", "5m", NOW)[0].num_rows == 1
+    else:
+        with pytest.raises(WrongShape, match="a bar is not one of 5m on its grid"):
+            kline_rows([row], "BTCUSDT", "5m", NOW)
