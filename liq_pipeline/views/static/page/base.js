@@ -5,7 +5,7 @@ const { themes, classes: CLASSES, timeframes: TIMEFRAMES } = boot.style;
 const SIDES = ["long", "short"];
 const served = boot.mode === "service";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const narrow = () => innerWidth < 640;
+const touched = () => matchMedia("(hover: none)").matches;
 const clamp = (value, least, most) => Math.min(most, Math.max(least, value));
 
 function make(tag, attributes = {}, ...children) {
@@ -26,12 +26,18 @@ const signed = (value, digits = 1) => `${value < 0 ? "−" : "+"}${Math.abs(valu
 // Seconds to add to UTC for the clock that is chosen.
 const shift = (seconds) => (state.clock === "utc" ? 0 : -60 * new Date(seconds * 1000).getTimezoneOffset());
 const iso = (seconds) => new Date((seconds + shift(seconds)) * 1000).toISOString();
-const zone = () => (state.clock === "utc" ? "UTC" : "local");
-const instant = (seconds) => `${iso(seconds).slice(0, 16).replace("T", " ")} ${zone()}`;
-const clockTime = (milliseconds) => `${iso(milliseconds / 1000).slice(11, 16)} ${zone()}`;
-const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+function zone(seconds) { // "UTC", or how far the local clock is from it then: UTC+5:30
+  const minutes = Math.round(shift(seconds) / 60), size = Math.abs(minutes);
+  return `UTC${minutes ? `${minutes < 0 ? "−" : "+"}${Math.floor(size / 60)}${size % 60 ? `:${String(size % 60).padStart(2, "0")}` : ""}` : ""}`;
+}
+const instant = (seconds) => `${iso(seconds).slice(0, 16).replace("T", " ")} ${zone(seconds)}`;
+const clockTime = (milliseconds) => `${iso(milliseconds / 1000).slice(11, 16)} ${zone(milliseconds / 1000)}`;
+const WEEKDAYS = "Sun Mon Tue Wed Thu Fri Sat".split(" "), MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+
+const dayText = (text) => `${Number(text.slice(8, 10))} ${MONTHS[Number(text.slice(5, 7)) - 1]}`;
+const tagTime = (seconds) => `${WEEKDAYS[new Date(iso(seconds)).getUTCDay()]} ${dayText(iso(seconds))} ${iso(seconds).slice(11, 16)}`;
 
 function tickText(seconds, step) {
-  const text = iso(seconds), day = `${Number(text.slice(8, 10))} ${MONTHS[Number(text.slice(5, 7)) - 1]}`;
-  return step >= 86_400 || text.slice(11, 16) === "00:00" ? day : text.slice(11, 16);
+  const text = iso(seconds);
+  return step >= 86_400 || text.slice(11, 16) === "00:00" ? dayText(text) : text.slice(11, 16);
 }

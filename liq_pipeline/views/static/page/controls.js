@@ -23,7 +23,8 @@ function remark(text) { // said for some seconds, then the line tells the data's
 
 function describe() {
   const data = state.view === "heatmap" ? heatmap : levels, what = state.view;
-  $("title").textContent = document.title = `${state.symbol} ${state.timeframe} · estimated liquidation ${what}`;
+  $("title").replaceChildren(`${state.symbol} ${state.timeframe} · `, make("span", { className: "wide", textContent: "estimated liquidation " }), what);
+  document.title = $("title").textContent;
   $("symbol").textContent = state.symbol || "Symbol";
   if (!data) return;
   const history = heatmap && heatmap.burn_in_days !== null && heatmap.burn_in_days < 20 && what === "heatmap" ? `only ${heatmap.burn_in_days.toFixed(0)} of 20 days of history before the left edge` : "";
@@ -31,7 +32,7 @@ function describe() {
   $("badges").replaceChildren(...badges.filter(([, text]) => text).map(([className, textContent]) => make("span", { className, textContent })));
   tellAge(data, history);
   $("note").textContent = `${data.note} ${what === "heatmap" ? `Bands end where a candle touches them. Colours: ${state.power === 100 ? "linear" : `power ${state.power / 100}`}; above ${usd(highUsd())} USD${state.high === 100 ? ` (the ${Math.round(heatmap.brightest_quantile * 100)} % quantile)` : ""} all alike.`
-    : `Left axis: USD per bar; right axis: ${state.curve === "exposure" ? "added up from the price outwards" : "liquidated on the way, if the price gets there"}.`}`;
+    : `Left axis: USD per bar; right axis: ${state.curve === "exposure" ? "added up from the price outwards" : "liquidated on the way, if the price gets there"}.`} Large: among the largest tenth of a side's rows within 10 %.`;
   tellScale();
   tellZones();
   tellPast();
@@ -63,8 +64,26 @@ function tellTable(found = zonesNow()) {
 function dress() {
   Object.assign(document.documentElement.dataset, { theme: state.theme, on: "yes" });
   $("theme").textContent = state.theme === "dark" ? "Light" : "Dark";
-  $("clock").textContent = state.clock === "utc" ? "UTC" : "Local";
+  $("clock").textContent = state.clock === "utc" ? "Local" : "UTC";
   [["key-up", theme().up], ["key-down", theme().down]].forEach(([id, colour]) => { $(id).style.background = colour; });
+}
+
+const isPlain = (name) => (name === "leverage" ? classes.size === CLASSES.length : String(state[name]) === String(PLAIN[name]));
+
+function tellFilters() {
+  const count = OF_CELLS.filter((name) => !isPlain(name)).length;
+  $("plain").hidden = !count;
+  $("more").textContent = count ? `Filters (${count})` : "Filters";
+}
+
+function plain() { // every filter as on the plain page
+  for (const name of OF_CELLS) set(name, PLAIN[name]);
+  CLASSES.forEach((_, kind) => classes.add(kind));
+  document.querySelectorAll("#classes input").forEach((box) => { box.checked = true; });
+  document.querySelector(`input[name=side][value=${PLAIN.side}]`).checked = true;
+  $("swept").checked = Boolean(PLAIN.swept);
+  tellScale();
+  changed();
 }
 
 function changed() { // a filter: new sums from what is here, nothing is asked again
@@ -97,9 +116,10 @@ function wireControls() {
     return make("label", {}, box, name);
   }));
   $("swept").checked = Boolean(state.swept);
-  $("swept").addEventListener("change", () => { set("swept", Number($("swept").checked)); redraw(); });
+  $("swept").addEventListener("change", () => { set("swept", Number($("swept").checked)); tellFilters(); redraw(); });
   $("theme").addEventListener("click", () => { set("theme", state.theme === "dark" ? "light" : "dark"); dress(); tellScale(); redraw(); });
   $("clock").addEventListener("click", () => { set("clock", state.clock === "utc" ? "local" : "utc"); dress(); if (ready()) describe(); redraw(); });
+  $("plain").addEventListener("click", plain);
   $("reset").addEventListener("click", () => ready() && reset());
   $("full").addEventListener("click", fullScreen);
   for (const one of [$("full"), ...document.querySelectorAll(".of-full")]) one.hidden = !document.fullscreenEnabled;

@@ -22,7 +22,8 @@ function drawHeatmap(c, box) {
   zoneMarks(c, box, Y);
   candleLegend(c, box);
   const now = priceAt(last), y = Y(now);
-  if (y > box.y && y < box.y + box.h) tag(c, box, price(now), box.width - box.axis + 1, y, theme().price, theme().background);
+  const [arrow, at] = edged(box, y);
+  tag(c, box, arrow + price(now), arrow ? box.width : box.width - box.axis + 1, at, theme().price, theme().background, arrow ? "right" : "left");
 }
 
 function candleSticks(c, X, Y, last) {
@@ -48,16 +49,19 @@ function candleSticks(c, X, Y, last) {
 
 function sweptMarks(c, X, Y, last) {
   const { begin, column_seconds: width, price_low: low, row_height: height } = heatmap, found = swept();
-  c.strokeStyle = theme().text;
-  c.lineWidth = 1.2;
+  const size = clamp((X(width) - X(0)) / 4, 4, 7);
   c.beginPath();
   for (let i = 0; i < found.length; i += 2) {
     if (found[i] > last) continue;
     const x = X(begin + found[i] * width), y = Y(low + (found[i + 1] + 0.5) * height);
-    c.moveTo(x - 2.5, y - 2.5); c.lineTo(x + 2.5, y + 2.5);
-    c.moveTo(x - 2.5, y + 2.5); c.lineTo(x + 2.5, y - 2.5);
+    c.moveTo(x - size, y - size); c.lineTo(x + size, y + size);
+    c.moveTo(x - size, y + size); c.lineTo(x + size, y - size);
   }
-  c.stroke();
+  for (const [colour, wide] of [[theme().background, 4], [theme().price, 1.6]]) { // on bright and on dark bands
+    Object.assign(c, { strokeStyle: colour, lineWidth: wide });
+    c.stroke();
+  }
+  c.lineWidth = 1;
 }
 
 function profile(c, box, Y, last) {
@@ -84,14 +88,17 @@ function profile(c, box, Y, last) {
 }
 
 function zoneMarks(c, box, Y) { // the nearest large zone of each side: a bracket along the profile, and its words
+  const now = Y(priceAt(cut())), half = (box.text + 8) / 2;
   for (const { large: [zone] } of zonesNow()) {
     if (!zone) continue;
     const top = Y(zone.high), low = Y(zone.low), x = box.x + box.w + 2;
     if (low < box.y || top > box.y + box.h) continue;
     c.fillStyle = theme()[SIDES[zone.side]];
     c.fillRect(x - 2, top, 3, Math.max(2, low - top));
-    const text = box.small ? `${signed(zone.away)}%` : `${signed(zone.away)} %  ${usd(zone.usd)}`;
-    tag(c, box, text, x + 3, clamp((top + low) / 2, box.y + 10, box.y + box.h - 10), theme().background, theme()[SIDES[zone.side]]);
+    const text = box.profile < 100 ? `${signed(zone.away)}%` : `${signed(zone.away)} %  ${usd(zone.usd)}`;
+    const beside = zone.side ? low + half + 1 : top - half - 1; // towards the price, where bars are small
+    const at = Math.abs(now - beside) > half + 1 && (now - beside > 0) === Boolean(zone.side) ? beside : (top + low) / 2;
+    tag(c, box, text, x + 3, clamp(at, box.y + 10, box.y + box.h - 10), theme().background, theme()[SIDES[zone.side]]);
   }
 }
 
@@ -117,9 +124,9 @@ function candleLegend(c, box) {
 function crossHeatmap(c, box) {
   const { begin, column_seconds: width } = heatmap, column = Math.floor((cross.x - begin) / width); // it stands on a candle
   const { X, Y } = scalesOf(box), x = X(begin + (column + 0.5) * width), y = Y(cross.y), ink = theme().background;
-  if (x >= box.x && x <= box.x + box.w) {
+  if (x >= box.x && x <= box.x + box.w && !cross.beside) {
     dashed(c, x, box.y, x, box.y + box.h, theme().text);
-    tag(c, box, instant(closes(column)).slice(5), x, box.y + box.h + box.text / 2 + 5, theme().text, ink, "center");
+    tag(c, box, tagTime(closes(column)), x, box.y + box.h + box.text / 2 + 5, theme().text, ink, "center");
   }
   if (y >= box.y && y <= box.y + box.h) {
     dashed(c, box.x, y, box.width - box.axis, y, theme().text);

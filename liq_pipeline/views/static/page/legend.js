@@ -1,5 +1,6 @@
 // Sliders: the colour scale with its two handles and its power, the threshold, the range of prices of the map.
 function tellScale() {
+  tellFilters();
   const on = ready() && state.view === "heatmap";
   $("colour").hidden = $("swept-label").hidden = state.view !== "heatmap";
   $("of-map").hidden = $("span").hidden = state.view !== "map";
@@ -8,7 +9,7 @@ function tellScale() {
   $("power-text").textContent = (state.power / 100).toFixed(2);
   const stops = theme().ramp, at = (share) => state.low / 2 + ((state.high - state.low) / 2) * share; // the track is 0 to 200
   $("ramp").style.background = `linear-gradient(90deg, ${stops.map((colour, i) => `${colour} ${at((i / (stops.length - 1)) ** (1 / (state.power / 100))).toFixed(1)}%`).join(", ")})`;
-  if (!on) return;
+  if (!on) { $("low-text").textContent = $("high-text").textContent = "–"; return; }
   $("low-text").textContent = usd(lowUsd());
   $("high-text").textContent = `${usd(highUsd())}${field.top > highUsd() ? " ▶" : ""}`;
   $("high-text").title = field.top > highUsd() ? `Amounts above it look alike; the largest is ${usd(field.top)} USD` : "Nothing is larger";

@@ -4,7 +4,7 @@ function heights(bars) {
   const [low, high] = [frame.x0, frame.x1], found = state.curve === "reached" ? reachedNow() : null;
   const most = state.curve === "exposure" ? Math.max(1, upTo(0, Math.min(low, bins.now)), upTo(1, Math.max(high, bins.now)))
     : Math.max(1, ...(found && !found.hidden_because ? [...found.if_reached_long, ...found.if_reached_short].filter((one) => one.price >= low && one.price <= high).map((one) => one.p90_usd) : [1]));
-  return { tallest, most: most * 1.08 };
+  return { tallest, most: most * 1.25 }; // the words above the curves have room
 }
 
 function drawMap(c, box) {
@@ -17,9 +17,9 @@ function drawMap(c, box) {
     write(c, usd(tick), box.x - 5, clamp(Y(tick), box.y + 6, bottom), theme().faint, "right");
   }
   if (hasCurve) for (const tick of roundTicks(0, most, box.h / 60)) write(c, usd(tick), box.x + box.w + 5, clamp(right(tick), box.y + 6, bottom), theme().faint);
-  for (const tick of roundTicks(frame.x0, frame.x1, box.w / (box.text * 7))) {
+  for (const tick of roundTicks(frame.x0, frame.x1, box.w / (box.text * (box.small ? 4.4 : 7)))) {
     const x = X(tick);
-    if (x > box.x + 20 && x < box.x + box.w - 20 && Math.abs(x - X(now)) > box.text * 5) write(c, price(tick), x, bottom + box.text / 2 + 5, theme().faint, "center");
+    if (x > box.x + 12 && x < box.x + box.w - 12 && Math.abs(x - X(now)) > box.text * (box.small ? 4.2 : 5)) write(c, price(tick), x, bottom + box.text / 2 + 5, theme().faint, "center");
   }
   clipped(c, box, () => {
     drawBars(c, X, Y, bars);
@@ -77,8 +77,10 @@ function outline(c, upper, lower, colour, line) { // a filled band and a line
   c.globalAlpha = 1;
   c.beginPath();
   through(line);
-  Object.assign(c, { strokeStyle: colour, lineWidth: 2 });
-  c.stroke();
+  for (const [ink, wide] of [[theme().background, 5], [colour, 2]]) { // seen on bars of any colour
+    Object.assign(c, { strokeStyle: ink, lineWidth: wide });
+    c.stroke();
+  }
   c.lineWidth = 1;
 }
 
@@ -112,9 +114,10 @@ function mapLegend(c, box, bars, hasCurve) {
     write(c, name, x + box.text + 4, y + 1, theme().text);
     x += box.text + c.measureText(name).width + (small ? 9 : 16);
   }
-  if (small) return;
-  write(c, `left: USD per ${price(bars.wide)}`, x, y + 1, theme().faint);
-  if (hasCurve) write(c, `right: USD, ${what}`, box.width - 4, y + 1, theme().faint, "right");
+  const left = `left: USD per ${price(bars.wide)}`, right = hasCurve ? `right: USD, ${what}` : "";
+  if (small || x + c.measureText(left).width + c.measureText(right).width + 12 > box.width) return; // the line below the chart says it, too
+  write(c, left, x, y + 1, theme().faint);
+  write(c, right, box.width - 4, y + 1, theme().faint, "right");
 }
 
 function crossMap(c, box) {

@@ -5,7 +5,7 @@ let waiting = false;
 
 function boxOf(width, height, view = state.view) {
   const small = width < 640, text = small ? 10 : width > 2000 ? 15 : 12;
-  const axis = small ? 60 : Math.round(text * 6), bottom = text + 14;
+  const axis = Math.round(text * Math.max(6, view === "heatmap" && heatmap ? price(heatmap.current_price).length * 0.66 + 0.8 : 0)), bottom = text + 14;
   if (view === "map") return { x: axis, y: text + 14, w: width - 2 * axis, h: height - bottom - text - 14, width, height, text, axis, small, profile: 0 };
   const profile = small ? 48 : clamp(Math.round(width * 0.09), 70, 170);
   return { x: 0, y: 4, w: width - axis - profile, h: height - bottom - 4, width, height, text, axis, small, profile };
@@ -47,6 +47,10 @@ function clipped(c, box, action) {
   c.clip();
   action();
   c.restore();
+}
+
+function edged(box, y) { // where a tag of a price stands that is out of sight: at the edge, with an arrow
+  return y < box.y ? ["▲ ", box.y] : y > box.y + box.h ? ["▼ ", box.y + box.h] : ["", y];
 }
 
 function frameLines(c, box) {
@@ -122,5 +126,5 @@ function timeAxis(c, box, X) {
     const x = X(tick);
     if (x > box.x + 20 && x < box.x + box.w - 20) write(c, tickText(tick, step), x, box.y + box.h + box.text / 2 + 5, theme().faint, "center");
   }
-  write(c, zone(), box.width - 5, box.y + box.h + box.text / 2 + 5, theme().faint, "right");
+  write(c, zone(frame.x1), box.width - 5, box.y + box.h + box.text / 2 + 5, theme().faint, "right");
 }

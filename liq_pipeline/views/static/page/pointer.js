@@ -17,6 +17,11 @@ const boxNow = () => boxOf($("plot").clientWidth, $("plot").clientHeight);
 
 function pointAt(at) {
   const box = boxNow(), { X, Y } = scalesOf(box);
+  if (state.view === "heatmap" && at.x > box.x + box.w && part(box, at) === "inside") { // beside: the levels of the newest candle shown
+    cross = { x: heatmap.begin + (cut() + 0.5) * heatmap.column_seconds, y: Y.back(clamp(at.y, box.y, box.y + box.h)), beside: true };
+    redraw("over");
+    return;
+  }
   cross = part(box, at) === "inside" || state.view === "heatmap" ? { x: X.back(clamp(at.x, box.x, box.x + box.w)), y: Y.back(clamp(at.y, box.y, box.y + box.h)) } : null;
   redraw("over");
 }

@@ -42,6 +42,13 @@ function rangeAt(target) {
   return Object.fromEntries(["p10_usd", "p50_usd", "p90_usd"].map((name) => [name, a[name] + (b[name] - a[name]) * part]));
 }
 
+function farther(target) { // how far the ranges go, where a target lies beyond; else 0
+  const found = reachedNow();
+  if (!found || found.hidden_because) return 0;
+  const most = Math.max(...(target < found.current_price ? found.if_reached_long : found.if_reached_short).map((one) => Math.abs(one.distance_pct)));
+  return 100 * Math.abs(target / found.current_price - 1) > most ? most : 0;
+}
+
 function sentence(target) {
   const range = rangeAt(target);
   if (!range) return "";

@@ -2,10 +2,15 @@
 let readBefore = "";
 
 function readOut() {
-  const parts = cross ? (state.view === "heatmap" ? readHeatmap() : readMap()) : [["", narrow() ? "Tap the chart to read it" : "Point at the chart to read it; ? lists keys and gestures"]];
+  const parts = cross ? (state.view === "heatmap" ? readHeatmap() : readMap()) : [["", touched() ? "Tap the chart to read it" : "Point at the chart to read it; ? lists keys and gestures"]];
   const text = JSON.stringify(parts);
   if (text === readBefore) return;
   readBefore = text;
+  if (cross && !$("readout").classList.contains("read")) { // it needs more room from now on; the chart stays where the finger is
+    const before = $("plot").getBoundingClientRect().top;
+    $("readout").classList.add("read");
+    scrollBy(0, $("plot").getBoundingClientRect().top - before);
+  }
   $("readout").replaceChildren(...parts.flatMap(([name, value, more]) => [make("span", {}, ...(name ? [make("i", { textContent: `${name} ` })] : []), make("b", { textContent: value }), ...(more ? [make("i", { textContent: ` ${more}` })] : [])), " "]));
 }
 
@@ -25,8 +30,12 @@ function readHeatmap() {
     const sum = field.sides[side][at];
     if (sum >= 1) parts.push([`${name}s`, `${usd(sum)} USD`, split((kind) => layers[side][kind][at])]);
   });
-  if (!Number.isNaN(candles[3][column])) parts.push(["candle", ["O", "H", "L", "C"].map((letter, i) => `${letter} ${price(Number(candles[i][column].toPrecision(7)))}`).join("  ")]);
+  if (!Number.isNaN(candles[3][column])) {
+    const opens = iso(begin + column * width).slice(11, 16), closed = iso(begin + (column + 1) * width).slice(11, 16);
+    parts.push([touched() ? "" : `candle ${opens} – ${closed}`, ["O", "H", "L", "C"].map((letter, i) => `${letter} ${price(Number(candles[i][column].toPrecision(7)))}`).join("  ")]);
+  }
   const side = low + (row + 0.5) * height < now ? 0 : 1, here = Math.floor((now - low) / height);
+  if (!shownSide(side)) return parts;
   let sum = 0;
   for (let one = Math.max(0, Math.min(row, here)); one <= Math.min(rows - 1, Math.max(row, here)); one++) sum += field.sides[side][one * span + column];
   parts.push([`${SIDES[side]}s from the price to here`, `${usd(sum)} USD`]);
@@ -45,5 +54,6 @@ function readMap() {
   if (shownSide(side)) parts.push([`${SIDES[side]}s from the price to here`, `${usd(upTo(side, cross.x))} USD`]);
   const said = sentence(cross.x);
   if (said) parts.push(["", said]);
+  else if (farther(cross.x)) parts.push(["if reached:", `no range beyond ${farther(cross.x)} % from the price`]);
   return parts;
 }

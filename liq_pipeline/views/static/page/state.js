@@ -1,7 +1,7 @@
 // What is chosen: in the address, so that a link shows the same; what is a habit is remembered here, too.
 const PLAIN = { symbol: "", timeframe: "7d", view: "heatmap", side: "both", leverage: "", min: 0, low: 0, high: 100, power: 100, swept: 0,
   theme: "dark", clock: "utc", curve: "exposure", horizon: "4", at: "", zoom: "" };
-const HABITS = ["theme", "clock"], FILTERS = ["side", "leverage", "min", "low", "high", "power", "swept", "view", "curve", "horizon"];
+const HABITS = ["theme", "clock"], OF_CELLS = ["side", "leverage", "min", "low", "high", "power", "swept"], FILTERS = [...OF_CELLS, "view", "curve", "horizon"];
 const ONE_OF = { view: ["heatmap", "map"], side: ["both", ...SIDES], theme: Object.keys(themes), clock: ["utc", "local"],
   curve: ["exposure", "reached"], horizon: ["1", "4", "24"], timeframe: TIMEFRAMES };
 const LIMITS = { min: [0, 100], low: [0, 200], high: [0, 200], power: [20, 200], swept: [0, 1] };

@@ -28,7 +28,7 @@ function listSymbols() {
   const wish = $("find").value.trim().toUpperCase();
   const some = symbols.filter((one) => one.symbol.toUpperCase().includes(wish));
   some.sort((a, b) => !a.symbol.startsWith(wish) - !b.symbol.startsWith(wish));
-  const rows = some.map((one) => make("li", {}, make("button", { type: "button", value: one.symbol, title: one.notice },
+  const rows = some.map((one) => make("li", {}, make("button", { type: "button", value: one.symbol, title: one.notice, ariaCurrent: String(one.symbol === state.symbol) },
     one.symbol, make("span", { textContent: `${price(one.current_price)}${one.is_stale ? " · stale" : ""}` }))));
   $("found").replaceChildren(...(rows.length ? rows : [make("li", { textContent: symbols.length ? `No published symbol has “${wish}” in its name.` : "Asking …" })]));
 }
