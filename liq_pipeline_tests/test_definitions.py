@@ -259,3 +259,11 @@ def test_every_asset_leads_to_its_code_and_every_table_to_its_sql(specs) -> None
         assert any(file.suffix == ".sql" for file in files) == (name in TABLES), name
     queries = [one.file_path for one in specs["oi_delta"].metadata["dagster/code_references"].value.code_references]
     assert any(path.endswith("sql/queries/oi_delta.sql") for path in queries)
+
+
+def test_every_job_is_tried_again_as_a_whole(make_settings) -> None:
+    """On another machine the tables of the steps that went well are not there."""
+    definitions = build_definitions(make_settings())
+    jobs = [definitions.resolve_job_def(name) for name in ("refresh_job", "recent_refresh_job", "picture_refresh_job")]
+
+    assert {job.tags["dagster/retry_strategy"] for job in jobs} == {"ALL_STEPS"}

@@ -34,12 +34,16 @@ def refresh_job(pictures: bool) -> Any:
     )
 
 
-def picture_job() -> Any:
-    """Return the job that draws the pictures anew, for one symbol."""
+def picture_job(*, whole: bool) -> Any:
+    """Return the job that draws the pictures anew, for one symbol.
+
+    Args:
+        whole: do all else, too: on one of several machines, whose warehouse may not be the newest.
+    """
+    drawn = dg.AssetSelection.groups("heatmaps") | dg.AssetSelection.assets("published_heatmaps", "published_views")
     return dg.define_asset_job(
         PICTURE_JOB,
-        selection=dg.AssetSelection.groups("heatmaps")
-        | dg.AssetSelection.assets("published_heatmaps", "published_views"),
+        selection=dg.AssetSelection.all() if whole else drawn,
         tags=JOB_TAGS,
         description="Heatmaps, pictures and pages of one symbol, from the positions as they are.",
     )

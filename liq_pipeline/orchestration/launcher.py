@@ -17,6 +17,7 @@ from dagster_celery.launcher import CeleryRunLauncher
 ANSWER_SECONDS = 2.0  # that workers have to answer
 FRESH_SECONDS = 3.0  # answers count for all runs that are looked at in one go
 MISSES = 2  # in a row until a run is given up: an answer may be late once
+GRACE_SECONDS = 30.0  # that workers have to come back once the broker was away
 
 log = logging.getLogger("liq.launcher")
 
@@ -26,14 +27,17 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._answers: tuple[float, str | None] = (float("-inf"), None)
+        self._answers = (float("-inf"), "")
+        self._clear_from = float("-inf")
         self._missed: dict[str, int] = {}
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Return whether a worker says that it is at work on the run."""
         answers = self._at_work()
-        if answers is None:
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "the broker does not answer: nobody can tell")
+        if not answers:
+            self._clear_from = time.monotonic() + GRACE_SECONDS
+        if time.monotonic() < self._clear_from and run.run_id not in answers:
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "the broker or every worker is away: nobody can tell")
         if run.run_id in answers:
             self._missed.pop(run.run_id, None)
             return CheckRunHealthResult(WorkerStatus.RUNNING)
@@ -47,14 +51,14 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
         """Return nothing: the stock one asks for results that are not kept."""
         return None
 
-    def _at_work(self) -> str | None:
-        """Return what workers say of the tasks that they have; None where they cannot be asked."""
+    def _at_work(self) -> str:
+        """Return what workers say of the tasks that they have; nothing where none answers."""
         asked, answers = self._answers
         if time.monotonic() - asked > FRESH_SECONDS:
             try:
-                answers = str(self.celery.control.inspect(timeout=ANSWER_SECONDS).active())
+                answers = str(self.celery.control.inspect(timeout=ANSWER_SECONDS).active() or "")
             except Exception as error:  # of Celery, Kombu or the broker's client, by broker
                 log.warning("the broker does not answer, so nobody knows which runs are at work: %s", error)
-                answers = None
+                answers = ""
             self._answers = (time.monotonic(), answers)
         return answers

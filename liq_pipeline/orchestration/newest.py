@@ -24,6 +24,7 @@ from liq_pipeline.orchestration.pool import Lost, at_once
 from liq_pipeline.published.publish import Publisher
 from liq_pipeline.setting_forms import share_of_memory
 from liq_pipeline.system.interrupts import is_interrupt
+from liq_pipeline.transform.cache import fill_warehouse, newest_warehouse
 from liq_pipeline.transform.newest import RefreshReport, Sources, refresh_recent
 from liq_pipeline.warehouse.warehouse import Warehouse
 
@@ -81,7 +82,13 @@ def refresh_each(sources: Sources, symbols: Iterable[str], count: int) -> Iterat
 
 def _attempt(sources: Sources, symbol: str) -> Newest:
     try:
-        with sources.archive.kept(symbol), sources.publisher.following(symbol):
+        with (
+            sources.archive.kept(symbol),
+            newest_warehouse(sources.warehouse, sources.publisher, symbol) as is_newest,
+        ):
+            if not is_newest:
+                now = sources.clock.now()
+                fill_warehouse(sources.warehouse, sources.archive, sources.rest, symbol, now)
             return Newest(symbol, refresh_recent(sources, symbol))
     except LiqError as error:
         return Newest(symbol, why=str(error), is_new=isinstance(error, NoData))

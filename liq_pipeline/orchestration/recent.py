@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.tags import RETRY_STRATEGY_TAG
 
 from liq_pipeline.errors import SymbolBusy
 from liq_pipeline.orchestration.assets.common import instant, tag_run, version_tags
@@ -26,7 +27,8 @@ from liq_pipeline.transform.newest import RefreshReport, Sources
 from liq_pipeline.transform.rules.recent import RECENT_ASSETS
 from liq_pipeline.warehouse.schema import BASE_TABLES, FEATURES, LEVEL_TABLES
 
-JOB_TAGS = version_tags()
+# A run that lost its process is tried again as a whole: on another machine the tables of its first steps are not there.
+JOB_TAGS = {**version_tags(), RETRY_STRATEGY_TAG: "ALL_STEPS"}
 
 
 def recent_job(symbols: dg.PartitionsDefinition, jobs: int) -> dg.JobDefinition:

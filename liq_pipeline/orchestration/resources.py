@@ -17,6 +17,7 @@ from liq_pipeline.exchange.report import Progress
 from liq_pipeline.exchange.sources import ArchiveSource, RestSource
 from liq_pipeline.orchestration.lease import lease
 from liq_pipeline.published.publish import Publisher
+from liq_pipeline.transform.cache import newest_warehouse
 from liq_pipeline.validation.recorded import recording_at
 from liq_pipeline.warehouse.warehouse import Warehouse
 
@@ -89,16 +90,18 @@ class WarehouseResource(Warehouse, DuckDBResource):
 
 
 class PublisherResource(Publisher, dg.ConfigurableResource):
-    """Writes published files; where there is a bucket, the newest of it are here first."""
+    """Writes published files; where there is a bucket, the newest of it are here first, and no older warehouse."""
 
     patience_seconds: float = 600
+    database: str = ""
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
         """Yield this: with the newest edition of the run's symbol, on which alone it may follow; else with all."""
         symbol = _symbol_of(context)
         if self.editions and symbol:
-            with _work_on(symbol, context, self.patience_seconds), self.following(symbol):
+            warehouse = Warehouse(database=self.database)
+            with _work_on(symbol, context, self.patience_seconds), newest_warehouse(warehouse, self, symbol):
                 yield self
             return
         if self.editions:

@@ -83,7 +83,11 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
             ]
         ),
         asset_checks=all_checks(symbols),
-        jobs=[refresh_job(settings.pictures), recent_job(symbols, settings.jobs), picture_job()],
+        jobs=[
+            refresh_job(settings.pictures),
+            recent_job(symbols, settings.jobs),
+            picture_job(whole=bool(settings.storage)),
+        ],
         schedules=[daily_refresh(symbols), hourly_pictures(symbols, has_rest)],
         sensors=[
             dead_runs(),
@@ -126,6 +130,7 @@ def _resources(settings: Settings, reporter: Reporter | None) -> dict[str, Any]:
             code_version=version("liq_pipeline"),
             storage=settings.storage,
             patience_seconds=settings.lock_timeout_seconds,
+            database=str(settings.database.absolute()),
         ),
         "truth": TruthFiles(
             files={one: [str(path.absolute()) for path in truth.files_of(one)] for one in known_symbols},

@@ -77,6 +77,10 @@ class Editions:
         """Bring a symbol's local copy up to date; from now on only what follows on this edition can be published."""
         self._bases[symbol] = self._bring(symbol)[0]
 
+    def name_of(self, symbol: str) -> str:
+        """Return the name of the edition that `begin` found, or that was committed since."""
+        return self._bases[symbol].edition.name
+
     def end(self, symbol: str) -> None:
         """Forget what `begin` remembered."""
         self._bases.pop(symbol, None)

@@ -134,7 +134,7 @@ def kills(count: int, seed: int = 1) -> Callable[[Trial], None]:
         for number in range(count):
             trial.wait_for_work(10)
             time.sleep(dice.uniform(1, 15))
-            if number and all(run["status"] in ("SUCCESS", "FAILURE") for run in trial.runs()):
+            if number and not [run for run in trial.runs() if run["status"] in ("QUEUED", "STARTING", "STARTED")]:
                 for symbol in trial.symbols:
                     trial.made.launch(symbol)
                 trial.wait_for_work()

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import dagster as dg
 import pytest
+from celery.contrib.testing.worker import start_worker
 from dagster._core.launcher import WorkerStatus
 
 from liq_pipeline.errors import SymbolBusy
@@ -120,22 +121,36 @@ def test_the_lease_of_a_run_that_died_is_freed_by_dagsters_own_means(instance: d
         assert holder_of(instance, "XRPUSDT") == "next"
 
 
+def statuses(launcher: WatchedCeleryRunLauncher, run: dg.DagsterRun, count: int) -> list[WorkerStatus]:
+    """Look at a run so many times."""
+    return [launcher.check_run_worker_health(run).status for _ in range(count)]
+
+
 def test_a_run_that_no_worker_names_is_given_up_when_it_was_asked_twice(instance: dg.DagsterInstance) -> None:
     launcher = instance.run_launcher
     assert isinstance(launcher, WatchedCeleryRunLauncher)
     run = instance.create_run_for_job(dg.job(name="nothing")(lambda: None))
-    found = [launcher.check_run_worker_health(run).status for _ in range(2)]
+    with start_worker(launcher.celery, pool="solo", perform_ping_check=False):
+        assert statuses(launcher, run, 2) == [WorkerStatus.RUNNING, WorkerStatus.FAILED]
 
-    assert found == [WorkerStatus.RUNNING, WorkerStatus.FAILED]
+
+def test_while_no_worker_answers_no_run_is_given_up_nor_just_after(instance: dg.DagsterInstance) -> None:
+    """The broker was away: a worker that goes on with its run comes back when it can."""
+    launcher = instance.run_launcher
+    assert isinstance(launcher, WatchedCeleryRunLauncher)
+    run = instance.create_run_for_job(dg.job(name="nothing")(lambda: None))
+
+    assert statuses(launcher, run, 3) == [WorkerStatus.RUNNING] * 3
+    with start_worker(launcher.celery, pool="solo", perform_ping_check=False):
+        launcher._answers = (float("-inf"), "")
+        assert statuses(launcher, run, 3) == [WorkerStatus.RUNNING] * 3
 
 
-def test_while_the_broker_is_away_no_run_is_given_up(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_while_the_broker_is_away_no_run_is_given_up(instance: dg.DagsterInstance) -> None:
     away = WatchedCeleryRunLauncher(
         default_queue="dagster", broker="redis://127.0.0.1:9/0", backend="disabled://",
         config_source={"broker_connection_retry": False, "broker_transport_options": {"max_retries": 1}},
     )  # fmt: skip
     run = instance.create_run_for_job(dg.job(name="nothing")(lambda: None))
 
-    assert [away.check_run_worker_health(run).status for _ in range(4)] == [WorkerStatus.RUNNING] * 4
+    assert statuses(away, run, 4) == [WorkerStatus.RUNNING] * 4
