@@ -1,7 +1,7 @@
 """A SIMULATION of the queue with many workers: how long 500 symbols take with 1, 4, 16, 64 workers, and what limits it.
 
 Dagster's daemon looks at the queue every few seconds and launches runs one after the other into free slots; a
-run takes its measured time; Postgres takes so many events a second in all. Nothing is run; the times are measured ones.
+run takes so long; Postgres takes so many events a second in all. Nothing is run: give it times that were measured here.
 
 python -m benchmarks.queue_simulation --run 9 --launch 0.2 --events 600 --events-a-second 2000
 """
