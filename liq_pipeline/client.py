@@ -21,6 +21,7 @@ from liq_pipeline.published.layout import dataset_path, published_symbols
 from liq_pipeline.published.local import up_to_date
 from liq_pipeline.published.manifests import sound_manifest
 from liq_pipeline.published.past import Past, past_of
+from liq_pipeline.published.schemas import SCHEMAS
 from liq_pipeline.setting_forms import instant_of
 from liq_pipeline.settings import load_settings
 
@@ -159,8 +160,13 @@ def _path(dataset: str, symbol: str, timeframe: str | None, folder: Path | str |
 def _read(dataset: str, symbol: str, timeframe: str | None, folder: Path | str | None) -> pa.Table:
     path = _path(dataset, symbol, timeframe, folder)
     try:
-        return pq.read_table(path, partitioning=None)
+        rows = pq.read_table(path, partitioning=None)
     except FileNotFoundError:
         raise PublishedDamaged(f"{path} is missing", remedy="publish again: liq run") from None
     except (OSError, pa.ArrowException) as error:
         raise PublishedDamaged(f"{path} cannot be read: {error}", remedy="publish again: liq run") from None
+    if lacking := [name for name in SCHEMAS[dataset].names if name not in rows.column_names]:
+        raise PublishedDamaged(
+            f"{path} has no column {', '.join(lacking)}: another version published it", remedy="publish again: liq run"
+        )
+    return rows

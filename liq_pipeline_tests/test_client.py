@@ -68,6 +68,14 @@ def test_what_is_not_there_is_said(asked: dict, error: type[LiqError], said: str
         client.liquidation_levels(**asked, folder=good_run.published_dir)
 
 
+def test_a_file_of_another_version_is_a_typed_error_that_names_the_column(published: Path) -> None:
+    path = dataset_path(published, "positions", "BTCUSDT")
+    pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["liquidated_at"]), path)
+
+    with pytest.raises(PublishedDamaged, match=r"no column liquidated_at: another version .* To do: publish again"):
+        client.liquidation_levels("BTCUSDT", "7d", at="2026-06-27T12:00Z", folder=published)
+
+
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"PAR1")])
 def test_a_damaged_file_is_a_typed_error(damage, published: Path) -> None:
     damage(dataset_path(published, "liquidation_levels", "BTCUSDT", "7d"))
