@@ -81,7 +81,7 @@ class TestRun:
         _, published, second, again, _, _ = twice
 
         assert second.code == 0
-        assert len(published) == 68
+        assert len(published) == 60
         assert again == published
 
     def test_off_a_terminal_it_writes_plain_lines(self, twice) -> None:
