@@ -7,7 +7,7 @@ Heatmaps and pictures follow every hour.
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
@@ -47,7 +47,7 @@ def recent_job(symbols: dg.PartitionsDefinition, jobs: int) -> dg.JobDefinition:
         failures: list[str] = []
         reached: set[datetime] = set()
         keys = names_of(symbols, context)
-        held: dict[str, AbstractContextManager[None]] = {}
+        held: dict[str, ExitStack] = {}
 
         def tell(line: str) -> None:
             said.append(line)
@@ -59,18 +59,17 @@ def recent_job(symbols: dg.PartitionsDefinition, jobs: int) -> dg.JobDefinition:
                     tell(f"{symbol}: left to run {run}, which refreshes all of it")
                     continue
                 if sources.publisher.storage:  # other machines write to the same bucket
-                    holding = lease(context.instance, context.run.run_id, symbol, 0)
+                    held[symbol] = ExitStack()
                     try:
-                        holding.__enter__()
+                        held[symbol].enter_context(lease(context.instance, context.run.run_id, symbol, 0))
                     except SymbolBusy as error:
                         tell(f"{symbol}: left out: {error}")
                         continue
-                    held[symbol] = holding
                 yield symbol
 
         for done in refresh_each(sources, wanted(), workers_that_pay(len(keys), jobs)):
             if done.symbol in held:
-                held.pop(done.symbol).__exit__(None, None, None)
+                held.pop(done.symbol).close()
             if done.is_new:
                 tell(f"{done.symbol}: nothing to add to yet; a full run (`liq run`) comes first ({done.why})")
             elif done.report is None:  # one bad symbol never stops another

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 EXCHANGE = "binance"
 """The one exchange so far; a column of every table, so that others can come."""
 MANIFESTS = "manifests"

@@ -201,14 +201,15 @@ class Publisher(BaseModel):
     def _put(self, published: set[tuple[str, str]], files: Iterator[tuple[Path, bytes]]) -> None:
         """Put files in place: in the bucket first, where there is one; its newest edition is what counts."""
         symbols = sorted({symbol for _, symbol in published})
-        contents = dict(files) if self.editions else files
-        if self.editions and isinstance(contents, dict):
+        if self.editions:
+            contents = dict(files)
             for symbol in symbols:
                 others = {one for one in symbols if one != symbol}
                 own = {path: data for path, data in contents.items() if not others & {*path.parts, path.stem}}
                 self.editions.commit(symbol, own)
+            files = iter(contents.items())
         with self._replacing(published) as stage:
-            for path, data in contents.items() if isinstance(contents, dict) else contents:
+            for path, data in files:
                 stage(path, data)
         if self.editions:
             with self._lock():
