@@ -9,9 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
+from zlib import crc32
 
 import dagster as dg
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from liq_pipeline.errors import SymbolBusy
@@ -57,15 +60,14 @@ def holder_of(instance: dg.DagsterInstance, symbol: str) -> str:
 
 
 def _claim(instance: dg.DagsterInstance, run_id: str, symbol: str, patience_seconds: float) -> None:
-    storage, pool = instance.event_log_storage, pool_of(symbol)
-    if pool not in storage.get_concurrency_keys():
-        try:
-            storage.set_concurrency_slots(pool, 1)
-        except IntegrityError:  # another run made it at the same moment
-            storage.set_concurrency_slots(pool, 1)
+    storage = instance.event_log_storage
     deadline, told = time.monotonic() + patience_seconds, False
-    while not storage.claim_concurrency_slot(pool, run_id, symbol).is_claimed:
+    while not _is_claimed(instance, run_id, symbol):
         who = holder_of(instance, symbol)
+        holder = instance.get_run_by_id(who) if who else None
+        if holder and holder.is_finished:  # it was killed, and marked as failed: without a daemon no one frees its slot
+            storage.free_concurrency_slots_for_run(who)
+            continue
         if time.monotonic() >= deadline:
             storage.free_concurrency_slot_for_step(run_id, symbol)  # it waits no more
             raise SymbolBusy(
@@ -76,3 +78,33 @@ def _claim(instance: dg.DagsterInstance, run_id: str, symbol: str, patience_seco
             log.warning("%s: run %s works on it; waiting", symbol, who)
             told = True
         time.sleep(LOOK_SECONDS)
+
+
+def _is_claimed(instance: dg.DagsterInstance, run_id: str, symbol: str) -> bool:
+    """Try to claim the symbol's one slot."""
+    storage, pool = instance.event_log_storage, pool_of(symbol)
+    with _alone(storage, pool):
+        if storage.get_concurrency_info(pool).slot_count != 1:
+            with suppress(IntegrityError):  # SQLite: another process of this machine made it at the same moment
+                storage.set_concurrency_slots(pool, 1)
+        return storage.claim_concurrency_slot(pool, run_id, symbol).is_claimed
+
+
+@contextmanager
+def _alone(storage: Any, pool: str) -> Iterator[None]:
+    """Let one machine at a time claim slots of a pool.
+
+    Dagster's Postgres connections commit each statement: the row lock of its own claim ends at once, and two runs that
+    claim at the same moment get the same slot. SQLite is one machine's: there the lock of the symbol's warehouse keeps
+    processes apart.
+    """
+    if not hasattr(storage, "postgres_url"):
+        yield
+        return
+    with storage.index_connection() as connection:
+        key = {"key": crc32(pool.encode())}
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), key)
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)

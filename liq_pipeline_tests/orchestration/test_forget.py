@@ -65,11 +65,12 @@ class TestForget:
     def test_it_says_what_goes_and_what_stays_and_removes_that(self, two: Settings, liq, bytes_below) -> None:
         btc = [bytes_below(folder) for folder in published_folders(two.published_dir, "BTCUSDT")]
         rows = rows_of(two, "BTCUSDT")
+        count = sum(len(files) for files in btc)
 
         done = liq("forget", "dogeusdt", "--yes", "--data", two.data_dir)
 
         assert done.code == 0, done.err
-        for text in ("remove  published files: 6", f"remove  rows in the warehouse: {rows:,}",
+        for text in (f"remove  published files: {count} files", f"remove  rows in the warehouse: {rows:,}",
                      "remove  rows of REST: 1 f", "keep    raw files, removed with --raw: 20"):  # fmt: skip
             assert text in done.out
         assert not named(two.published_dir, "DOGEUSDT")

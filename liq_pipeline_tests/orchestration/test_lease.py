@@ -22,18 +22,22 @@ from liq_pipeline.orchestration.lease import holder_of, lease
 from liq_pipeline_tests.cluster.services import postgres, redis, running
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "cluster" / "dagster.yaml"
+SYMBOLS = 20
 WORK = """
 import json, sys, time
 import dagster as dg
-from liq_pipeline.orchestration.lease import lease
+from liq_pipeline.orchestration import lease as module
+module.LOOK_SECONDS = 0.02
 with dg.DagsterInstance.get() as instance:
     print("ready", flush=True)
     sys.stdin.readline()
-    for turn in range(3):
-        with lease(instance, sys.argv[1], "BTCUSDT", 120):
+    begin = time.time() // 1 + 2
+    for turn in range(SYMBOLS):  # both ask for a symbol that nobody ever held, at the same moment
+        time.sleep(max(0, begin + turn / 2 - time.time()))
+        with module.lease(instance, sys.argv[1], f"S{turn}USDT", 120):
             begun = time.monotonic()
-            time.sleep(0.3)
-            print(json.dumps([begun, time.monotonic()]), flush=True)
+            time.sleep(0.1)
+            print(json.dumps([turn, begun, time.monotonic()]), flush=True)
 """
 
 
@@ -78,9 +82,10 @@ def instance(homes: Callable[[str], dict[str, str]], monkeypatch: pytest.MonkeyP
 def test_a_symbol_is_worked_on_by_one_machine_at_a_time(
     instance: dg.DagsterInstance, homes: Callable[[str], dict[str, str]], child_env: Callable[..., dict[str, str]]
 ) -> None:
+    code = WORK.replace("SYMBOLS", str(SYMBOLS))
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", WORK, f"run-{name}"], env=child_env(**homes(name)), text=True,
+            [sys.executable, "-c", code, f"run-{name}"], env=child_env(**homes(name)), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )
         for name in ("a", "b")
@@ -97,9 +102,9 @@ def test_a_symbol_is_worked_on_by_one_machine_at_a_time(
         outputs.append(worker.communicate(timeout=120)[0])
 
     spans = sorted(tuple(json.loads(line)) for text in outputs for line in text.splitlines())
-    assert len(spans) == 6
-    assert all(before[1] <= after[0] for before, after in pairwise(spans))
-    assert holder_of(instance, "BTCUSDT") == ""
+    assert len(spans) == 2 * SYMBOLS
+    assert [pair for pair in pairwise(spans) if pair[0][0] == pair[1][0] and pair[0][2] > pair[1][1]] == []
+    assert holder_of(instance, "S0USDT") == ""
 
 
 def test_who_waits_too_long_is_told_who_holds_the_symbol_and_others_go_on(instance: dg.DagsterInstance) -> None:
@@ -119,6 +124,29 @@ def test_the_lease_of_a_run_that_died_is_freed_by_dagsters_own_means(instance: d
 
     with lease(instance, "next", "XRPUSDT", 0):
         assert holder_of(instance, "XRPUSDT") == "next"
+
+
+def test_the_lease_of_a_run_that_was_marked_as_failed_is_taken_over_without_a_daemon() -> None:
+    with dg.DagsterInstance.local_temp() as alone:
+        run = alone.create_run_for_job(dg.job(name="nothing")(lambda: None), status=dg.DagsterRunStatus.STARTED)
+        killed = lease(alone, run.run_id, "XRPUSDT", 0)
+        killed.__enter__()
+        with pytest.raises(SymbolBusy, match=run.run_id), lease(alone, "next", "XRPUSDT", 0):
+            pass
+
+        alone.report_run_failed(run, "its process is gone")
+        with lease(alone, "next", "XRPUSDT", 0):
+            assert holder_of(alone, "XRPUSDT") == "next"
+
+
+def test_a_slot_too_many_is_not_claimed_beside_another(instance: dg.DagsterInstance) -> None:
+    """Two runs that make the pool at the same moment make a slot each."""
+    with lease(instance, "one", "BNBUSDT", 1):
+        instance.event_log_storage.set_concurrency_slots("symbol_BNBUSDT", 2)
+        with pytest.raises(SymbolBusy, match="run one works on BNBUSDT"), lease(instance, "two", "BNBUSDT", 0):
+            pass
+    with lease(instance, "two", "BNBUSDT", 0):
+        assert holder_of(instance, "BNBUSDT") == "two"
 
 
 def statuses(launcher: WatchedCeleryRunLauncher, run: dg.DagsterRun, count: int) -> list[WorkerStatus]:
