@@ -107,37 +107,47 @@ def liquidation_levels(
             f"{'long' if cells.is_long[worst] else 'short'} at {cells.liquidation_price[worst]}"
         )
     width = bin_width(current_price)
-    index = bin_index(cells.liquidation_price, width)
     spans = np.array(list(SPANS.values()))
     frame = np.searchsorted(spans, as_of - cells.opened_at, side="right")  # the shortest timeframe that holds the cell
-    kept = (frame < spans.size) & (cells.contracts > 0)
+    bins, place = _numbered(bin_index(cells.liquidation_price, width))
+    leverages, rank = np.unique(cells.leverage, return_inverse=True)
 
-    order = np.lexsort((index[kept], cells.leverage[kept], ~cells.is_long[kept]))
-    side, leverage = cells.is_long[kept][order], cells.leverage[kept][order]
-    index, frame, contracts = index[kept][order], frame[kept][order], cells.contracts[kept][order]
-    notional = contracts * cells.liquidation_price[kept][order]
-    change = np.ones(index.size, dtype=bool)
-    change[1:] = (side[1:] != side[:-1]) | (leverage[1:] != leverage[:-1]) | (index[1:] != index[:-1])
-    group, starts = np.cumsum(change) - 1, np.flatnonzero(change)
-
-    shape = (spans.size, starts.size)
-    slot = frame * starts.size + group
-    size = spans.size * starts.size
+    # A grid of all groups: no sorting, and within a group the cells add up in the order in which they opened.
+    groups = 2 * leverages.size * bins.size
+    group = (np.where(cells.is_long, 0, leverages.size) + rank) * bins.size + place
+    shape = (spans.size + 1, groups)  # the last row holds cells older than every timeframe
+    slot = frame * groups + group
+    totals = (
+        np.bincount(slot, weights, shape[0] * groups).reshape(shape)[:-1]
+        for weights in (cells.contracts, cells.contracts * cells.liquidation_price)
+    )
     # Adding up over timeframes what the next shorter one lacks keeps 1d <= 7d <= 30d <= 90d exact in floating point.
-    total_contracts = np.cumsum(np.bincount(slot, contracts, size).reshape(shape), axis=0)
-    total_notional = np.cumsum(np.bincount(slot, notional, size).reshape(shape), axis=0)
+    total_contracts, total_notional = (np.cumsum(total, axis=0) for total in totals)
 
-    is_long, low = side[starts], bin_edge(index[starts], width)
-    high = bin_edge(index[starts] + 1, width)
-    low = np.where(is_long, low, np.maximum(low, current_price))
-    high = np.where(is_long, np.minimum(high, current_price), high)
     result = {}
     for row, name in enumerate(TIMEFRAMES):
         if name not in timeframes:
             continue
-        some = total_contracts[row] > 0
+        some = np.flatnonzero(total_contracts[row])
+        series, bin_ = np.divmod(some, bins.size)
+        is_long = series < leverages.size
+        low, high = bin_edge(bins[bin_], width), bin_edge(bins[bin_] + 1, width)
         result[name] = Levels(
-            is_long[some], leverage[starts][some], low[some], high[some], total_contracts[row][some],
-            total_notional[row][some],
-        )  # fmt: skip
+            is_long=is_long,
+            leverage=leverages[series % leverages.size],
+            price_low=np.where(is_long, low, np.maximum(low, current_price)),
+            price_high=np.where(is_long, np.minimum(high, current_price), high),
+            contracts=total_contracts[row][some],
+            notional_usd=total_notional[row][some],
+        )
     return result
+
+
+def _numbered(index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the bins that occur, ascending, and the number of each cell's bin among them."""
+    if not index.size:
+        return index, index
+    lowest = index.min()
+    occurs = np.zeros(index.max() - lowest + 1, dtype=bool)
+    occurs[index - lowest] = True
+    return np.flatnonzero(occurs) + lowest, (np.cumsum(occurs) - 1)[index - lowest]

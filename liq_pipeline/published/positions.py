@@ -47,13 +47,15 @@ class Positions:
 
     def living(self) -> Cells:
         """Return the cells that are alive at the newest bar, in the order in which they opened."""
-        row, place = np.nonzero(self.is_alive)
+        count = self.liquidation_price.shape[1]
+        cell = np.flatnonzero(self.is_alive)
+        row = cell // count
         return Cells(
             opened_at=self.opened_at[row],
             is_long=self.is_long[row],
-            leverage=stored_layout(self.liquidation_price.shape[1]).leverage[place],
-            liquidation_price=self.liquidation_price[row, place],
-            contracts=self.contracts_opened[row, place] * self.survived[row],
+            leverage=stored_layout(count).leverage[cell % count],
+            liquidation_price=self.liquidation_price.ravel()[cell],
+            contracts=self.contracts_opened.ravel()[cell] * self.survived[row],
         )
 
     def alive_since(self, since: np.datetime64, ts: NDArray[np.datetime64]) -> Cohorts:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic_core import to_json
 
 from liq_pipeline.clock import iso
 from liq_pipeline.model.levels import bin_width
@@ -34,8 +35,15 @@ _CLUSTER_QUANTILE = 0.9
 
 
 def as_json(content: dict[str, Any]) -> bytes:
-    """Return compact JSON."""
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    """Return compact JSON.
+
+    Raises:
+        ValueError: a number is not finite: JSON has none such.
+    """
+    body = to_json(content, inf_nan_mode="constants")  # six times as fast as `json`, which can refuse them
+    if b"NaN" in body or b"Infinity" in body:  # or a text that says so
+        json.dumps(content, allow_nan=False)
+    return body
 
 
 def levels(edition: Edition, asked: Asked, *, side: str, min_usd: float) -> bytes:

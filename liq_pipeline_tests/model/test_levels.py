@@ -201,3 +201,42 @@ def test_the_order_of_the_cells_does_not_matter_to_rounding():
     one, two = (by_key(liquidation_levels(some, AS_OF, 90_000.0)["90d"]) for some in (living, other))
     assert one.keys() == two.keys()
     np.testing.assert_allclose(list(one.values()), [two[key] for key in one], rtol=1e-12)
+
+
+def test_after_a_fall_to_a_thousandth_levels_a_million_bins_apart_are_all_there():
+    found = liquidation_levels(
+        cells((HOUR, "long", 10, 0.0009, 5), (HOUR, "short", 10, 1.0005, 2), (HOUR, "short", 25, 999.5, 3)),
+        AS_OF,
+        0.001,
+    )["1d"]
+
+    assert found.contracts.tolist() == [5, 2, 3]
+    assert found.leverage.tolist() == [10, 10, 25]
+    assert found.price_low == pytest.approx([0.0009, 1.0005, 999.5])
+
+
+def test_of_no_living_cells_there_are_no_levels():
+    nothing = Cells(np.array([], "datetime64[us]"), np.array([], bool), np.array([]), np.array([]), np.array([]))
+
+    assert [levels.contracts.size for levels in liquidation_levels(nothing, AS_OF, 100.0).values()] == [0, 0, 0, 0]
+
+
+def test_levels_add_up_in_the_order_in_which_positions_opened():
+    """To the bit: the same sums whichever timeframe holds them, and whoever makes them."""
+    some = many_cells(3)
+    found = liquidation_levels(some, AS_OF, 90_000.0)["90d"]
+    index, edge = (
+        bin_index(some.liquidation_price, bin_width(90_000.0)),
+        bin_index(found.price_low, bin_width(90_000.0)),
+    )
+    ages = AS_OF - some.opened_at
+
+    for place in range(0, found.contracts.size, 7):
+        mine = (
+            (index == edge[place]) & (some.leverage == found.leverage[place]) & (some.is_long == found.is_long[place])
+        )
+        parts, shorter = [], np.timedelta64(-1, "us")
+        for span in SPANS.values():
+            parts.append(sum(some.contracts[mine & (ages >= shorter) & (ages < span)].tolist()))
+            shorter = span
+        assert found.contracts[place] == sum(parts)
