@@ -220,7 +220,7 @@ def published(good_run: Settings, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def subject(good_run: Settings, warehouse: Warehouse, published: Path) -> Iterator[Subject]:
-    """What a check looks at, on good data; alter it through `subject.connection`."""
+    """What a check looks at, on good data; alter it through `subject.tables.connection`."""
     with subject_on(good_run, warehouse, published) as looked_at:
         yield looked_at
 

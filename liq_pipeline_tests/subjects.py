@@ -24,10 +24,10 @@ def warehouse_copy(run: Settings, folder: Path) -> Warehouse:
 @contextmanager
 def subject_on(run: Settings, warehouse: Warehouse, published: Path) -> Iterator[Subject]:
     """Open what a check looks at."""
-    with warehouse.get_connection("BTCUSDT") as connection:
+    with warehouse.opened("BTCUSDT") as tables:
         yield Subject(
             "BTCUSDT",
-            connection,
+            tables,
             ArchiveSource(
                 location=run.archive,
                 listing_url=run.listing_url,

@@ -78,8 +78,8 @@ def checks_of(name: str, rules: list[Rule], symbols: dg.PartitionsDefinition) ->
         outcomes: dict[Rule, dict[str, Outcome]] = {rule: {} for rule in chosen}
         tell = now_and_then(context.log.info)
         for symbol in wanted:
-            with warehouse.get_connection(symbol) as connection:
-                subject = Subject(symbol, connection, archive, publisher, clock)
+            with warehouse.opened(symbol) as tables:
+                subject = Subject(symbol, tables, archive, publisher, clock)
                 for number, rule in enumerate(chosen, 1):
                     tell(f"{symbol}: {rule.asset}: {rule.name}, {number} of {len(chosen)} checks")
                     outcomes[rule][symbol] = evaluate(rule, subject)

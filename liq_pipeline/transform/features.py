@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 from liq_pipeline.model.features import DISTANCES_PCT, features
 from liq_pipeline.model.margin import SIDES, Side
 from liq_pipeline.published.layout import EXCHANGE
-from liq_pipeline.published.positions import Positions, positions_of
+from liq_pipeline.published.positions import Positions
 from liq_pipeline.published.publish import parquet_bytes, rounded
 from liq_pipeline.published.schemas import FEATURES_SCHEMA
 from liq_pipeline.transform.described import described
+from liq_pipeline.transform.positions import stored_positions
 from liq_pipeline.warehouse.schema import FEATURES
 from liq_pipeline.warehouse.tables import Tables
 
@@ -25,23 +26,19 @@ def within_column(side: Side, pct: float) -> str:
     return f"{side}_usd_within_{f'{pct:g}'.replace('.', '_')}_pct"
 
 
-def write_features(
-    tables: Tables, symbol: str, positions: Positions | None = None, since: np.datetime64 | None = None
-) -> pa.Table:
+def write_features(tables: Tables, symbol: str, since: np.datetime64 | None = None) -> pa.Table:
     """Replace the symbol's features, or add those of later bars; return all of them.
 
     Args:
         tables: inside a transaction.
         symbol: whose.
-        positions: all positions, if they were read already.
         since: the bar up to which the file is known to be right; None: it is made anew.
     """
     older = _older(tables, since) if since is not None else None
-    positions = positions or positions_of(tables.read("cohorts", symbol=symbol))
     bars = tables.read("feature_bars", symbol=symbol)
     ts = bars["ts"].to_numpy().astype("datetime64[us]")
     first = older.num_rows if older and older.num_rows and ts.size >= older.num_rows else 0
-    rows = feature_rows(positions, bars, symbol, max(first - 1, 0))
+    rows = feature_rows(stored_positions(tables, symbol), bars, symbol, max(first - 1, 0))
     if first:  # the row before is made again: changes are told from it
         rows = pa.concat_tables([older, rows.slice(1)])
     tables.store_file(FEATURES, parquet_bytes(rows))

@@ -13,9 +13,9 @@ from liq_pipeline.model.heatmap import COLUMN_WIDTHS, MAX_ROWS, MAX_ROWS_1D, Hea
 from liq_pipeline.model.levels import LEVERAGE_CLASSES
 from liq_pipeline.model.margin import SIDES
 from liq_pipeline.published.layout import EXCHANGE
-from liq_pipeline.published.positions import positions_of
 from liq_pipeline.published.publish import parquet_bytes, rounded
 from liq_pipeline.transform.described import described
+from liq_pipeline.transform.positions import stored_positions
 from liq_pipeline.warehouse.tables import Tables
 
 MANTISSA = 10
@@ -31,7 +31,7 @@ def write_heatmaps(
     log_survival = {side: survival[side].to_numpy() for side in SIDES}
     columns = {timeframe: column_instants(ts, timeframe) for timeframe in timeframes}
     since = min(instants[0] for instants in columns.values())
-    cohorts = positions_of(tables.read("cohorts", symbol=symbol)).alive_since(since, ts)
+    cohorts = stored_positions(tables, symbol).alive_since(since, ts)
     for timeframe, instants in columns.items():
         found = heatmap(cohorts, ts, log_survival, instants, current_price, _max_rows(timeframe))
         rows = heatmap_rows(found, symbol, timeframe)

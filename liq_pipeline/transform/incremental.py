@@ -16,11 +16,18 @@ from numpy.typing import NDArray
 
 from liq_pipeline.model.margin import SIDES, Side
 from liq_pipeline.model.walk import Walk, parameters_in_use, walk
-from liq_pipeline.published.positions import Positions, positions_of
+from liq_pipeline.published.positions import Positions
 from liq_pipeline.transform.features import write_features
 from liq_pipeline.transform.feeds import add_to_feeds
 from liq_pipeline.transform.levels import write_levels
-from liq_pipeline.transform.positions import cohort_rows, minutes_after, read_walk_input, survival_rows, walk_whole
+from liq_pipeline.transform.positions import (
+    cohort_rows,
+    minutes_after,
+    read_walk_input,
+    stored_positions,
+    survival_rows,
+    walk_whole,
+)
 from liq_pipeline.warehouse.schema import FEATURES
 from liq_pipeline.warehouse.tables import Tables
 
@@ -74,9 +81,8 @@ def extend(tables: Tables, symbol: str, open_interest: pa.Table, klines: pa.Tabl
     else:
         assert walked_to
         _extend_walk(tables, symbol, standing, walked_to)
-    positions = positions_of(tables.read("cohorts", symbol=symbol))
-    write_levels(tables, symbol, newest, positions=positions)
-    write_features(tables, symbol, positions, since=None if replay else _utc(walked_to))
+    write_levels(tables, symbol, newest)
+    write_features(tables, symbol, since=None if replay else _utc(walked_to))
     bars = tables.sql(
         "SELECT count(*) AS n FROM oi_delta WHERE symbol = $symbol AND ts > $since",
         symbol=symbol,
@@ -99,7 +105,7 @@ def _is_of_this_model(tables: Tables, symbol: str) -> bool:
 def _extend_walk(tables: Tables, symbol: str, standing: list[dict[str, Any]], walked_to: datetime) -> None:
     """Walk over the bars after `walked_to`, and add what became of them to the tables."""
     bars = read_walk_input(tables, symbol, since=walked_to)
-    older = positions_of(tables.read("cohorts", symbol=symbol))
+    older = stored_positions(tables, symbol)
     where = {row["side"]: row for row in standing}
     low, high = float(bars.low[1:].min()), float(bars.high[1:].max())
     cells = {side: older.touched(side, low, high) for side in SIDES}

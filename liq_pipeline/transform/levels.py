@@ -12,16 +12,12 @@ import pyarrow.compute as pc
 from liq_pipeline.model.levels import liquidation_levels
 from liq_pipeline.model.timeframes import TIMEFRAMES
 from liq_pipeline.published.levels import level_rows
-from liq_pipeline.published.positions import Positions, positions_of
+from liq_pipeline.transform.positions import stored_positions
 from liq_pipeline.warehouse.tables import Tables
 
 
 def write_levels(
-    tables: Tables,
-    symbol: str,
-    newest: dict[str, Any],
-    timeframes: Collection[str] = tuple(TIMEFRAMES),
-    positions: Positions | None = None,
+    tables: Tables, symbol: str, newest: dict[str, Any], timeframes: Collection[str] = tuple(TIMEFRAMES)
 ) -> dict[str, pa.Table]:
     """Sum the living cells, replace the levels of these timeframes, and return them.
 
@@ -30,10 +26,9 @@ def write_levels(
         symbol: whose.
         newest: the newest bar, as `Tables.newest_bar` gives it.
         timeframes: which are wanted.
-        positions: all positions, if they were read already.
     """
     as_of = np.datetime64(newest["as_of"].replace(tzinfo=None), "us")
-    living = (positions or positions_of(tables.read("cohorts", symbol=symbol))).living()
+    living = stored_positions(tables, symbol).living()
     by_timeframe = {
         timeframe: level_rows(found, symbol, timeframe, newest["as_of"], newest["current_price"])
         for timeframe, found in liquidation_levels(living, as_of, newest["current_price"], timeframes).items()

@@ -88,7 +88,7 @@ def refresh_recent(sources: Sources, symbol: str) -> RefreshReport:
         newest = done.extended.newest["as_of"]
         if not done.extended.new_bars and published_until(sources.publisher, symbol) == newest:
             return done
-        subject = Subject(symbol, tables.connection, sources.archive, sources.publisher, sources.clock)
+        subject = Subject(symbol, tables, sources.archive, sources.publisher, sources.clock)
         found = [(rule, evaluate(rule, subject)) for rule in rules_of_every_bar()]
         if failed := [(rule, outcome) for rule, outcome in found if rule.blocking and outcome.is_error]:
             raise CheckFailed(

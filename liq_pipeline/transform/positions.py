@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from liq_pipeline.model.entries import stored_layout
 from liq_pipeline.model.margin import LADDER, bracket_epochs
 from liq_pipeline.model.walk import SideWalk, Walk, WalkInput, walk
+from liq_pipeline.published.positions import Positions, positions_of
 from liq_pipeline.transform.described import described
 from liq_pipeline.warehouse.schema import BEGINNING
 from liq_pipeline.warehouse.tables import Tables
@@ -19,6 +20,15 @@ from liq_pipeline.warehouse.tables import Tables
 def read_walk_input(tables: Tables, symbol: str, since: datetime | str = BEGINNING) -> WalkInput:
     """Read what the walk needs of a symbol, from an instant on."""
     return walk_input_of(tables.read("walk_input", symbol=symbol, since=since))
+
+
+def stored_positions(tables: Tables, symbol: str) -> Positions:
+    """Return what the tables of positions hold, read once."""
+    return tables.once(
+        ("positions", symbol),
+        ("position_cohorts", "position_survival", "oi_delta", "klines"),
+        lambda: positions_of(tables.read("cohorts", symbol=symbol)),
+    )
 
 
 def walk_input_of(rows: pa.Table) -> WalkInput:

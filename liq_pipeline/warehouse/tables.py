@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import numpy as np
@@ -17,6 +17,8 @@ from liq_pipeline.errors import NoData
 from liq_pipeline.model.entries import layout
 from liq_pipeline.system.storage import write_whole
 from liq_pipeline.warehouse.schema import BEGINNING, FILE_TABLES, STORED_AS, STORED_TABLES, file_ddl, named_query
+
+T = TypeVar("T")
 
 _IS_DUCKDB_1 = duckdb.__version__.startswith("1.")
 
@@ -62,6 +64,14 @@ class Tables:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, files: Path) -> None:
         self.connection, self.files = connection, files
+        self._made: dict[tuple[str, ...], tuple[Collection[str], Any]] = {}
+
+    def once(self, name: tuple[str, ...], sources: Collection[str], make: Callable[[], T]) -> T:
+        """Return what is made of some tables: kept until one of them changes. Nobody may change it."""
+        if name not in self._made:
+            self._made[name] = sources, make()
+        found: T = self._made[name][1]
+        return found
 
     def store_file(self, table: str, data: bytes) -> None:
         """Replace a table by a Parquet file with all of its rows; at once, whatever becomes of the transaction."""
@@ -81,7 +91,7 @@ class Tables:
 
     def append(self, table: str, symbol: str, rows: pa.Table) -> int:
         """Add these rows of the symbol. Return how many there are now."""
-        _known(table)
+        self._changes(table)
         with self._relation("new_rows", _narrow(rows) if table in STORED_AS else rows):
             self.connection.execute(f"INSERT INTO {_stored(table)} BY NAME FROM new_rows")
         return self.count(table, symbol)
@@ -93,12 +103,13 @@ class Tables:
 
     def extend(self, table: str, symbol: str, since: datetime | str) -> int:
         """Add what `queries/<table>.sql` gives after an instant. Return how many rows there are now."""
-        _known(table)
+        self._changes(table)
         self.connection.execute(f"INSERT INTO {table} BY NAME {named_query(table)}", {"symbol": symbol, "since": since})
         return self.count(table, symbol)
 
     def end_positions(self, symbol: str, rows: pa.Table) -> None:
         """Write down when positions were liquidated: rows of opened_at, side, liquidated_after_minutes."""
+        self._changes("position_cohorts")
         with self._relation("ended_rows", _narrow(rows)):
             self.connection.execute(
                 "UPDATE cohorts AS c SET ends = e.ends FROM ended_rows AS e "
@@ -125,7 +136,7 @@ class Tables:
         Raises:
             NoData: the symbol has no bar with both klines and open interest.
         """
-        row: dict[str, Any] = self.read("newest_bar", symbol=symbol).to_pylist()[0]
+        row = self.newest_row(symbol)
         if row["as_of"] is None:
             raise NoData(
                 f"{symbol} has no bar with both klines and an open interest above zero",
@@ -133,6 +144,16 @@ class Tables:
                 remedy="look at the checks of open_interest and klines; widen --since",
             )
         return row
+
+    def newest_row(self, symbol: str) -> dict[str, Any]:
+        """Return the same, each None where the symbol has no such bar."""
+        sources = ("oi_delta", "klines")
+        row: dict[str, Any]
+        (row,) = self.once(("newest bar", symbol), sources, lambda: self.read("newest_bar", symbol=symbol).to_pylist())
+        return dict(row)
+
+    def _changes(self, table: str) -> None:
+        self._made = {name: made for name, made in self._made.items() if _known(table) not in made[0]}
 
     @contextmanager
     def _relation(self, name: str, rows: pa.Table) -> Iterator[None]:
@@ -144,6 +165,7 @@ class Tables:
                 self.connection.unregister(name)
 
     def _delete(self, table: str, symbol: str, since: datetime | None = None) -> None:
+        self._changes(table)
         parameters: dict[str, Any] = {"symbol": symbol} | ({"since": since} if since else {})
         later = " AND ts >= $since" if since else ""
         self.connection.execute(f"DELETE FROM {_stored(table)} WHERE symbol = $symbol{later}", parameters)

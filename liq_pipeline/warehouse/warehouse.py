@@ -110,7 +110,7 @@ class Warehouse(BaseModel):
     memory_limit: str = "2GB"
 
     _keeps: bool = PrivateAttr(False)
-    _kept: dict[Path, tuple[ExitStack, duckdb.DuckDBPyConnection]] = PrivateAttr(default_factory=dict)
+    _kept: dict[Path, tuple[ExitStack, Tables]] = PrivateAttr(default_factory=dict)
 
     def file_of(self, symbol: str) -> Path:
         """Return the file of a symbol."""
@@ -129,6 +129,12 @@ class Warehouse(BaseModel):
 
     @contextmanager
     def get_connection(self, symbol: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Connect to the file of a symbol, as `opened`: what `dagster-duckdb` gives."""
+        with self.opened(symbol) as tables:
+            yield tables.connection
+
+    @contextmanager
+    def opened(self, symbol: str) -> Iterator[Tables]:
         """Connect to the file of a symbol, in UTC, with every table in place.
 
         Raises:
@@ -140,8 +146,8 @@ class Warehouse(BaseModel):
             if path not in self._kept:
                 self._let_go()
                 with ExitStack() as stack:
-                    connection = stack.enter_context(self._opened(path))
-                    self._kept[path] = stack.pop_all(), connection
+                    connection = stack.enter_context(self._connected(path))
+                    self._kept[path] = stack.pop_all(), Tables(connection, path.with_suffix(""))
             try:
                 yield self._kept[path][1]
             except BaseException as error:
@@ -156,7 +162,7 @@ class Warehouse(BaseModel):
             stack.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
 
     @contextmanager
-    def _opened(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _connected(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._lock(path):
             config = {
                 "custom_user_agent": "dagster",
@@ -219,13 +225,13 @@ class Warehouse(BaseModel):
     @contextmanager
     def transaction(self, symbol: str) -> Iterator[Tables]:
         """Connect to the file of a symbol, and make all changes or none."""
-        with self.get_connection(symbol) as connection:
-            connection.begin()
+        with self.opened(symbol) as tables:
+            tables.connection.begin()
             try:
-                yield Tables(connection, self.file_of(symbol).with_suffix(""))
-                connection.commit()
+                yield tables
+                tables.connection.commit()
             except BaseException:
-                connection.interrupt()  # as above; then closing undoes what was begun
+                tables.connection.interrupt()  # as above; then closing undoes what was begun
                 with suppress(duckdb.Error):  # a full disk ends the transaction by itself; its error is the one to see
-                    connection.rollback()
+                    tables.connection.rollback()
                 raise

@@ -65,12 +65,12 @@ def loaded(new_warehouse: Callable[[], Warehouse]) -> Callable[[Feeds], Warehous
 
 
 def look(warehouse: Warehouse, rule: Callable[[Subject], Outcome], folder: Path) -> Outcome:
-    with warehouse.get_connection("BTCUSDT") as connection:
+    with warehouse.opened("BTCUSDT") as tables:
         archive = ArchiveSource(
             location=str(folder), listing_url="", raw_dir=str(folder), bar_minutes=15, since="2026-03-13"
         )
         publisher = Publisher(folder=str(folder))
-        return rule(Subject(SYMBOL, connection, archive, publisher, Clock(fixed="2026-04-12T06:00:00Z")))
+        return rule(Subject(SYMBOL, tables, archive, publisher, Clock(fixed="2026-04-12T06:00:00Z")))
 
 
 def pictures(warehouse: Warehouse) -> list[pa.Table]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-import duckdb
 import pyarrow as pa
 
 from liq_pipeline.clock import Clock
@@ -16,11 +15,11 @@ from liq_pipeline.exchange.sources import ArchiveSource
 from liq_pipeline.model.levels import Cells
 from liq_pipeline.model.margin import SIDES, Side
 from liq_pipeline.model.walk import Walk, WalkInput, walk
-from liq_pipeline.published.positions import Positions, positions_of
+from liq_pipeline.published.positions import Positions
 from liq_pipeline.published.publish import Publisher
-from liq_pipeline.transform.positions import walk_input_of
+from liq_pipeline.transform.positions import stored_positions, walk_input_of
 from liq_pipeline.warehouse.schema import BEGINNING, named_query
-from liq_pipeline.warehouse.tables import arrow_rows
+from liq_pipeline.warehouse.tables import Tables
 
 Severity = Literal["ERROR", "WARN"]
 LISTED = 20  # instants; a longer list is cut
@@ -70,7 +69,7 @@ class Subject:
     """What a rule may look at: one symbol, in the warehouse and in what is published."""
 
     symbol: str
-    connection: duckdb.DuckDBPyConnection
+    tables: Tables
     archive: ArchiveSource
     publisher: Publisher
     clock: Clock
@@ -79,23 +78,22 @@ class Subject:
         """Run a query on the warehouse; `$symbol` is bound where the query names it."""
         if re.search(r"\$symbol\b", text):
             parameters["symbol"] = self.symbol
-        return arrow_rows(self.connection, text, parameters)
+        return self.tables.sql(text, **parameters)
 
-    @cached_property
+    @property
     def newest(self) -> dict[str, Any]:
-        """The newest bar: as_of, first_ts, current_price, open_interest."""
-        row: dict[str, Any] = self.sql(named_query("newest_bar")).to_pylist()[0]
-        return row
+        """The newest bar: as_of, first_ts, current_price, open_interest; each None where there is no bar."""
+        return self.tables.newest_row(self.symbol)
 
     @cached_property
     def bars(self) -> WalkInput:
         """What the walk reads."""
         return walk_input_of(self.sql(named_query("walk_input"), since=BEGINNING))
 
-    @cached_property
+    @property
     def positions(self) -> Positions:
         """What the table of positions holds."""
-        return positions_of(self.sql(named_query("cohorts")))
+        return stored_positions(self.tables, self.symbol)
 
     @cached_property
     def living(self) -> dict[Side, Cells]:

@@ -247,8 +247,8 @@ def plant(fault: Fault, subject: Subject, patch: pytest.MonkeyPatch) -> None:
         return
     for table in FILE_TABLES:  # a view of a file cannot be changed: a table takes its place
         if table in fault.plant:
-            subject.connection.execute(
+            subject.tables.connection.execute(
                 f"CREATE TEMP TABLE seen AS FROM {table}; DROP VIEW {table}; {file_ddl()};"
                 f"INSERT INTO {table} BY NAME FROM seen; DROP TABLE seen"
             )
-    subject.connection.execute(fault.plant)
+    subject.tables.connection.execute(fault.plant)

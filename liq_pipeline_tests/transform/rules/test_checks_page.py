@@ -16,6 +16,7 @@ import pytest
 from liq_pipeline.orchestration.assets.archive import archive_assets
 from liq_pipeline.orchestration.assets.recent import recent_assets
 from liq_pipeline.transform.rules.rule import Rule, Subject
+from liq_pipeline.warehouse.tables import Tables
 from liq_pipeline_tests.transform.rules.faults import FAULTS, RULES, Fault, plant
 
 HEAD = """# Each check beside the fault it catches
@@ -96,14 +97,14 @@ def planted(fault: Fault) -> str:
 
 def said(rule: Rule, fault: Fault, subject: Subject) -> str:
     """Plant a fault, return what the check says, and undo it."""
-    broken = replace(subject)
+    broken = replace(subject, tables=Tables(subject.tables.connection, subject.tables.files))
     with pytest.MonkeyPatch.context() as patch:
-        broken.connection.begin()
+        broken.tables.connection.begin()
         try:
             plant(fault, broken, patch)
             outcome = rule.apply(broken)
         finally:
-            broken.connection.rollback()
+            broken.tables.connection.rollback()
     assert not outcome.passed
     text = re.sub(r"/\S*/published/", "data/published/", outcome.found).replace("\n", "  \n> ")
     return text if len(text) <= LONGEST else f"{text[:LONGEST].rsplit(' ', 1)[0]} …"

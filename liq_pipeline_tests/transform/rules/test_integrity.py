@@ -19,7 +19,9 @@ from liq_pipeline.transform.rules.rule import WARN, Subject
 
 
 def test_one_odd_file_is_a_warning_not_an_alarm(subject: Subject) -> None:
-    subject.connection.execute("UPDATE open_interest SET ts = ts - INTERVAL 5 MINUTE WHERE file_date = '2026-06-20'")
+    subject.tables.connection.execute(
+        "UPDATE open_interest SET ts = ts - INTERVAL 5 MINUTE WHERE file_date = '2026-06-20'"
+    )
 
     outcome = labels_agree_with_klines(subject)
 
@@ -31,7 +33,7 @@ def test_one_odd_file_is_a_warning_not_an_alarm(subject: Subject) -> None:
 
 def test_a_join_rate_of_exactly_99_percent_is_enough(subject: Subject) -> None:
     bars = subject.sql("SELECT count(*) AS n FROM klines")["n"][0].as_py() - 1  # the first bar closes at 00:05
-    subject.connection.execute(
+    subject.tables.connection.execute(
         "DELETE FROM open_interest WHERE ts IN (SELECT ts FROM open_interest ORDER BY ts LIMIT $n OFFSET 100)",
         {"n": bars // 100},
     )
@@ -43,7 +45,9 @@ def test_a_join_rate_of_exactly_99_percent_is_enough(subject: Subject) -> None:
 
 
 def test_a_bad_print_counts_as_a_gap_of_the_grid(subject: Subject) -> None:
-    subject.connection.execute("UPDATE open_interest SET open_interest = NULL WHERE ts = '2026-06-20 12:00:00+00'")
+    subject.tables.connection.execute(
+        "UPDATE open_interest SET open_interest = NULL WHERE ts = '2026-06-20 12:00:00+00'"
+    )
 
     outcome = grid_has_no_gaps("open_interest")(subject)
 
@@ -52,7 +56,7 @@ def test_a_bad_print_counts_as_a_gap_of_the_grid(subject: Subject) -> None:
 
 
 def test_of_many_gaps_the_first_twenty_are_listed(subject: Subject) -> None:
-    subject.connection.execute("DELETE FROM klines WHERE minute(ts) = 10 AND ts < '2026-06-19 06:00:00+00'")
+    subject.tables.connection.execute("DELETE FROM klines WHERE minute(ts) = 10 AND ts < '2026-06-19 06:00:00+00'")
 
     outcome = grid_has_no_gaps("klines")(subject)
 
@@ -61,7 +65,7 @@ def test_of_many_gaps_the_first_twenty_are_listed(subject: Subject) -> None:
 
 
 def test_a_first_delta_that_is_not_null_is_found(subject: Subject) -> None:
-    subject.connection.execute("UPDATE oi_delta SET oi_delta = 0 WHERE ts = (SELECT min(ts) FROM oi_delta)")
+    subject.tables.connection.execute("UPDATE oi_delta SET oi_delta = 0 WHERE ts = (SELECT min(ts) FROM oi_delta)")
 
     outcome = delta_equals_recomputation(subject)
 
@@ -70,13 +74,13 @@ def test_a_first_delta_that_is_not_null_is_found(subject: Subject) -> None:
 
 
 def test_a_null_delta_in_the_middle_is_found(subject: Subject) -> None:
-    subject.connection.execute("UPDATE oi_delta SET oi_delta = NULL WHERE ts = '2026-06-20 12:00:00+00'")
+    subject.tables.connection.execute("UPDATE oi_delta SET oi_delta = NULL WHERE ts = '2026-06-20 12:00:00+00'")
 
     assert not delta_equals_recomputation(subject).passed
 
 
 def test_spread_deltas_that_add_up_pass_the_recomputation(subject: Subject) -> None:
-    subject.connection.execute(
+    subject.tables.connection.execute(
         "DELETE FROM open_interest WHERE ts BETWEEN '2026-06-20 12:00:00+00' AND '2026-06-20 13:00:00+00'"
     )
 
@@ -84,7 +88,7 @@ def test_spread_deltas_that_add_up_pass_the_recomputation(subject: Subject) -> N
 
 
 def test_a_shorter_history_than_published_is_the_users_choice(subject: Subject) -> None:
-    subject.connection.execute("DELETE FROM oi_delta WHERE ts < '2026-06-22'")
+    subject.tables.connection.execute("DELETE FROM oi_delta WHERE ts < '2026-06-22'")
 
     assert row_count_does_not_shrink(subject).passed
 
@@ -99,7 +103,7 @@ def test_with_nothing_published_no_bar_can_have_vanished(subject: Subject) -> No
 
 
 def test_deleting_the_published_file_accepts_the_loss_as_the_message_says(subject: Subject) -> None:
-    subject.connection.execute("DELETE FROM oi_delta WHERE ts = '2026-06-20 12:00:00+00'")
+    subject.tables.connection.execute("DELETE FROM oi_delta WHERE ts = '2026-06-20 12:00:00+00'")
     advice = row_count_does_not_shrink(subject).found.rsplit("delete ", 1)[1]
 
     Path(advice).unlink()
@@ -109,7 +113,7 @@ def test_deleting_the_published_file_accepts_the_loss_as_the_message_says(subjec
 
 
 def test_a_column_more_is_welcome(subject: Subject) -> None:
-    subject.connection.execute("ALTER TABLE liquidation_levels_7d ADD COLUMN more DOUBLE")
+    subject.tables.connection.execute("ALTER TABLE liquidation_levels_7d ADD COLUMN more DOUBLE")
 
     assert schema_is_as_published("liquidation_levels_7d")(subject).passed
 

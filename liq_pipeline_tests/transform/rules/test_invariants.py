@@ -1,7 +1,6 @@
 """Corners of the invariants. (That each passes and fails at all: `test_planted_faults.py`.)"""
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +15,12 @@ from liq_pipeline.transform.rules.invariants import (
 )
 from liq_pipeline.transform.rules.rule import Subject
 from liq_pipeline.warehouse.schema import HEATMAP_TABLES
-from liq_pipeline.warehouse.tables import Tables
 from liq_pipeline_tests.transform.rules.faults import Fault, plant
 
 
 @pytest.mark.parametrize("side", ["long", "short"])
 def test_a_sum_that_is_not_a_number_does_not_add_up(side: str, subject: Subject) -> None:
-    subject.connection.execute(
+    subject.tables.connection.execute(
         "UPDATE position_survival SET tracked = 'nan' WHERE ts = '2026-06-20 12:00:00+00' AND side = $side",
         {"side": side},
     )
@@ -31,7 +29,9 @@ def test_a_sum_that_is_not_a_number_does_not_add_up(side: str, subject: Subject)
 
 
 def test_a_missing_bar_of_positions_is_found(subject: Subject) -> None:
-    subject.connection.execute("DELETE FROM position_survival WHERE ts = '2026-06-20 12:00:00+00' AND side = 'long'")
+    subject.tables.connection.execute(
+        "DELETE FROM position_survival WHERE ts = '2026-06-20 12:00:00+00' AND side = 'long'"
+    )
 
     outcome = positions_add_up_to_open_interest(subject)
 
@@ -40,13 +40,13 @@ def test_a_missing_bar_of_positions_is_found(subject: Subject) -> None:
 
 
 def test_living_cells_that_do_not_sum_to_what_is_tracked_are_found(subject: Subject) -> None:
-    subject.connection.execute("UPDATE cohorts SET contracts_opened = contracts_opened * 2 WHERE side = 'long'")
+    subject.tables.connection.execute("UPDATE cohorts SET contracts_opened = contracts_opened * 2 WHERE side = 'long'")
 
     assert not positions_add_up_to_open_interest(subject).passed
 
 
 def test_no_positions_at_all_do_not_add_up(subject: Subject) -> None:
-    subject.connection.execute("DELETE FROM position_survival; DELETE FROM cohorts")
+    subject.tables.connection.execute("DELETE FROM position_survival; DELETE FROM cohorts")
 
     assert not positions_add_up_to_open_interest(subject).passed
     assert not stored_positions_follow_from_the_bars(subject).passed
@@ -73,7 +73,7 @@ def test_an_older_cell_inside_the_last_candle_is_found_on_either_side(
 
 
 def test_a_bin_that_the_longer_timeframe_lacks_is_found(subject: Subject) -> None:
-    subject.connection.execute(
+    subject.tables.connection.execute(
         "DELETE FROM liquidation_levels_30d WHERE (side, leverage, price_low) IN "
         "(SELECT (side, leverage, price_low) FROM liquidation_levels_7d LIMIT 1)"
     )
@@ -85,7 +85,7 @@ def test_a_bin_that_the_longer_timeframe_lacks_is_found(subject: Subject) -> Non
 
 
 def test_a_living_short_that_a_later_high_reached_is_found(subject: Subject) -> None:
-    subject.connection.execute(
+    subject.tables.connection.execute(
         "UPDATE oi_delta SET entry_price = entry_price / 2 WHERE ts = "
         "(SELECT min(opened_at) FROM position_cohorts WHERE side = 'short' AND liquidated_after_minutes[1] IS NULL)"
     )
@@ -97,12 +97,12 @@ class TestTheBeginningOfHistory:
     @staticmethod
     def begin(subject: Subject, bars: int) -> None:
         """Leave the newest bars only, and walk anew."""
-        (since,) = subject.connection.execute(
+        (since,) = subject.tables.connection.execute(
             f"SELECT max(ts) - INTERVAL {5 * bars} MINUTE FROM oi_delta WHERE symbol = 'BTCUSDT'"
         ).fetchone()
         for table in ("klines", "open_interest"):
-            subject.connection.execute(f"DELETE FROM {table} WHERE ts <= $since", {"since": since})
-        tables = Tables(subject.connection, Path())
+            subject.tables.connection.execute(f"DELETE FROM {table} WHERE ts <= $since", {"since": since})
+        tables = subject.tables
         tables.rebuild("oi_delta", "BTCUSDT")
         walk_whole(tables, "BTCUSDT")
 
@@ -123,17 +123,17 @@ class TestTheBeginningOfHistory:
         assert has_rows("position_cohorts")(subject).passed
 
     def test_one_snapshot_among_many_bars_is_one_bar_of_history(self, subject: Subject) -> None:
-        subject.connection.execute(
+        subject.tables.connection.execute(
             "DELETE FROM open_interest WHERE ts < (SELECT max(ts) FROM oi_delta WHERE symbol = 'BTCUSDT')"
         )
-        tables = Tables(subject.connection, Path())
+        tables = subject.tables
         tables.rebuild("oi_delta", "BTCUSDT")
         walk_whole(tables, "BTCUSDT")
 
         assert "one bar so far" in has_rows("position_cohorts")(subject).found
 
     def test_an_emptied_table_is_no_beginning(self, subject: Subject) -> None:
-        subject.connection.execute("DELETE FROM cohorts")
+        subject.tables.connection.execute("DELETE FROM cohorts")
 
         assert stored_positions_follow_from_the_bars(subject).found == "stale or altered: empty"
         assert has_rows("position_cohorts")(subject).found == "0 rows"
@@ -141,7 +141,7 @@ class TestTheBeginningOfHistory:
 
 def test_a_last_column_that_holds_too_much_in_the_right_rows_is_found(subject: Subject) -> None:
     table = HEATMAP_TABLES[0]
-    subject.connection.execute(
+    subject.tables.connection.execute(
         f"CREATE TEMP TABLE seen AS FROM {table}; DROP VIEW {table}; CREATE TABLE {table} AS FROM seen; "
         f"UPDATE {table} SET contracts = contracts * 1.01 WHERE ts = (SELECT max(ts) FROM {table})"
     )

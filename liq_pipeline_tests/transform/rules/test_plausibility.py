@@ -16,7 +16,7 @@ BAD = "UPDATE open_interest SET open_interest = NULL, bad_print = 'changed by mo
 
 
 def test_a_day_that_is_bad_for_its_most_part_is_lost_and_named(subject: Subject) -> None:
-    subject.connection.execute(BAD + "ts > '2026-06-20' AND ts <= '2026-06-20 12:00:00+00'")
+    subject.tables.connection.execute(BAD + "ts > '2026-06-20' AND ts <= '2026-06-20 12:00:00+00'")
 
     outcome = rows_are_plausible("open_interest")(subject)
 
@@ -43,7 +43,7 @@ def test_a_day_that_is_bad_for_its_most_part_is_lost_and_named(subject: Subject)
 def test_a_day_of_which_a_column_is_lost_says_which_and_that_the_rest_is_kept(
     subject: Subject, table: str, blanked: str, said: str
 ) -> None:
-    subject.connection.execute(
+    subject.tables.connection.execute(
         f"UPDATE {table} SET {blanked}, bad_print = 'off: 1' WHERE ts > '2026-06-20' AND ts <= '2026-06-21'"
     )
 
@@ -54,7 +54,9 @@ def test_a_day_of_which_a_column_is_lost_says_which_and_that_the_rest_is_kept(
 
 
 def test_rows_of_which_nothing_was_blanked_are_not_lost(subject: Subject) -> None:
-    subject.connection.execute("UPDATE open_interest SET bad_print = 'leaps, and stays there (kept): 1 contracts'")
+    subject.tables.connection.execute(
+        "UPDATE open_interest SET bad_print = 'leaps, and stays there (kept): 1 contracts'"
+    )
 
     outcome = rows_are_plausible("open_interest")(subject)
 
@@ -63,13 +65,13 @@ def test_rows_of_which_nothing_was_blanked_are_not_lost(subject: Subject) -> Non
 
 
 def test_midnight_belongs_to_the_day_that_ends_there(subject: Subject) -> None:
-    subject.connection.execute(BAD + "ts > '2026-06-20' AND ts <= '2026-06-21'")
+    subject.tables.connection.execute(BAD + "ts > '2026-06-20' AND ts <= '2026-06-21'")
 
     assert "lost: 2026-06-20 (288 of 288 rows)\n" in rows_are_plausible("open_interest")(subject).found
 
 
 def test_a_day_that_is_bad_for_less_is_a_warning(subject: Subject) -> None:
-    subject.connection.execute(BAD + "ts > '2026-06-20' AND ts <= '2026-06-20 11:55:00+00'")
+    subject.tables.connection.execute(BAD + "ts > '2026-06-20' AND ts <= '2026-06-20 11:55:00+00'")
 
     outcome = rows_are_plausible("open_interest")(subject)
 
@@ -78,8 +80,8 @@ def test_a_day_that_is_bad_for_less_is_a_warning(subject: Subject) -> None:
 
 
 def test_the_first_print_of_a_new_day_does_not_lose_the_day(subject: Subject) -> None:
-    subject.connection.execute("DELETE FROM open_interest WHERE ts > '2026-06-27 00:10:00+00'")
-    subject.connection.execute(BAD + "ts = '2026-06-27 00:10:00+00'")
+    subject.tables.connection.execute("DELETE FROM open_interest WHERE ts > '2026-06-27 00:10:00+00'")
+    subject.tables.connection.execute(BAD + "ts = '2026-06-27 00:10:00+00'")
 
     outcome = rows_are_plausible("open_interest")(subject)
 
@@ -87,7 +89,7 @@ def test_the_first_print_of_a_new_day_does_not_lose_the_day(subject: Subject) ->
 
 
 def test_bad_prints_that_are_spread_over_all_days_are_lost_data_too(subject: Subject) -> None:
-    subject.connection.execute(BAD + "minute(ts) = 15")  # every twelfth row
+    subject.tables.connection.execute(BAD + "minute(ts) = 15")  # every twelfth row
 
     outcome = rows_are_plausible("open_interest")(subject)
 
@@ -98,13 +100,15 @@ def test_bad_prints_that_are_spread_over_all_days_are_lost_data_too(subject: Sub
 
 @pytest.mark.parametrize(("since", "passes"), [("18:05", True), ("18:00", False)])
 def test_six_hours_of_bars_without_volume_are_too_many(subject: Subject, since: str, passes: bool) -> None:
-    subject.connection.execute(f"UPDATE klines SET volume = 0, quote_volume = 0 WHERE ts > '2026-06-27 {since}:00+00'")
+    subject.tables.connection.execute(
+        f"UPDATE klines SET volume = 0, quote_volume = 0 WHERE ts > '2026-06-27 {since}:00+00'"
+    )
 
     assert contract_is_still_traded(subject).passed is passes
 
 
 def test_a_silence_that_ended_is_no_delisting(subject: Subject) -> None:
-    subject.connection.execute(
+    subject.tables.connection.execute(
         "UPDATE klines SET volume = 0, quote_volume = 0 WHERE ts BETWEEN '2026-06-20' AND '2026-06-27'"
     )
 
@@ -118,8 +122,8 @@ class TestAfterADelisting:
     )
 
     def test_nothing_traded_since_is_said_with_the_instant(self, subject: Subject) -> None:
-        subject.connection.execute(self.FLAT)
-        subject.connection.execute(
+        subject.tables.connection.execute(self.FLAT)
+        subject.tables.connection.execute(
             "UPDATE open_interest SET open_interest = q FROM (SELECT open_interest AS q FROM open_interest "
             "WHERE ts = '2026-06-25') WHERE ts > '2026-06-25'"
         )
@@ -132,31 +136,31 @@ class TestAfterADelisting:
         assert bars_without_volume_are_flat(subject).passed
 
     def test_an_open_interest_that_ended_is_said_too(self, subject: Subject) -> None:
-        subject.connection.execute(self.FLAT)
-        subject.connection.execute("DELETE FROM open_interest WHERE ts > '2026-06-25'")
+        subject.tables.connection.execute(self.FLAT)
+        subject.tables.connection.execute("DELETE FROM open_interest WHERE ts > '2026-06-25'")
 
         assert "open interest is not reported any more" in contract_is_still_traded(subject).found
 
 
 def test_open_interest_that_stands_still_while_contracts_trade_is_a_stuck_feed(subject: Subject) -> None:
-    subject.connection.execute(
+    subject.tables.connection.execute(
         "UPDATE open_interest SET open_interest = 12345 WHERE ts BETWEEN '2026-06-20 06:05' AND '2026-06-20 12:00'"
     )
     assert open_interest_moves_while_contracts_trade(subject).passed  # five minutes short of six hours
 
-    subject.connection.execute("UPDATE open_interest SET open_interest = 12345 WHERE ts = '2026-06-20 06:00'")
+    subject.tables.connection.execute("UPDATE open_interest SET open_interest = 12345 WHERE ts = '2026-06-20 06:00'")
     assert not open_interest_moves_while_contracts_trade(subject).passed
 
 
 def test_open_interest_of_a_quiet_coin_may_stand_still(subject: Subject) -> None:
-    subject.connection.execute("UPDATE open_interest SET open_interest = 12345 WHERE ts >= '2026-06-20'")
-    subject.connection.execute("UPDATE klines SET volume = 0.01 WHERE ts >= '2026-06-20'")
+    subject.tables.connection.execute("UPDATE open_interest SET open_interest = 12345 WHERE ts >= '2026-06-20'")
+    subject.tables.connection.execute("UPDATE klines SET volume = 0.01 WHERE ts >= '2026-06-20'")
 
     assert open_interest_moves_while_contracts_trade(subject).passed
 
 
 def test_a_bar_without_volume_that_closes_elsewhere_than_the_one_before_moved(subject: Subject) -> None:
-    subject.connection.execute(
+    subject.tables.connection.execute(
         "UPDATE klines SET open = 5, high = 5, low = 5, close = 5, volume = 0 WHERE ts = '2026-06-20 12:00'"
     )
 
@@ -164,8 +168,8 @@ def test_a_bar_without_volume_that_closes_elsewhere_than_the_one_before_moved(su
 
 
 def test_a_flat_bar_without_volume_after_a_gap_did_not_move(subject: Subject) -> None:
-    subject.connection.execute("DELETE FROM klines WHERE ts = '2026-06-20 11:55'")
-    subject.connection.execute(
+    subject.tables.connection.execute("DELETE FROM klines WHERE ts = '2026-06-20 11:55'")
+    subject.tables.connection.execute(
         "UPDATE klines SET open = 5, high = 5, low = 5, close = 5, volume = 0 WHERE ts = '2026-06-20 12:00'"
     )
 
