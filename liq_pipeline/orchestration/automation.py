@@ -10,12 +10,17 @@ import dagster as dg
 from liq_pipeline.errors import LiqError
 from liq_pipeline.orchestration.recent import JOB_TAGS
 from liq_pipeline.orchestration.resources import ArchiveResource, ClockResource, PublisherResource, RestResource
-from liq_pipeline.orchestration.runs import RECENT_JOB, UNFINISHED, end_dead_runs
+from liq_pipeline.orchestration.runs import (
+    JOB_NAME,
+    PICTURE_JOB,
+    RECENT_JOB,
+    UNFINISHED,
+    end_dead_runs,
+    forget_old_runs,
+)
 from liq_pipeline.orchestration.universe import names_of
 from liq_pipeline.transform.newest import published_until
 
-JOB_NAME = "refresh_job"
-PICTURE_JOB = "picture_refresh_job"
 SCHEDULE = "30 9 * * *"  # the exchange publishes yesterday's files at about 08:30 UTC (exchange.md 1.4)
 LOOK_EVERY_SECONDS = 30
 SETTLING = timedelta(seconds=15)  # the exchange needs some seconds after a bar has closed
@@ -122,6 +127,27 @@ def dead_runs() -> dg.SensorDefinition:
     def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         dead = end_dead_runs(context.instance)
         return dg.SkipReason(f"marked as failed: {', '.join(dead)}" if dead else "every process is alive")
+
+    return sensor
+
+
+def old_runs(symbols: dg.PartitionsDefinition) -> dg.SensorDefinition:
+    """Return the sensor that keeps Dagster's history from growing for ever."""
+
+    @dg.sensor(
+        name="old_runs_sensor",
+        minimum_interval_seconds=3600,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Every hour: forgets the oldest finished runs of each symbol, logs and all, where the jobs of the "
+        "schedules have more than are kept. What was launched by hand from an asset's page stays.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        count = sum(
+            forget_old_runs(context.instance, job, symbol)
+            for symbol in names_of(symbols, context)
+            for job in (JOB_NAME, PICTURE_JOB)
+        )
+        return dg.SkipReason(f"runs forgotten: {count}")
 
     return sensor
 

@@ -83,7 +83,7 @@ def recent_job(symbols: dg.PartitionsDefinition, jobs: int) -> dg.JobDefinition:
                     reached.add(done.report.extended.newest["as_of"])
         if reached:
             tag_run(context, *reached)
-        forget_old_runs(context.instance)
+        forget_old_runs(context.instance, RECENT_JOB)
         for line in said:
             context.log.info(line)
         if failures:

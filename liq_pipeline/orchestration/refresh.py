@@ -13,11 +13,17 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from liq_pipeline.errors import LiqError
 from liq_pipeline.exchange.preflight import unknown_symbols
-from liq_pipeline.orchestration.automation import JOB_NAME
 from liq_pipeline.orchestration.history import dagster_instance
 from liq_pipeline.orchestration.resources import Reporter
 from liq_pipeline.orchestration.results import Finding, SymbolResult
-from liq_pipeline.orchestration.runs import RECENT_JOB, begin_failure_reason, failure_reason, process_tags
+from liq_pipeline.orchestration.runs import (
+    JOB_NAME,
+    RECENT_JOB,
+    begin_failure_reason,
+    failure_reason,
+    forget_old_runs,
+    process_tags,
+)
 from liq_pipeline.orchestration.wiring import build_definitions
 from liq_pipeline.settings import Settings
 from liq_pipeline.system.interrupts import hear_interrupts
@@ -69,6 +75,7 @@ def refresh(
             outcome = execute(job, instance, partition_key=symbol)
             if interrupted() or _was_interrupted(outcome):
                 raise KeyboardInterrupt
+            forget_old_runs(instance, JOB_NAME, symbol)
             yield _result(symbol, outcome)
 
 

@@ -7,16 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._utils.error import SerializableErrorInfo
 
 from liq_pipeline.errors import LiqError
 
+JOB_NAME = "refresh_job"
+PICTURE_JOB = "picture_refresh_job"
 RECENT_JOB = "recent_refresh_job"
-RUNS_KEPT = 600  # of this job: two days. Dagster itself forgets no run.
+RUNS_KEPT = {JOB_NAME: 14, PICTURE_JOB: 24, RECENT_JOB: 600}
+"""How many finished runs of a job are kept, the newest, of each symbol where its runs are a symbol's: those of two
+weeks, a day, two days. Dagster itself forgets none, and one of `refresh_job` takes 2 MB. Other jobs are people's."""
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
 ]  # fmt: skip
+FINISHED = [status for status in dg.DagsterRunStatus if status not in UNFINISHED]
 
 
 def busy_elsewhere(instance: dg.DagsterInstance, symbol: str) -> str:
@@ -54,13 +60,23 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     return [run.run_id for run in dead]
 
 
-def forget_old_runs(instance: dg.DagsterInstance, kept: int = RUNS_KEPT) -> int:
-    """Forget all but the newest runs of this job, their logs included; return how many. Latest values stay."""
-    filters = dg.RunsFilter(job_name=RECENT_JOB, statuses=[dg.DagsterRunStatus.SUCCESS])
-    old = instance.get_run_ids(filters=filters)[kept:]
+def forget_old_runs(instance: dg.DagsterInstance, job: str, symbol: str = "", kept: int | None = None) -> int:
+    """Forget all but the newest finished runs of a job, their logs included; return how many. Latest values stay.
+
+    Args:
+        instance: whose history.
+        job: one of `RUNS_KEPT`.
+        symbol: whose runs, where the job's runs are a symbol's.
+        kept: how many stay, if others than `RUNS_KEPT` says.
+    """
+    tags = {"dagster/partition": symbol} if symbol else {}
+    filters = dg.RunsFilter(job_name=job, tags=tags, statuses=FINISHED)
+    old = instance.get_run_ids(filters=filters)[RUNS_KEPT[job] if kept is None else kept :]
     for run_id in old:
         instance.delete_run(run_id)
-        # Dagster leaves the run's files behind.
+        # Dagster leaves what the run's checks found, and its files behind.
+        with instance.event_log_storage.index_connection() as connection:  # type: ignore[attr-defined]
+            connection.execute(AssetCheckExecutionsTable.delete().where(AssetCheckExecutionsTable.c.run_id == run_id))
         home = Path(instance.root_directory)
         shutil.rmtree(home / "storage" / run_id, ignore_errors=True)
         for file in (home / "history" / "runs").glob(f"{run_id}.db*"):

@@ -30,6 +30,7 @@ from liq_pipeline.orchestration.automation import (
     dead_runs,
     hourly_pictures,
     late_and_rewritten_files,
+    old_runs,
     picture_job,
     recent_refresh,
     refresh_job,
@@ -91,6 +92,7 @@ def build_definitions(settings: Settings, reporter: Reporter | None = None) -> d
         schedules=[daily_refresh(symbols), hourly_pictures(symbols, has_rest)],
         sensors=[
             dead_runs(),
+            old_runs(symbols),
             late_and_rewritten_files(symbols),
             *universe_sensors(symbols, settings),
             recent_refresh(symbols, settings.bar_minutes, settings.replay_speed, has_rest),

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from liq_pipeline.orchestration.history import dagster_instance
 from liq_pipeline.orchestration.refresh import refresh_newest
-from liq_pipeline.orchestration.runs import busy_elsewhere, forget_old_runs, process_tags
+from liq_pipeline.orchestration.runs import RECENT_JOB, busy_elsewhere, forget_old_runs, process_tags
 from liq_pipeline.orchestration.wiring import build_definitions
 from liq_pipeline.published.if_reached import DATASET
 from liq_pipeline.published.layout import dataset_path, manifest_path
@@ -156,7 +156,7 @@ class TestOneNewBar:
         with dagster_instance(settings.home) as instance:
             runs = instance.get_run_ids(filters=dg.RunsFilter(job_name="recent_refresh_job"))
             assert len(runs) == 3
-            assert forget_old_runs(instance, kept=1) == 2
+            assert forget_old_runs(instance, RECENT_JOB, kept=1) == 2
             assert instance.get_run_ids(filters=dg.RunsFilter(job_name="recent_refresh_job")) == runs[:1]
             assert instance.get_latest_materialization_event(dg.AssetKey("published_levels"))
         left = [path for path in settings.home.rglob("*") if any(run_id in path.name for run_id in runs[1:])]
