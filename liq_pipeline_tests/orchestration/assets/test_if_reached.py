@@ -1,6 +1,7 @@
 """`if_reached` and `bracket_evidence` in the chain: what `liq record` kept is used by itself."""
 
 import json
+import shutil
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow.parquet as pq
@@ -27,28 +28,29 @@ def market(tmp_path_factory):
     return made, folder
 
 
-@pytest.fixture
-def run(market, tmp_path):
+def chain(market, folder, recorded_days=0, until_day=DAYS):
     """Run the chain, up to a day of the market, after so many days of it were recorded."""
-
-    def once(recorded_days=0, until_day=DAYS):
-        settings = Settings(
-            symbols="BTCUSDT", archive=str(market[1]), data_dir=tmp_path / "data", since=FIRST, pictures=False,
-            now=datetime.combine(FIRST, datetime.min.time(), UTC) + timedelta(days=until_day, hours=6),
-        )  # fmt: skip
-        if recorded_days and not settings.recorded_dir.exists():
-            record(market[0], settings.recorded_dir, recorded_days)
-        (result,) = refresh(settings)
-        assert result.published, result.errors
-        path = dataset_path(settings.published_dir, DATASET, "BTCUSDT")
-        manifest = json.loads(manifest_path(path).read_text())
-        return settings, result, pq.read_table(path, partitioning=None), manifest
-
-    return once
+    settings = Settings(
+        symbols="BTCUSDT", archive=str(market[1]), data_dir=folder / "data", since=FIRST, pictures=False,
+        now=datetime.combine(FIRST, datetime.min.time(), UTC) + timedelta(days=until_day, hours=6),
+    )  # fmt: skip
+    if recorded_days:
+        record(market[0], settings.recorded_dir, recorded_days)
+    (result,) = refresh(settings)
+    assert result.published, result.errors
+    path = dataset_path(settings.published_dir, DATASET, "BTCUSDT")
+    manifest = json.loads(manifest_path(path).read_text())
+    return settings, result, pq.read_table(path, partitioning=None), manifest
 
 
-def test_with_nothing_recorded_the_dataset_is_empty_and_says_why(run):
-    settings, result, rows, manifest = run()
+@pytest.fixture(scope="module")
+def whole(market, tmp_path_factory):
+    """A run after all days were recorded. Only read it."""
+    return chain(market, tmp_path_factory.mktemp("whole"), DAYS)
+
+
+def test_with_nothing_recorded_the_dataset_is_empty_and_says_why(market, tmp_path):
+    settings, result, rows, manifest = chain(market, tmp_path)
     assert rows.num_rows == 0
     assert set(manifest["hidden_because"]) == {"1 h", "4 h", "24 h"}
     assert "no reported liquidations. To do: liq record" in manifest["hidden_because"]["4 h"]
@@ -56,8 +58,8 @@ def test_with_nothing_recorded_the_dataset_is_empty_and_says_why(run):
     assert not result.findings
 
 
-def test_from_fourteen_recorded_days_on_every_horizon_has_ranges(run):
-    settings, _, rows, manifest = run(DAYS)
+def test_from_fourteen_recorded_days_on_every_horizon_has_ranges(whole):
+    settings, _, rows, manifest = whole
     fits = {one.horizon_hours: one for one in fits_of(manifest)}
     assert set(fits) == set(HORIZON_HOURS)
     assert {one.source for one in fits.values()} == {"recorded"}
@@ -67,26 +69,26 @@ def test_from_fourteen_recorded_days_on_every_horizon_has_ranges(run):
     assert read_tests(settings.published_dir, "BTCUSDT")["recorded"]["agrees"]
 
 
-def test_with_fewer_days_it_is_hidden_and_the_fit_is_kept(run):
-    _, result, rows, manifest = run(10)
+def test_with_fewer_days_it_is_hidden_and_the_fit_is_kept(market, tmp_path):
+    _, result, rows, manifest = chain(market, tmp_path, 10)
     assert rows.num_rows == 0
     assert [one.days_of_truth for one in fits_of(manifest)] == pytest.approx([10] * len(manifest["fits"]), abs=0.1)
     assert "10.0 of 14 days of reported liquidations" in manifest["hidden_because"]["24 h"]
     assert not [one for one in result.findings if one.asset == DATASET]
 
 
-def test_what_was_recorded_after_now_is_not_used(run):
-    _, _, _, early = run(DAYS, until_day=22)
+def test_what_was_recorded_after_now_is_not_used(market, tmp_path):
+    _, _, _, early = chain(market, tmp_path, DAYS, until_day=22)
     assert {one.fitted_until for one in fits_of(early)} == {"2026-04-23T06:00:00Z"}
     assert max(one.days_of_truth for one in fits_of(early)) == pytest.approx(21.25, abs=0.1)
 
 
-def test_a_truth_that_cannot_be_read_is_said_and_does_not_stop_the_others(run, market, tmp_path):
-    settings, _, _, _ = run(DAYS)
+def test_a_truth_that_cannot_be_read_is_said_and_does_not_stop_the_others(whole, tmp_path):
+    shutil.copytree(whole[0].data_dir, tmp_path / "data")
     bad = tmp_path / "bad.csv"
     bad.write_text("ts,long_usd\n2026-04-01,1\n")
-    again = Settings(**{**settings.model_dump(), "truth": f"BTCUSDT={bad}"})
-    (result,) = refresh(again)
+    settings = Settings(**{**whole[0].model_dump(), "data_dir": tmp_path / "data", "truth": f"BTCUSDT={bad}"})
+    (result,) = refresh(settings)
     path = dataset_path(settings.published_dir, DATASET, "BTCUSDT")
     manifest = json.loads(manifest_path(path).read_text())
     assert {one.source for one in fits_of(manifest)} == {"recorded"}
