@@ -100,21 +100,21 @@ def heatmap(
     ends = np.searchsorted(ts, columns, side="right") - 1
     seen = (cohorts.opened <= ends[-1]) & (cohorts.ended > ends[0]) & (cohorts.contracts_opened > 0)
     base = bin_width(current_price)
-    index = bin_index(cohorts.liquidation_price[seen], base)
-    lowest, highest = (int(index.min()), int(index.max())) if index.size else (0, 0)
+    prices = cohorts.liquidation_price[seen]
+    reach = np.array([prices.min(), prices.max()]) if prices.size else np.array([current_price] * 2)
+    lowest, highest = bin_index(reach, base).tolist()
     coarser = next((k for k in _COARSER if highest // k - lowest // k < max_rows), _COARSER[-1])
-    row, first = index // coarser - lowest // coarser, lowest // coarser
+    first = lowest // coarser
     rows = highest // coarser - first + 1
-    klass = np.searchsorted(list(LEVERAGE_CLASSES.values()), cohorts.leverage[seen])
 
     contracts, alive = [], []
-    for side in SIDES:
-        mine = cohorts.is_long[seen] == (side == "long")
-        opened, ended = cohorts.opened[seen][mine], cohorts.ended[seen][mine]
+    for side in SIDES:  # one after the other: each takes memory for itself
+        mine = np.flatnonzero(seen & (cohorts.is_long == (side == "long")))
+        ended, price = cohorts.ended[mine], cohorts.liquidation_price[mine]
         states = _states(
-            opened, ended, np.argsort(ended, kind="stable"), row[mine], klass[mine],
-            cohorts.contracts_opened[seen][mine], cohorts.liquidation_price[seen][mine], log_survival[side],
-            ends, rows, len(LEVERAGE_CLASSES),
+            cohorts.opened[mine], ended, np.argsort(ended, kind="stable"), bin_index(price, base) // coarser - first,
+            np.searchsorted(list(LEVERAGE_CLASSES.values()), cohorts.leverage[mine]), cohorts.contracts_opened[mine],
+            price, log_survival[side], ends, rows, len(LEVERAGE_CLASSES),
         )  # fmt: skip
         contracts.append(states[0])
         alive.append(states[1])
