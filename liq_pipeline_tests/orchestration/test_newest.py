@@ -64,7 +64,7 @@ def work_and_watch(place: Path, symbols: Iterator[str], _: object) -> Iterator[s
             write_whole(place, str(os.getpid()).encode())
             yield symbol
             continue
-        until, seen = time.monotonic() + 20, False
+        until, seen = time.monotonic() + 60, False
         while not seen and time.monotonic() < until:
             time.sleep(0.1)
             seen = place.exists() and not is_alive(int(place.read_text()))
