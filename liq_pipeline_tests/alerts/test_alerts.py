@@ -238,6 +238,11 @@ class TestCommand:
         assert [line.split("  ")[0] for line in finished.out.splitlines()] == ["JSON: delivered", "JSON: NOT delivered"]
         assert received(phone)[0] == "liq_pipeline: test"
 
+    def test_it_exits_with_0_where_every_address_took_it(self, phone: HTTPServer, liq, monkeypatch) -> None:
+        monkeypatch.setenv("LIQ_ALERT_URLS", address(phone))
+        finished = liq("alerts", "test")
+        assert (finished.code, finished.out.split("  ")[0]) == (0, "JSON: delivered")
+
     def test_without_an_address_it_says_what_to_set(self, liq) -> None:
         finished = liq("alerts", "test")
         assert finished.code == 2

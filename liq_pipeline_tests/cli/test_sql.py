@@ -46,6 +46,17 @@ def test_it_sees_heatmaps_and_instants_in_utc(two: Settings, liq) -> None:
     assert "2026-06-28 00:00:00+00" in done.out
 
 
+def test_people_get_a_table_and_programs_get_csv_where_they_ask_for_it(two: Settings, liq) -> None:
+    query = "SELECT symbol, count(*) > 0 AS has_bars FROM klines GROUP BY ALL ORDER BY ALL"
+    table, rows = (liq("sql", query, *more, "--data", two.data_dir).out.splitlines() for more in ([], ["--csv"]))
+
+    assert rows == ["symbol,has_bars", "BTCUSDT,True", "ETHUSDT,True"]
+    assert [line.split() for line in table if "USDT" in line] == [
+        ["│", "BTCUSDT", "│", "true", "│"],
+        ["│", "ETHUSDT", "│", "true", "│"],
+    ]
+
+
 @pytest.mark.parametrize(
     "statement", ["DELETE FROM klines", 'DELETE FROM "BTCUSDT".klines', 'DROP TABLE "BTCUSDT".klines']
 )

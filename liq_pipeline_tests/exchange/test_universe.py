@@ -85,6 +85,16 @@ class TestWhatIsMeant:
 
         assert chosen(own, tmp_path, "top:2") == ("BTCUSDT", "ETHUSDT")
 
+    @pytest.mark.parametrize(("absent", "symbols"), [(2, ("BTCUSDT", "ETHUSDT")), (3, ("BTCUSDT", "1000PEPEUSDT"))])
+    def test_who_has_no_file_of_the_last_three_days_is_not_traded(
+        self, own: Path, tmp_path: Path, absent: int, symbols: tuple[str, ...]
+    ) -> None:
+        for back in range(1, absent + 1):
+            for path in own.rglob(f"*ETHUSDT-5m-{FIRST + timedelta(days=DAYS - back)}*"):
+                path.unlink()
+
+        assert chosen(own, tmp_path, "top:2") == symbols
+
     def test_a_file_that_is_damaged_makes_no_turnover(self, own: Path, tmp_path: Path) -> None:
         for path in own.rglob("*ETHUSDT-5m-*.zip"):
             path.write_bytes(b"PK no zip")

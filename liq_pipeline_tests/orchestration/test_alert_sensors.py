@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from pytest_httpserver import HTTPServer
 
-from liq_pipeline.alerts.zones import zones
+from liq_pipeline.alerts.zones import Zone, zones
+from liq_pipeline.orchestration.alert_sensors import _until_far_edges
 from liq_pipeline.orchestration.wiring import build_definitions
 from liq_pipeline.published.if_reached import DATASET
 from liq_pipeline.published.layout import dataset_path, manifest_path
@@ -50,6 +51,18 @@ def tick(settings: Settings, name: str) -> str:
         dg.build_sensor_context(instance=instance, repository_def=repository, resources=resources) as context,
     ):
         return str(repository.get_sensor_def(name).evaluate_tick(context).skip_message)
+
+
+def give_fit(published: Path, days: float) -> None:
+    """Publish what is known, from so many days of truth, of what gets liquidated within four hours."""
+    place = manifest_path(dataset_path(published, DATASET, "BTCUSDT"))
+    numbers = {"a": 6.5, "b": 1.1, "c1": 0.08, "c2": 0.1, "beta": 0.4, "z10": -0.9, "z50": 0.0, "z90": 0.9}
+    fit = {
+        "source": "recorded", "horizon_hours": 4, "days_of_truth": days, "cases": 900, "scored_from_day": 14.0,
+        "coverage_80": 0.8, "range_ratio": 9.0, "crps_gain_over_distance": None, "fitted_until": "x",
+        "crps_gain_over_distance_low": None, "crps_gain_over_distance_high": None, "parameters": numbers,
+    }  # fmt: skip
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"fits": [fit]}))
 
 
 def later(settings: Settings, **delta: float) -> Settings:
@@ -107,14 +120,7 @@ class TestPriceNearAZone:
     def test_it_says_what_gets_liquidated_until_the_zone_is_passed_where_that_is_known(
         self, near: Settings, phone: HTTPServer, days: float, is_told: bool
     ) -> None:
-        place = manifest_path(dataset_path(near.published_dir, DATASET, "BTCUSDT"))
-        numbers = {"a": 6.5, "b": 1.1, "c1": 0.08, "c2": 0.1, "beta": 0.4, "z10": -0.9, "z50": 0.0, "z90": 0.9}
-        fit = {
-            "source": "recorded", "horizon_hours": 4, "days_of_truth": days, "cases": 900, "scored_from_day": 14.0,
-            "coverage_80": 0.8, "range_ratio": 9.0, "crps_gain_over_distance": None, "fitted_until": "x",
-            "crps_gain_over_distance_low": None, "crps_gain_over_distance_high": None, "parameters": numbers,
-        }  # fmt: skip
-        place.write_text(json.dumps(json.loads(place.read_text()) | {"fits": [fit]}))
+        give_fit(near.published_dir, days)
         assert tick(near, "alert_price_near_zone_sensor") == "1 sent"
         (message,) = received(phone)
         said = re.search(
@@ -122,6 +128,25 @@ class TestPriceNearAZone:
             message["message"],
         )
         assert bool(said) == is_told
+
+    @pytest.mark.parametrize(
+        ("side", "edge", "told"),
+        [("long", 0.95, 0.95), ("long", 0.91, 0.93), ("short", 1.05, 1.05), ("short", 1.09, 1.07)],
+    )
+    def test_of_a_zone_that_goes_on_for_more_than_seven_percent_it_says_the_way_up_to_there(
+        self, near: Settings, side: str, edge: float, told: float
+    ) -> None:
+        give_fit(near.published_dir, 30.0)
+        levels = pq.read_table(dataset_path(near.published_dir, "liquidation_levels", "BTCUSDT", "30d"))
+        price = levels["current_price"][0].as_py()
+        begin = 0.99 if side == "long" else 1.01
+
+        zone = Zone(side, *sorted((begin * price, edge * price)), 1e6, 1.0)
+        (way,) = _until_far_edges(near.published_dir, "BTCUSDT", [zone])
+
+        assert way
+        assert way.price == pytest.approx(told * price)
+        assert 0 < way.p10 < way.p50 < way.p90
 
     def test_an_old_price_says_nothing_of_where_price_is(self, near: Settings, phone: HTTPServer) -> None:
         assert tick(later(near, hours=2), "alert_price_near_zone_sensor") == "nothing to say"

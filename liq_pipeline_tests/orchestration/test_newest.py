@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -9,16 +10,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
+from liq_pipeline.clock import Clock
+from liq_pipeline.exchange.sources import ArchiveSource, RestSource
 from liq_pipeline.orchestration import newest
 from liq_pipeline.orchestration.newest import workers_that_pay
 from liq_pipeline.orchestration.pool import Lost, at_once
 from liq_pipeline.orchestration.refresh import refresh, refresh_newest
+from liq_pipeline.published.publish import Publisher
 from liq_pipeline.simulator.rest import RestFault
+from liq_pipeline.system.storage import write_whole
+from liq_pipeline.transform.newest import Sources
+from liq_pipeline.warehouse.warehouse import Warehouse
 from liq_pipeline_tests.live_exchange import FIVE_MINUTES, LiveExchange, live_exchange, markets, publish_everything
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -47,6 +55,51 @@ def test_workers_go_on_over_many_symbols_and_one_that_dies_costs_its_symbol() ->
     done = [one for one in found if not isinstance(one, Lost)]
     assert sorted(symbol for symbol, _ in done) == ["A", "B", "C", "D", "E", "F"]
     assert len({process for _, process in done}) <= 3
+
+
+def work_and_watch(place: Path, symbols: Iterator[str], _: object) -> Iterator[str]:
+    """QUICK says who works on it; SLOW waits until that process has ended."""
+    for symbol in symbols:
+        if symbol == "QUICK":
+            write_whole(place, str(os.getpid()).encode())
+            yield symbol
+            continue
+        until, seen = time.monotonic() + 60, False
+        while not seen and time.monotonic() < until:
+            time.sleep(0.1)
+            seen = place.exists() and not is_alive(int(place.read_text()))
+        yield f"{symbol}: the other {'has ended' if seen else 'is still there'}"
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_worker_that_has_no_further_symbol_ends_while_another_is_at_work(tmp_path: Path) -> None:
+    found = list(at_once(partial(work_and_watch, tmp_path / "pid"), ["QUICK", "SLOW"], 2))
+
+    assert found == ["QUICK", "SLOW: the other has ended"]
+
+
+def test_one_process_is_this_one_and_takes_a_symbol_when_its_turn_comes(tmp_path: Path) -> None:
+    sources = Sources(
+        ArchiveSource(location=str(tmp_path), listing_url="", raw_dir=str(tmp_path / "raw"), bar_minutes=5),
+        RestSource(url="", raw_dir=str(tmp_path / "raw")),
+        Warehouse(database=str(tmp_path / "{symbol}.duckdb")),
+        Publisher(folder=str(tmp_path / "published")),
+        Clock(),
+    )
+    left = iter(SYMBOLS)
+
+    one = next(newest.refresh_each(sources, left, 1))
+
+    assert (one.symbol, one.report) == ("BTCUSDT", None)
+    assert one.why
+    assert not multiprocessing.active_children()
+    assert list(left) == ["ETHUSDT"]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from liq_pipeline.model.ablations import walk_exposure
+from liq_pipeline.model.alignment import MarketData, Steps
 from liq_pipeline.model.boosted import boosted, by_folds, by_past, rich_features, score_boosted
 from liq_pipeline.model.scoring import ridge
 from liq_pipeline.model.scoring_flows import main_features
+from liq_pipeline.model.walk import WalkInput
 from liq_pipeline.validation.words import _boosted
 from liq_pipeline_tests.validation.conftest import Scene
 from liq_pipeline_tests.validation.test_no_look_ahead import cut
@@ -79,6 +81,44 @@ def test_trained_on_the_past_alone_later_truth_changes_nothing(scene: Scene) -> 
         np.testing.assert_array_equal(before[1][days < 15], after[1][days < 15])
         assert np.isnan(before[1][days < 7]).all()
         assert np.isfinite(before[1][days > 10]).all()
+
+
+@pytest.mark.parametrize(("rows", "is_predicted"), [(39, False), (40, True)])
+def test_a_past_of_fewer_than_forty_rows_predicts_nothing(rows: int, is_predicted: bool) -> None:
+    rng = np.random.default_rng(5)
+    days = np.concatenate([np.linspace(0, 6.9, rows), np.linspace(7, 8, 5)])
+    features = [rng.normal(size=(days.size, 2)) for _ in range(2)]
+    targets = np.column_stack([one.sum(axis=1) for one in features])
+
+    for _, predicted, mean in by_past(features, targets, days, ridge, 7):
+        assert not np.isfinite(predicted[days < 7]).any()
+        assert np.isfinite(predicted[days >= 7]).tolist() == np.isfinite(mean[days >= 7]).tolist() == [is_predicted] * 5
+
+
+@pytest.mark.parametrize("width", [1, 5, 15])
+def test_windows_reach_back_half_an_hour_to_a_week_whatever_the_bars_width(width: int) -> None:
+    """Of each window: where the price went, the highest price above it, and the volume."""
+    bars, rng = 11_000 // width, np.random.default_rng(6)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 1e-3, bars)))
+    high, volume = close * (1 + rng.exponential(1e-3, bars)), rng.exponential(1, bars)
+    ts = np.datetime64("2026-01-01", "us") + np.arange(bars) * np.timedelta64(width, "m")
+    inputs = WalkInput(ts, np.ones(bars), close, close, high, close, volume)
+    data = MarketData(inputs, close, np.ones(bars, bool), np.timedelta64(width, "m"))
+    first = bars - np.arange(9, 0, -1) * 10 // width - 1
+    steps = Steps(ts[first], first, first, np.zeros((first.size, 2)))
+
+    longs, shorts = rich_features(data, steps)
+
+    starts = first - 1
+    for number, minutes in enumerate((30, 60, 120, 240, 480, 720, 1440, 2880, 4320, 10_080)):
+        count, at = minutes // width, 6 * number - 60
+        went = np.log(close[starts] / close[starts - count])
+        inside = [slice(start - count + 1, start + 1) for start in starts]
+        above = [np.log(high[one].max() / close[start]) for one, start in zip(inside, starts, strict=True)]
+        np.testing.assert_allclose(longs[:, at], went)
+        np.testing.assert_allclose(shorts[:, at], -went)
+        np.testing.assert_allclose(longs[:, at + 3], above)
+        np.testing.assert_allclose(longs[:, at + 5], [np.log(volume[one].mean()) for one in inside])
 
 
 def test_words_follow_the_numbers(scores) -> None:

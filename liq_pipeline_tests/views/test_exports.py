@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import itertools
 import json
 import re
 
@@ -43,6 +44,18 @@ def test_the_bots_shape(frames) -> None:
     assert prices == sorted(prices)
     assert set(np.diff([row[0] for row in candles])) == {int(frame.column_width)}
     assert sum(cell[2] for cell in cells) == pytest.approx(frame.total.sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize("timeframe", TIMEFRAMES)
+def test_the_bots_rows_are_named_by_their_middle_price_and_each_cell_holds_its_amount(frames, timeframe) -> None:
+    frame, _ = frames(timeframe)
+    found = bot_payload(frame)
+
+    edges = list(itertools.pairwise(frame.row_edges))
+    assert found["y_axis"] == pytest.approx([low + (high - low) / 2 for low, high in edges], rel=1e-9)
+    cells = found["liquidation_leverage_data"]
+    assert cells
+    assert all(usd == pytest.approx(frame.total[column, row], abs=0.51) for column, row, usd in cells)
 
 
 def test_the_pages_runs_give_the_picture_back(frames) -> None:

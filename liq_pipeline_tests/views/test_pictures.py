@@ -141,6 +141,26 @@ def test_a_preview_has_the_colour_of_rising_candles_where_none_falls_and_of_neit
     assert (up in shown, down in shown) == (rises, falls)
 
 
+@pytest.mark.parametrize("move", [1, -1], ids=["rising", "falling"])
+def test_a_body_in_a_preview_fills_the_middle_of_its_column_from_its_open_to_its_close(frames, move: int) -> None:
+    frame, _ = frames("1d")
+    low, high = np.quantile(frame.row_edges, [0.25, 0.75])
+    place = frame.ts.size // 3
+    only = {name: np.full(frame.ts.size, np.nan) for name in ("open", "high", "low", "close")}
+    for name, price in zip(("open", "close"), (low, high)[::move], strict=True):
+        only[name][place] = price
+    only["low"][place], only["high"][place] = low, high
+    png = draw_preview(replace(frame, candles=frame.candles | only), 10**6, DARK)
+
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    colour = [int(255 * part) for part in to_rgb(DARK.up if move > 0 else DARK.down)]
+    rows, columns = np.nonzero((pixels == colour).all(axis=2))
+    column, height = pixels.shape[1] / frame.ts.size, pixels.shape[0]
+    middle = (place + 0.5) * column
+    assert [columns.min(), columns.max()] == pytest.approx([middle - 0.36 * column, middle + 0.36 * column], abs=1)
+    assert [rows.min(), rows.max()] == pytest.approx([0.25 * height, 0.75 * height], abs=1)
+
+
 @timeframes
 def test_each_candle_stands_in_its_own_column_from_its_open_to_its_close(frames, timeframe) -> None:
     frame, _ = frames(timeframe)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import pyarrow as pa
 import pytest
 
 from liq_pipeline.warehouse.warehouse import Warehouse
@@ -59,3 +60,28 @@ def test_positions_come_in_one_order_whatever_the_order_of_insertion(warehouse: 
         tables.connection.execute("INSERT INTO cohorts BY NAME FROM shuffled")
 
     assert once(warehouse).read("cohorts", symbol=SYMBOL).equals(before)
+
+
+def test_of_a_bar_open_interest_is_as_old_as_its_own_symbols_newest_good_snapshot(book) -> None:
+    book.fill([100.0, 110.0, None, None, 120.0])
+    bars = book.deltas()
+    survival = [
+        {"symbol": SYMBOL, "ts": bar["ts"], "side": side, "log_survival": sign * 0.01 * number, "tracked": 0.0,
+         "untracked": 100.0, "liquidated": 0.0}
+        for number, bar in enumerate(bars)
+        for side, sign in (("long", -1), ("short", -2))
+    ]  # fmt: skip
+    with book.warehouse.transaction(SYMBOL) as tables:
+        tables.connection.register("survival_by_hand", pa.Table.from_pylist(survival))
+        tables.connection.execute("INSERT INTO position_survival BY NAME FROM survival_by_hand")
+        tables.connection.execute(  # another symbol has snapshots where this one has none
+            f"INSERT INTO open_interest BY NAME SELECT * REPLACE ('{OTHER}' AS symbol, 7 AS open_interest) "
+            "FROM open_interest"
+        )
+        found = tables.read("feature_bars", symbol=SYMBOL).to_pylist()
+
+    assert [row["ts"] for row in found] == [bar["ts"] for bar in bars]
+    assert [row["age"] for row in found] == [0, 0, 5, 10, 0]
+    assert [row["close"] for row in found] == [101.0] * 5
+    assert [row["long"] for row in found] == pytest.approx([0, -0.01, -0.02, -0.03, -0.04])
+    assert [row["short"] for row in found] == pytest.approx([0, -0.02, -0.04, -0.06, -0.08])

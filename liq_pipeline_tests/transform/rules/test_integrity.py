@@ -15,7 +15,7 @@ from liq_pipeline.transform.rules.integrity import (
     klines_and_open_interest_join,
     labels_agree_with_klines,
 )
-from liq_pipeline.transform.rules.rule import WARN, Subject
+from liq_pipeline.transform.rules.rule import ERROR, WARN, Severity, Subject
 
 
 def test_one_odd_file_is_a_warning_not_an_alarm(subject: Subject) -> None:
@@ -110,6 +110,26 @@ def test_deleting_the_published_file_accepts_the_loss_as_the_message_says(subjec
 
     assert row_count_does_not_shrink(subject).passed
     assert schema_is_as_published("oi_delta")(subject).passed
+
+
+@pytest.mark.parametrize(("odd", "severity"), [(1, WARN), (4, WARN), (5, ERROR)])
+def test_labels_that_are_odd_in_more_than_a_tenth_of_the_files_are_an_error(
+    subject: Subject, odd: int, severity: Severity
+) -> None:
+    """Ten days as forty files of six hours; in some, each snapshot is named five minutes too early."""
+    subject.connection.execute(
+        "UPDATE open_interest SET file_date = DATE '2026-01-01' "
+        "+ (date_diff('minute', TIMESTAMPTZ '2026-06-18', ts) - 5)::INTEGER // 360"
+    )
+    subject.connection.execute(
+        "UPDATE open_interest SET ts = ts - INTERVAL 5 MINUTE WHERE file_date < DATE '2026-01-01' + $odd::INTEGER",
+        {"odd": odd},
+    )
+
+    outcome = labels_agree_with_klines(subject)
+
+    assert outcome.found.startswith(f"{odd} of 40 files carry labels that disagree with the klines: 2026-01-01: ")
+    assert (outcome.passed, outcome.severity) == (False, severity)
 
 
 def test_a_column_more_is_welcome(subject: Subject) -> None:

@@ -79,6 +79,21 @@ def test_a_day_that_is_bad_for_less_is_a_warning(subject: Subject) -> None:
     assert outcome.facts == {"bad": 143, "lost_days": 0}
 
 
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        ("12:00", "1 bad prints: 2026-06-20 12:00 changed by more than was traded: 1 contracts"),
+        ("12:05", "2 bad prints: 2026-06-20 12:00..2026-06-20 12:05 (2) changed by more than was traded"),
+    ],
+)
+def test_a_bad_print_is_told_with_what_was_reported_and_a_stretch_with_its_count(
+    subject: Subject, until: str, said: str
+) -> None:
+    subject.connection.execute(BAD + f"ts BETWEEN '2026-06-20 12:00:00+00' AND '2026-06-20 {until}:00+00'")
+
+    assert rows_are_plausible("open_interest")(subject).found == said
+
+
 def test_the_first_print_of_a_new_day_does_not_lose_the_day(subject: Subject) -> None:
     subject.tables.connection.execute("DELETE FROM open_interest WHERE ts > '2026-06-27 00:10:00+00'")
     subject.tables.connection.execute(BAD + "ts = '2026-06-27 00:10:00+00'")
