@@ -117,11 +117,11 @@ def test_labels_that_are_odd_in_more_than_a_tenth_of_the_files_are_an_error(
     subject: Subject, odd: int, severity: Severity
 ) -> None:
     """Ten days as forty files of six hours; in some, each snapshot is named five minutes too early."""
-    subject.connection.execute(
+    subject.tables.connection.execute(
         "UPDATE open_interest SET file_date = DATE '2026-01-01' "
         "+ (date_diff('minute', TIMESTAMPTZ '2026-06-18', ts) - 5)::INTEGER // 360"
     )
-    subject.connection.execute(
+    subject.tables.connection.execute(
         "UPDATE open_interest SET ts = ts - INTERVAL 5 MINUTE WHERE file_date < DATE '2026-01-01' + $odd::INTEGER",
         {"odd": odd},
     )

@@ -89,7 +89,7 @@ def test_a_day_that_is_bad_for_less_is_a_warning(subject: Subject) -> None:
 def test_a_bad_print_is_told_with_what_was_reported_and_a_stretch_with_its_count(
     subject: Subject, until: str, said: str
 ) -> None:
-    subject.connection.execute(BAD + f"ts BETWEEN '2026-06-20 12:00:00+00' AND '2026-06-20 {until}:00+00'")
+    subject.tables.connection.execute(BAD + f"ts BETWEEN '2026-06-20 12:00:00+00' AND '2026-06-20 {until}:00+00'")
 
     assert rows_are_plausible("open_interest")(subject).found == said
 
