@@ -17,9 +17,11 @@ function drawMap(c, box) {
     write(c, usd(tick), box.x - 5, clamp(Y(tick), box.y + 6, bottom), theme().faint, "right");
   }
   if (hasCurve) for (const tick of roundTicks(0, most, box.h / 60)) write(c, usd(tick), box.x + box.w + 5, clamp(right(tick), box.y + 6, bottom), theme().faint);
-  for (const tick of roundTicks(frame.x0, frame.x1, box.w / (box.text * (box.small ? 4.4 : 7)))) {
+  const label = (value) => (box.small && frame.x0 >= 10_000 ? `${few.format(value / 1000)}K` : price(value)), wide = (text) => c.measureText(text).width;
+  const apart = box.small ? Math.max(wide(label(frame.x0)), wide(label(frame.x1))) + 10 : box.text * 7;
+  for (const tick of roundTicks(frame.x0, frame.x1, box.w / apart)) {
     const x = X(tick);
-    if (x > box.x + 12 && x < box.x + box.w - 12 && Math.abs(x - X(now)) > box.text * (box.small ? 4.2 : 5)) write(c, price(tick), x, bottom + box.text / 2 + 5, theme().faint, "center");
+    if (x > box.x + 12 && x < box.x + box.w - 12 && Math.abs(x - X(now)) > (wide(label(tick)) + wide(price(now))) / 2 + 10) write(c, label(tick), x, bottom + box.text / 2 + 5, theme().faint, "center");
   }
   clipped(c, box, () => {
     drawBars(c, X, Y, bars);
