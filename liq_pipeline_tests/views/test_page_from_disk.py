@@ -127,7 +127,7 @@ def test_without_its_script_the_page_says_what_lacks(context, pages, tmp_path) -
     assert "views/assets/" in page.inner_text("#lost")
 
 
-def test_the_heatmaps_past_is_here_and_the_maps_asks_for_the_service(opened) -> None:
+def test_the_heatmaps_past_is_here_and_of_the_maps_it_is_said_where_it_is(opened) -> None:
     page = opened()
     newest = picture(page)
     page.locator("#at").fill("60")
@@ -137,8 +137,30 @@ def test_the_heatmaps_past_is_here_and_the_maps_asks_for_the_service(opened) -> 
 
     choose(page, "view", "map")
     drawn(page, " map ")
-    assert page.is_disabled("#at")
-    assert "liq serve" in page.inner_text("#at-text")
+    for control in ("#at", "#play", "#now", "#when"):
+        assert page.is_hidden(control)
+    assert page.inner_text("#past").startswith("This file holds the newest map only.")
+    for where in ("the heatmap here", "liq serve", "liq at"):
+        assert where in page.inner_text("#past")
+    choose(page, "view", "heatmap")
+    drawn(page, " heatmap ")
+    assert page.is_visible("#at")
+
+
+def test_the_map_does_not_claim_an_instant_that_only_the_heatmap_shows(opened) -> None:
+    page = opened()
+    page.locator("#at").fill("60")
+    assert "AS OF" in page.inner_text("#badges")
+    choose(page, "view", "map")
+    drawn(page, " map ")
+
+    assert "AS OF" not in page.inner_text("#badges")
+    assert page.inner_text("#status").startswith("data up to 2026-06-28 00:00 UTC")
+    assert "not for the past" not in page.inner_text("#reached")
+    assert saved(page, "png")[0] == "BTCUSDT-7d-map.png"
+    choose(page, "view", "heatmap")
+    drawn(page, " heatmap ")
+    assert "AS OF" in page.inner_text("#badges")
 
 
 @pytest.fixture

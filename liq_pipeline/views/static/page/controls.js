@@ -28,7 +28,7 @@ function describe() {
   $("symbol").textContent = state.symbol || "Symbol";
   if (!data) return;
   const history = heatmap && heatmap.burn_in_days !== null && heatmap.burn_in_days < 20 && what === "heatmap" ? `only ${heatmap.burn_in_days.toFixed(0)} of 20 days of history before the left edge` : "";
-  const badges = [["label", data.source_label && `${data.source_label.toUpperCase()} DATA`], ["past", state.at && heatmap && `AS OF ${instant(shownAt())}`], ["short", data.short_history], ["none", !classes.size && "all leverage filters are off"]];
+  const badges = [["label", data.source_label && `${data.source_label.toUpperCase()} DATA`], ["past", wishedAt() && heatmap && `AS OF ${instant(shownAt())}`], ["short", data.short_history], ["none", !classes.size && "all leverage filters are off"]];
   $("badges").replaceChildren(...badges.filter(([, text]) => text).map(([className, textContent]) => make("span", { className, textContent })));
   tellAge(data, history);
   $("note").textContent = `${data.note} ${what === "heatmap" ? `Bands end where a candle touches them. Colours: ${state.power === 100 ? "linear" : `power ${state.power / 100}`}; above ${usd(highUsd())} USD${state.high === 100 ? ` (the ${Math.round(heatmap.brightest_quantile * 100)} % quantile)` : ""} all alike.`
@@ -43,10 +43,10 @@ function describe() {
 
 function tellAge(data, history = "") {
   const live = served && checked ? `checked ${clockTime(checked)}, next ${clockTime(checked + EVERY)}` : "";
-  const age = state.at && state.view === "map" ? `levels as of ${data.as_of.slice(0, 16).replace("T", " ")} UTC` : data.notice;
+  const age = wishedAt() && state.view === "map" ? `levels as of ${data.as_of.slice(0, 16).replace("T", " ")} UTC` : data.notice;
   $("status").dataset.age = age;
   const text = [age + (served ? "" : " (when drawn)"), `price ${price(state.view === "map" ? bins.now : priceAt(cut()))}`, live, history, data.margin_note].filter(Boolean).join(" · ");
-  if (trouble) say(trouble, "stale"); else if (remarks) say(remarks, "ageing"); else say(text, state.at ? "" : data.is_stale ? "stale" : data.is_ageing ? "ageing" : "");
+  if (trouble) say(trouble, "stale"); else if (remarks) say(remarks, "ageing"); else say(text, wishedAt() ? "" : data.is_stale ? "stale" : data.is_ageing ? "ageing" : "");
 }
 
 function tellZones() {

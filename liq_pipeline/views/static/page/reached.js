@@ -2,7 +2,7 @@
 const reachedOf = new Map(); // by symbol and horizon: an answer, or why there is none
 
 const reachedKey = () => `${state.symbol} ${state.horizon}`;
-const reachedNow = () => (state.at ? null : reachedOf.get(reachedKey()));
+const reachedNow = () => (wishedAt() ? null : reachedOf.get(reachedKey()));
 
 async function loadReached() {
   const key = reachedKey();
@@ -16,7 +16,7 @@ async function loadReached() {
 }
 
 function why() {
-  if (state.at) return "it is known from the newest bar on, not for the past";
+  if (wishedAt()) return "it is known from the newest bar on, not for the past";
   const found = reachedNow();
   return found ? found.hidden_because : "asking …";
 }

@@ -7,7 +7,7 @@ function download(content, name) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-const fileName = (kind) => `${state.symbol}-${state.timeframe}-${state.view}${state.at ? `-${state.at.replace(/[^0-9TZ]/g, "")}` : ""}.${kind}`;
+const fileName = (kind) => `${state.symbol}-${state.timeframe}-${state.view}${wishedAt() ? `-${state.at.replace(/[^0-9TZ]/g, "")}` : ""}.${kind}`;
 
 async function copyLink() {
   const link = new URL(address(), location.href).href; // without a token
