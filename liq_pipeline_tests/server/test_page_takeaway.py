@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -40,14 +41,10 @@ def test_the_saved_picture_is_the_chart_under_title_and_age(visit, view) -> None
         page.set_viewport_size({"width": 1600, "height": round(page.viewport_size["height"] + 800 - tall)})
         page.wait_for_timeout(200)
     page.mouse.move(0, 0)
-    picture(page)
     name, content = saved(page, "png")
     found = np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
-    shown = page.evaluate(
-        "() => { const c = document.getElementById('base');"
-        "return [c.width, c.height, [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]] }"
-    )
-    chart = np.array(shown[2]).reshape(shown[1], shown[0], 4)[..., :3]
+    shown = base64.b64decode(picture(page).partition(",")[2])
+    chart = np.asarray(Image.open(io.BytesIO(shown)).convert("RGB")).astype(int)
 
     assert name == f"BTCUSDT-7d-{view}.png"
     assert found.shape == (900, 1600, 3)

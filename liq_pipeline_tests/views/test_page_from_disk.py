@@ -227,3 +227,34 @@ def test_the_parquet_file_beside_the_page_is_what_parquet_gives(opened, pages) -
     _, content = saved(page, "parquet")
 
     assert content == (pages("7d") / "../../../liquidation_levels/BTCUSDT/7d.parquet").read_bytes()
+
+
+def test_where_the_parquet_file_is_missing_the_page_stays_and_says_so(context, pages, tmp_path) -> None:
+    shutil.copytree(pages("7d").parent.parent, tmp_path / "views")
+    page = context.new_page()
+    page.goto((tmp_path / "views" / "BTCUSDT" / "7d" / "heatmap.html").as_uri())
+    drawn(page, "BTCUSDT")
+    page.click("#save")
+    page.click("#parquet")
+    page.wait_for_selector("#status.stale")
+
+    said = page.inner_text("#status")
+    assert said.startswith("Not saved: ../../../liquidation_levels/BTCUSDT/7d.parquet is not there.")
+    assert page.url.endswith("heatmap.html")
+
+
+@pytest.mark.parametrize("query", ["?symbol=ETHUSDT", "?symbol=BTCUSDT&timeframe=30d", "?tf=1d"])
+def test_what_a_file_cannot_show_is_said(opened, query) -> None:
+    page = opened(query)
+    page.wait_for_selector("#status.ageing")
+
+    wanted = "takes no “tf”" if "tf=" in query else "This file is of BTCUSDT 7d; other symbols"
+    assert wanted in page.inner_text("#status")
+
+
+def test_its_own_name_in_the_address_is_no_fault(opened) -> None:
+    page = opened("?symbol=btcusdt&timeframe=7d")
+
+    assert page.inner_text("#status").startswith("data up to")
+    page.keyboard.press("/")
+    assert page.inner_text("#status") == "Other symbols: their own pages, or liq serve"

@@ -51,7 +51,7 @@ function tellAge(data, history = "") {
 
 function tellZones() {
   const found = zonesNow(), words = (zone) => `${price(zone.low)} – ${price(zone.high)} (${signed(zone.away)} %, ${usd(zone.usd)} USD)`;
-  $("zones").textContent = `Nearest large zones: ${SIDES.map((name, side) => `${name}s ${found[side].large[0] ? words(found[side].large[0]) : "none in sight"}`).join(" · ")}`;
+  $("zones").textContent = `Nearest large zones: ${SIDES.map((name, side) => `${name}s ${!shownSide(side) ? "not shown" : found[side].large[0] ? words(found[side].large[0]) : "none in sight"}`).join(" · ")}`;
   if ($("table").open) tellTable(found);
 }
 
@@ -71,7 +71,7 @@ function dress() {
 const isPlain = (name) => (name === "leverage" ? classes.size === CLASSES.length : String(state[name]) === String(PLAIN[name]));
 
 function tellFilters() {
-  const count = OF_CELLS.filter((name) => !isPlain(name)).length;
+  const count = (state.view === "map" ? OF_BARS : OF_CELLS).filter((name) => !isPlain(name)).length;
   $("plain").hidden = !count;
   $("more").textContent = count ? `Filters (${count})` : "Filters";
 }

@@ -56,6 +56,7 @@ async function showPast() { // the levels of the instant that is chosen; while o
   const place = `${name} ${wished}`;
   askedAt = place;
   if (!pastOf.has(place)) {
+    setTimeout(() => { if (askedAt === place && !pastOf.has(place) && state.view === "map" && state.at === wished && place.startsWith(`${state.symbol} ${state.timeframe} `)) awaiting(wished); }, 300); // what is still in sight is of another instant
     await new Promise((done) => setTimeout(done, playing ? 0 : 60));
     if (askedAt !== place) return;
     try {
@@ -64,6 +65,8 @@ async function showPast() { // the levels of the instant that is chosen; while o
       pastOf.set(place, found);
     } catch (error) {
       if (askedAt !== place) return;
+      askedAt = "";
+      $("plot").classList.remove("asking");
       say(`No map of ${instant(Date.parse(wished) / 1000)}: ${error.message}`, "stale");
       if (!ready()) $("nothing").textContent = $("status").textContent;
       return;
@@ -72,6 +75,11 @@ async function showPast() { // the levels of the instant that is chosen; while o
   if (askedAt !== place || state.at !== wished || name !== `${state.symbol} ${state.timeframe}`) return;
   takeLevels(pastOf.get(place));
   show();
+}
+
+function awaiting(wished) {
+  $("plot").classList.add("asking");
+  say(`Asking for the map of ${instant(Date.parse(wished) / 1000)} …`);
 }
 
 async function play() {

@@ -15,7 +15,7 @@ function readOut() {
 }
 
 function split(amountOf) {
-  const some = [...classes].sort().map((kind) => [CLASSES[kind], amountOf(kind)]).filter(([, amount]) => amount >= 1);
+  const some = [...classes].sort().map((kind) => [CLASSES[kind].replace(" ", "\u00a0"), amountOf(kind)]).filter(([, amount]) => amount >= 1);
   return some.length ? `(${some.map(([name, amount]) => `${name} ${usd(amount)}`).join(", ")})` : "";
 }
 

@@ -65,12 +65,19 @@ const limits = () => ({ ...(state.side === "both" ? {} : { side: state.side }), 
 const ofInstant = () => (state.at ? { at: state.at } : {});
 const isFiltered = (kind) => (state.view === "map" ? served || kind !== "parquet" : kind === "csv" || (kind === "json" && !served)); // the others are given whole
 
+function besides(path) { // a file beside the page; in a frame, for where it is missing the browser shows an error in its place
+  const frame_ = make("iframe", { hidden: true, src: path, title: "A file that is saved" });
+  frame_.addEventListener("load", () => { frame_.remove(); say(`Not saved: ${path} is not there. It lies beside this page where it was published; CSV holds the same rows.`, "stale"); });
+  setTimeout(() => frame_.remove(), 60_000);
+  document.body.append(frame_);
+}
+
 async function saveRows(kind) {
   if (!ready()) return;
   if (isFiltered(kind) && !classes.size) { remark("Nothing to save: all leverage filters are off."); return; }
   try {
     if (kind !== "parquet" && (!served || (state.view === "heatmap" && kind === "csv"))) return download(new Blob([ownRows(kind)]), fileName(kind));
-    if (!served) return make("a", { href: `../../../liquidation_levels/${state.symbol}/${state.timeframe}.parquet`, download: `${state.symbol}-${state.timeframe}-levels.parquet` }).click();
+    if (!served) return besides(`../../../liquidation_levels/${state.symbol}/${state.timeframe}.parquet`);
     const path = state.view === "map" ? asked("levels", { format: kind, ...limits() })
       : kind === "json" ? asked("heatmap", ofInstant()) : `/files/liquidation_heatmap/${state.symbol}/${state.timeframe}.parquet`;
     download(await ask(path, "blob"), state.view === "heatmap" && kind === "parquet" ? `${state.symbol}-${state.timeframe}-heatmap.parquet` : fileName(kind));
