@@ -128,3 +128,29 @@ def test_a_side_that_is_off_is_not_called_empty(visit) -> None:
     page = visit("/?symbol=BTCUSDT&timeframe=7d&side=long")
 
     assert page.inner_text("#zones").endswith("shorts not shown")
+
+
+@pytest.mark.parametrize("view", ["heatmap", "map"])
+def test_a_phones_slider_of_the_past_stays_under_the_finger(visit, view) -> None:
+    page = visit(f"/?symbol=BTCUSDT&timeframe=30d&view={view}&leverage=none", phone=True)
+    page.locator("#at").scroll_into_view_if_needed()
+    page.evaluate("() => scrollBy(0, 100)")
+    page.locator("#at").focus()
+    before, wide = page.locator("#at").bounding_box()["y"], page.locator("#badges").bounding_box()["height"]
+    page.locator("#at").fill("20")
+    page.wait_for_selector("#badges .past")
+
+    assert page.locator("#badges").bounding_box()["height"] > wide
+    assert page.locator("#at").bounding_box()["y"] == pytest.approx(before, abs=1)
+
+
+def test_a_connection_that_is_back_is_used_at_once(visit) -> None:
+    page = visit("/?symbol=BTCUSDT&timeframe=7d")
+    page.context.set_offline(True)
+    choose(page, "timeframe", "1d")
+    page.wait_for_selector("#status.stale")
+    page.context.set_offline(False)
+    drawn(page, "BTCUSDT 1d")
+
+    assert page.inner_text("#status").startswith("data up to")
+    visit.complaints.clear()

@@ -29,7 +29,8 @@ function describe() {
   if (!data) return;
   const history = heatmap && heatmap.burn_in_days !== null && heatmap.burn_in_days < 20 && what === "heatmap" ? `only ${heatmap.burn_in_days.toFixed(0)} of 20 days of history before the left edge` : "";
   const badges = [["label", data.source_label && `${data.source_label.toUpperCase()} DATA`], ["past", wishedAt() && heatmap && `AS OF ${instant(shownAt())}`], ["short", data.short_history], ["none", !classes.size && "all leverage filters are off"]];
-  $("badges").replaceChildren(...badges.filter(([, text]) => text).map(([className, textContent]) => make("span", { className, textContent })));
+  const put = () => $("badges").replaceChildren(...badges.filter(([, text]) => text).map(([className, textContent]) => make("span", { className, textContent })));
+  if ($("past").contains(document.activeElement)) steady(put); else put(); // a line more above must not take the slider away
   tellAge(data, history);
   $("note").textContent = `${data.note} ${what === "heatmap" ? `Bands end where a candle touches them. Colours: ${state.power === 100 ? "linear" : `power ${state.power / 100}`}; above ${usd(highUsd())} USD${state.high === 100 ? ` (the ${Math.round(heatmap.brightest_quantile * 100)} % quantile)` : ""} all alike.`
     : `Left axis: USD per bar; right axis: ${state.curve === "exposure" ? "added up from the price outwards" : "liquidated on the way, if the price gets there"}.`} Large: among the largest tenth of a side's rows within 10 %.`;

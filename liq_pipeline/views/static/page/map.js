@@ -25,9 +25,11 @@ function drawMap(c, box) {
     if (x > box.x + edge && x < box.x + box.w - edge && Math.abs(x - X(now)) > (wide(label(tick)) + ofTag) / 2 + 2) write(c, label(tick), x, bottom + box.text / 2 + 5, theme().faint, "center");
   }
   clipped(c, box, () => {
-    const curves = state.curve === "exposure" ? areas(X, right) : ranges(X, right);
-    for (const [upper, lower, colour] of curves) filled(c, upper, lower, colour);
-    drawBars(c, X, Y, bars); // over the areas: their colours are those of the legend
+    const added = state.curve === "exposure", curves = added ? areas(X, right) : ranges(X, right);
+    const fill = () => { for (const [upper, lower, colour] of curves) filled(c, upper, lower, colour); };
+    if (added) fill(); // below the bars, whose colours are those of the legend; edges of a range are read on them
+    drawBars(c, X, Y, bars);
+    if (!added) fill();
     for (const [, , colour, line] of curves) outlined(c, line, colour);
     dashed(c, X(now), box.y, X(now), bottom, theme().price);
     drawLandmarks(c, box, X);

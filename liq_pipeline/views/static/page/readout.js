@@ -7,9 +7,7 @@ function readOut() {
   if (text === readBefore) return;
   readBefore = text;
   if (cross && !$("readout").classList.contains("read")) { // it needs more room from now on; the chart stays where the finger is
-    const before = $("plot").getBoundingClientRect().top;
-    $("readout").classList.add("read");
-    scrollBy(0, $("plot").getBoundingClientRect().top - before);
+    steady(() => $("readout").classList.add("read"));
   }
   $("readout").replaceChildren(...parts.flatMap(([name, value, more]) => [make("span", {}, ...(name ? [make("i", { textContent: `${name} ` })] : []), make("b", { textContent: value }), ...(more ? [make("i", { textContent: ` ${more}` })] : [])), " "]));
 }

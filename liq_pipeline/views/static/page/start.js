@@ -150,6 +150,7 @@ async function start() {
     return;
   }
   setInterval(() => { if (!document.hidden && state.symbol) { load(); loadReached(); } }, EVERY);
+  addEventListener("online", () => { if (trouble || !ready()) load(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden && checked && Date.now() - checked > EVERY) { load(); loadReached(); } });
   const listed = loadSymbols();
   listed.catch(() => {});
