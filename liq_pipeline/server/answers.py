@@ -39,7 +39,7 @@ def as_json(content: dict[str, Any]) -> bytes:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-def levels(edition: Edition, asked: Asked, *, side: str, min_usd: float, leverage: str) -> bytes:
+def levels(edition: Edition, asked: Asked, *, side: str, min_usd: float, leverage: str = "") -> bytes:
     """Return levels in the format asked for: the published ones, or of `positions` those of the moment asked for.
 
     Raises:
@@ -97,7 +97,7 @@ def _some(rows: pa.Table, side: str, min_usd: float, leverage: str) -> pa.Table:
     return rows.filter(pc.greater_equal(rows["notional_usd"], min_usd)) if min_usd else rows
 
 
-def heatmap(edition: Edition, asked: Asked, *, at: datetime | None) -> bytes:
+def heatmap(edition: Edition, asked: Asked, *, at: datetime | None = None) -> bytes:
     """Return a heatmap at display size, in our shape, the page's, or the one that bots parse; up to an instant.
 
     Raises:
@@ -109,7 +109,7 @@ def heatmap(edition: Edition, asked: Asked, *, at: datetime | None) -> bytes:
     return heatmap_json(frame) if asked.kind == "coinglass" else as_json(heatmap_payload(frame))
 
 
-def candles(edition: Edition, asked: Asked, *, at: datetime | None) -> bytes:
+def candles(edition: Edition, asked: Asked, *, at: datetime | None = None) -> bytes:
     """Return candles, oldest first; up to an instant.
 
     Raises:
