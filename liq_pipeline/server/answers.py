@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from pydantic_core import to_json
 
 from liq_pipeline.clock import iso
-from liq_pipeline.model.levels import bin_width
+from liq_pipeline.model.levels import LEVERAGE_CLASSES, bin_width
 from liq_pipeline.published.manifests import margin_note
 from liq_pipeline.server.asked import Asked
+from liq_pipeline.server.past import candles_until, heatmap_until
 from liq_pipeline.server.sound import damaged
 from liq_pipeline.server.store import Edition, Published, Store
 from liq_pipeline.views.exports import heatmap_json, levels_csv
@@ -46,7 +47,7 @@ def as_json(content: dict[str, Any]) -> bytes:
     return body
 
 
-def levels(edition: Edition, asked: Asked, *, side: str, min_usd: float) -> bytes:
+def levels(edition: Edition, asked: Asked, *, side: str, min_usd: float, leverage: str = "") -> bytes:
     """Return levels in the format asked for: the published ones, or of `positions` those of the moment asked for.
 
     Raises:
@@ -57,11 +58,11 @@ def levels(edition: Edition, asked: Asked, *, side: str, min_usd: float) -> byte
     facts = found.manifest
     if found.dataset == "positions":
         rows, facts = levels_at(found, asked)
-    elif asked.kind == "parquet" and not side and not min_usd:
+    elif asked.kind == "parquet" and not (side or min_usd or leverage):
         return found.load()
     else:
         rows = found.rows
-    rows = _some(rows, side, min_usd)
+    rows = _some(rows, side, min_usd, leverage)
     if asked.kind == "csv":
         return levels_csv(rows)
     if asked.kind == "arrow":
@@ -94,52 +95,68 @@ def levels_at(found: Published, asked: Asked) -> tuple[pa.Table, dict[str, Any]]
     return rows, {**found.manifest, "as_of": iso(as_of), "current_price": float(past.close[bar])}
 
 
-def _some(rows: pa.Table, side: str, min_usd: float) -> pa.Table:
+def _some(rows: pa.Table, side: str, min_usd: float, leverage: str) -> pa.Table:
     if side:
         rows = rows.filter(pc.equal(rows["side"], side))
+    if leverage:
+        places = [list(LEVERAGE_CLASSES).index(name) for name in leverage.split(",")]
+        found = np.searchsorted(list(LEVERAGE_CLASSES.values()), rows["leverage"].to_numpy())
+        rows = rows.filter(pa.array(np.isin(found, places)))
     return rows.filter(pc.greater_equal(rows["notional_usd"], min_usd)) if min_usd else rows
 
 
-def heatmap(edition: Edition, asked: Asked) -> bytes:
-    """Return a heatmap at display size, in our shape, the page's, or the one that bots parse."""
-    cells, beside = edition
-    frame = frame_of(cells.rows, beside.rows, cells.manifest, asked.moment)
+def heatmap(edition: Edition, asked: Asked, *, at: datetime | None = None) -> bytes:
+    """Return a heatmap at display size, in our shape, the page's, or the one that bots parse; up to an instant.
+
+    Raises:
+        NoData: the instant lies before the first column.
+    """
+    frame = frame_of(*heatmap_until(edition, at), asked.moment)
     if asked.kind == "packed":
         return heatmap_packed(frame)
     return heatmap_json(frame) if asked.kind == "coinglass" else as_json(heatmap_payload(frame))
 
 
-def candles(edition: Edition, asked: Asked) -> bytes:
-    """Return candles, oldest first."""
-    (found,) = edition
-    rows = found.rows.drop_columns(["symbol", "timeframe"]).to_pylist()
+def candles(edition: Edition, asked: Asked, *, at: datetime | None = None) -> bytes:
+    """Return candles, oldest first; up to an instant.
+
+    Raises:
+        NoData: the instant lies before the first one's close.
+    """
+    table, facts = candles_until(edition, at)
+    rows = table.drop_columns(["symbol", "timeframe"]).to_pylist()
     for row in rows:
         row |= {name: iso(row[name]) for name in ("ts", "open_time")}
-    as_of = datetime.fromisoformat(found.manifest["as_of"])
+    as_of = datetime.fromisoformat(facts["as_of"])
     about = {"symbol": asked.symbol, "timeframe": asked.timeframe, **age_facts(as_of, asked.moment)}
     return as_json({**about, "candles": rows})
 
 
 def summary(edition: Edition, asked: Asked) -> bytes:
-    """Return totals per side, imbalance, the nearest clusters, and the max-pain price."""
+    """Return totals per side, imbalance, the nearest clusters, and the max-pain price.
+
+    Raises:
+        NoData, PublishedDamaged: as `levels`.
+    """
     (found,) = edition
-    price = float(found.manifest["current_price"])
-    by_bin = found.rows.group_by(["side", "price_low", "price_high"]).aggregate([("notional_usd", "sum")])
+    rows, facts = levels_at(found, asked) if found.dataset == "positions" else (found.rows, found.manifest)
+    price = float(facts["current_price"])
+    by_bin = rows.group_by(["side", "price_low", "price_high"]).aggregate([("notional_usd", "sum")])
     sides = {side: _bins(by_bin.filter(pc.equal(by_bin["side"], side)), price) for side in ("long", "short")}
     total = {side: sum(item["notional_usd"] for item in bins) for side, bins in sides.items()}
     both = total["long"] + total["short"]
     pains = {side: max(bins, key=lambda item: item["notional_usd"], default=None) for side, bins in sides.items()}
     overall = max(filter(None, pains.values()), key=lambda item: item["notional_usd"], default=None)
-    as_of = datetime.fromisoformat(found.manifest["as_of"])
+    as_of = datetime.fromisoformat(facts["as_of"])
     return as_json(
         {
             "symbol": asked.symbol,
             "timeframe": asked.timeframe,
-            "source_label": found.manifest.get("source_label", ""),
+            "source_label": facts.get("source_label", ""),
             **age_facts(as_of, asked.moment),
             "note": f"{ESTIMATED} Positions younger than {asked.timeframe}.",
             "current_price": price,
-            "margin_note": margin_note(found.manifest),
+            "margin_note": margin_note(facts),
             "bin_width": bin_width(price),
             "long_notional_usd": total["long"],
             "short_notional_usd": total["short"],

@@ -9,8 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Query, Request
-from pydantic import BeforeValidator, StringConstraints, WithJsonSchema
+from fastapi import Depends, FastAPI, Query, Request
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -25,23 +24,10 @@ from liq_pipeline.server.metrics import ServiceMetrics
 from liq_pipeline.server.once import Once
 from liq_pipeline.server.pages import add_pages
 from liq_pipeline.server.problems import MEDIA_TYPE, answer_problems
+from liq_pipeline.server.questions import At, Leverage, SymbolName, Timeframe, takes_only_its_own
 from liq_pipeline.server.reply import TYPES, Desk, kind_accepted
 from liq_pipeline.server.store import Store
-from liq_pipeline.setting_forms import instant_of
 
-SymbolName = Annotated[
-    str,
-    StringConstraints(to_upper=True),
-    Query(min_length=1, max_length=40, description="perpetual, see /symbols", examples=["BTCUSDT"]),
-]
-Timeframe = Annotated[
-    Literal["1d", "7d", "30d", "90d", "1", "7", "30", "90"], Query(description="days, with or without the d")
-]
-Instant = Annotated[
-    datetime,
-    BeforeValidator(instant_of),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-03-20T12:00Z"]}),
-]
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}, "description": text}
     for status, text in (
@@ -80,6 +66,7 @@ def create_app(
         redirect_slashes=False,  # it would send clients wherever their Host header says
         docs_url=None,  # it would load scripts from elsewhere; /docs is our own
         redoc_url=None,
+        dependencies=[Depends(takes_only_its_own)],
     )
     desk, watch = Desk(Store(folder), Once()), ServiceMetrics()
     answer_problems(app)
@@ -121,17 +108,19 @@ def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
             Literal["json", "csv", "parquet", "arrow", "packed"] | None,
             Query(description="default: as Accept asks, else json; packed: what the page reads"),
         ] = None,
-        at: Annotated[Instant | None, Query(description="an instant of the past; default: the newest bar")] = None,
+        at: At = None,
+        leverage: Leverage = "",
     ) -> Response:
         """Estimated liquidation levels of positions younger than the timeframe, per side, leverage and price bin.
 
         With `at`, as the model sees that instant from the bars up to then; ages are as of then.
         """
-        more = (side or "", repr(min_usd), *([at.isoformat()] if at else []))
+        more = (side or "", repr(min_usd), leverage, *_when(at))
         datasets, moment = (("positions",), at) if at else (("liquidation_levels",), now())
         kind = format or kind_accepted(request.headers.get("accept", ""))
         asked = Asked(datasets, symbol, _name(timeframe), moment, kind, more)
-        return await desk.answer(request, asked, partial(answers.levels, side=side or "", min_usd=min_usd))
+        some = partial(answers.levels, side=side or "", min_usd=min_usd, leverage=leverage)
+        return await desk.answer(request, asked, some)
 
     @get(
         "/liquidations/heatmap",
@@ -147,15 +136,23 @@ def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
             Literal["json", "coinglass", "packed"],
             Query(description="coinglass: the shape bots parse; packed: what the page reads"),
         ] = "json",
+        at: At = None,
     ) -> Response:
-        """Every position alive at each time, by price, with candles; at display size."""
-        asked = Asked(("liquidation_heatmap", "candles"), symbol, _name(timeframe), now(), format)
-        return await desk.answer(request, asked, answers.heatmap)
+        """Every position alive at each time, by price, with candles; at display size.
+
+        With `at`, the columns that had closed by then; ages are as of then.
+        """
+        datasets = ("liquidation_heatmap", "candles")
+        asked = Asked(datasets, symbol, _name(timeframe), at or now(), format, _when(at))
+        return await desk.answer(request, asked, partial(answers.heatmap, at=at))
 
     @get("/liquidations/summary", response_model=models.Summary, responses=_documented())
-    async def liquidation_summary(request: Request, symbol: SymbolName, timeframe: Timeframe = "7d") -> Response:
-        """Totals, imbalance, the nearest clusters, and the max-pain price with its definition."""
-        asked = Asked(("liquidation_levels",), symbol, _name(timeframe), now(), "json", ("summary",))
+    async def liquidation_summary(
+        request: Request, symbol: SymbolName, timeframe: Timeframe = "7d", at: At = None
+    ) -> Response:
+        """Totals, imbalance, the nearest clusters, and the max-pain price with its definition; `at` as of levels."""
+        datasets, more = ("positions" if at else "liquidation_levels",), ("summary", *_when(at))
+        asked = Asked(datasets, symbol, _name(timeframe), at or now(), "json", more)
         return await desk.answer(request, asked, answers.summary)
 
     @get("/liquidations/if-reached", response_model=reached.IfReached, responses=_documented())
@@ -170,10 +167,10 @@ def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
         return await desk.answer(request, asked, partial(reached.if_reached, hours=int(horizon), source=source))
 
     @get("/candles", response_model=models.Candles, responses=_documented())
-    async def candles(request: Request, symbol: SymbolName, timeframe: Timeframe = "7d") -> Response:
-        """Candles of the heatmap's columns."""
-        asked = Asked(("candles",), symbol, _name(timeframe), now(), "json")
-        return await desk.answer(request, asked, answers.candles)
+    async def candles(request: Request, symbol: SymbolName, timeframe: Timeframe = "7d", at: At = None) -> Response:
+        """Candles of the heatmap's columns; with `at`, those that had closed by then."""
+        asked = Asked(("candles",), symbol, _name(timeframe), at or now(), "json", _when(at))
+        return await desk.answer(request, asked, partial(answers.candles, at=at))
 
 
 def _add_files(app: FastAPI, desk: Desk, folder: Path) -> None:
@@ -262,6 +259,10 @@ def _add_state(
             media_type="text/plain; version=0.0.4; charset=utf-8",
             headers={"Cache-Control": "no-store"},
         )
+
+
+def _when(at: datetime | None) -> tuple[str, ...]:
+    return (at.isoformat(),) if at else ()
 
 
 def _name(timeframe: str) -> str:

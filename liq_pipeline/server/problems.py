@@ -41,7 +41,10 @@ def answer_problems(app: FastAPI) -> None:
     @app.exception_handler(StarletteHTTPException)
     async def refused(_: Request, error: HTTPException) -> Response:
         headers = {"Allow": "GET, HEAD"} if error.status_code == 405 else dict(error.headers or {})
-        return problem(error.status_code, str(error.detail), headers)
+        detail = str(error.detail)
+        if detail == HTTPStatus.NOT_FOUND.phrase:  # the framework's word for an address that is none
+            detail = "There is nothing at this address. To do: see /docs for all addresses, / for the page."
+        return problem(error.status_code, detail, headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:

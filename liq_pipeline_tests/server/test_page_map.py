@@ -12,7 +12,7 @@ from liq_pipeline.published.if_reached import ReachedFit, ranges
 from liq_pipeline.published.layout import dataset_path
 from liq_pipeline.published.manifests import read_manifest
 from liq_pipeline.published.publish import PublishedDataset, Publisher
-from liq_pipeline_tests.page import choose, colours, drawn, picture, point, query, rgb, window
+from liq_pipeline_tests.page import at, choose, colours, drawn, picture, point, query, rgb, window
 
 pytestmark = pytest.mark.browser
 
@@ -111,6 +111,21 @@ def test_if_reached_is_a_line_with_its_band_and_a_sentence(visit, reported) -> N
     choose(page, "horizon", "24")
     page.wait_for_function("() => document.getElementById('reached').textContent.includes('24 h: USD')")
     assert "within 24 h" in point(page, 0.41, 0.5)
+
+
+@pytest.mark.parametrize("x", [0.3, 0.4, 0.7])
+def test_a_phones_read_out_is_not_cut_off(visit, reported, x) -> None:
+    page = visit(MAP, base=reported(30), phone=True)
+    page.wait_for_function("() => document.getElementById('reached').textContent.includes('30 days')")
+    page.touchscreen.tap(*at(page, x, 0.5))
+    page.wait_for_selector("#readout.read")
+    window(page)
+    shown, whole = page.evaluate(
+        "() => [document.getElementById('readout').clientHeight, document.getElementById('readout').scrollHeight]"
+    )
+
+    assert "if reached" in page.inner_text("#readout")
+    assert whole <= shown
 
 
 def number(text: str) -> float:

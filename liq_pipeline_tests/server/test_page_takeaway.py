@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -40,14 +41,10 @@ def test_the_saved_picture_is_the_chart_under_title_and_age(visit, view) -> None
         page.set_viewport_size({"width": 1600, "height": round(page.viewport_size["height"] + 800 - tall)})
         page.wait_for_timeout(200)
     page.mouse.move(0, 0)
-    picture(page)
     name, content = saved(page, "png")
     found = np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
-    shown = page.evaluate(
-        "() => { const c = document.getElementById('base');"
-        "return [c.width, c.height, [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]] }"
-    )
-    chart = np.array(shown[2]).reshape(shown[1], shown[0], 4)[..., :3]
+    shown = base64.b64decode(picture(page).partition(",")[2])
+    chart = np.asarray(Image.open(io.BytesIO(shown)).convert("RGB")).astype(int)
 
     assert name == f"BTCUSDT-7d-{view}.png"
     assert found.shape == (900, 1600, 3)
@@ -116,7 +113,9 @@ def test_rows_of_the_map_are_those_of_the_leverage_classes_that_are_on(visit, se
         if 10 < row["leverage"] <= 25 or row["leverage"] > 50
     )
     held = json.loads(saved(page, "json")[1])
+    parquet = pq.read_table(io.BytesIO(saved(page, "parquet")[1]))
 
+    assert sorted(parquet["leverage"].to_pylist()) == wanted
     assert sorted(float(row["leverage"]) for row in cells(page)) == wanted
     assert sorted(row["leverage"] for side in ("long", "short") for row in held[f"{side}_liquidations"]) == wanted
 
@@ -138,15 +137,45 @@ def test_the_menu_says_what_each_file_holds_and_where_programs_get_it(visit, ser
     said = page.inner_text("#save-menu")
 
     for words in {
-        "heatmap": ("cells in sight, as filtered", "the whole heatmap", "all cells, as published"),
-        "map": ("levels, as filtered", "levels, longs, all leverages"),
+        "heatmap": ("cells in sight, as filtered", "the whole heatmap, not filtered", "as published: not filtered"),
+        "map": ("levels, longs, all leverages",),
     }[view]:
         assert words in said
+    assert said.count("levels, longs, all leverages") == (3 if view == "map" else 0)
     answer = service.get(page.get_attribute("#endpoint", "href")).json()
     assert (answer["symbol"], answer["timeframe"]) == ("BTCUSDT", "7d")
     if view == "map":
         assert not answer["short_liquidations"]
     assert service.get(page.get_attribute("#docs", "href")).status_code == 200
+
+
+def test_the_menu_names_the_classes_that_are_on_and_the_address_has_them(visit, service) -> None:
+    page = visit("/?symbol=BTCUSDT&timeframe=7d&view=map&leverage=0.3&min=20")
+    page.click("#save")
+    answer = service.get(page.get_attribute("#endpoint", "href")).json()
+
+    assert page.inner_text("#save-menu").count("levels, both sides, leverage ≤ 10x, > 50x, all amounts") == 3
+    assert {row["leverage"] > 50 for row in answer["long_liquidations"]} == {True, False}
+    assert not [row for row in answer["long_liquidations"] if 10 < row["leverage"] <= 50]
+
+
+@pytest.mark.parametrize("view", ["heatmap", "map"])
+def test_nothing_is_saved_where_all_leverages_are_off(visit, view) -> None:
+    page = visit(f"/?symbol=BTCUSDT&timeframe=7d&view={view}&leverage=none")
+    page.click("#save")
+    page.click("#csv")
+
+    assert page.inner_text("#status") == "Nothing to save: all leverage filters are off."
+
+
+def test_a_heatmap_of_the_past_is_saved_up_to_then(visit) -> None:
+    page = visit("/?symbol=BTCUSDT&timeframe=7d&at=2026-06-27T12:00Z")
+    name, content = saved(page, "json")
+
+    assert name == "BTCUSDT-7d-heatmap-20260627T1200Z.json"
+    assert json.loads(content)["as_of"] == "2026-06-27T12:00:00Z"
+    assert "up to the instant shown" in page.locator("#json").text_content()
+    assert saved(page, "parquet")[0] == "BTCUSDT-7d-heatmap.parquet"
 
 
 def test_the_heatmaps_json_and_parquet_come_from_the_service(visit) -> None:

@@ -242,7 +242,7 @@ def test_age_is_told_everywhere(own_service, hours, stale, words, status) -> Non
         ("/liquidations/levels?symbol=BTCUSDT%00", 404, "is not published"),
         ("/static/..%2f..%2fpyproject.toml", 404, ""),
         ("/static/page.py", 404, "no such file"),
-        ("/nothing", 404, ""),
+        ("/nothing", 404, "see /docs"),
         (f"{LEVELS}&x={'y' * 2000}", 414, "longer than"),
         (f"{LEVELS}&min_usd=-1{'0' * (2000 - len('symbol=BTCUSDT&min_usd=-1'))}", 422, "min_usd"),
         (f"{LEVELS}&min_usd=-1{'0' * (2001 - len('symbol=BTCUSDT&min_usd=-1'))}", 414, "longer than 2000 bytes"),

@@ -127,7 +127,7 @@ def test_without_its_script_the_page_says_what_lacks(context, pages, tmp_path) -
     assert "views/assets/" in page.inner_text("#lost")
 
 
-def test_the_heatmaps_past_is_here_and_the_maps_asks_for_the_service(opened) -> None:
+def test_the_heatmaps_past_is_here_and_of_the_maps_it_is_said_where_it_is(opened) -> None:
     page = opened()
     newest = picture(page)
     page.locator("#at").fill("60")
@@ -137,8 +137,30 @@ def test_the_heatmaps_past_is_here_and_the_maps_asks_for_the_service(opened) -> 
 
     choose(page, "view", "map")
     drawn(page, " map ")
-    assert page.is_disabled("#at")
-    assert "liq serve" in page.inner_text("#at-text")
+    for control in ("#at", "#play", "#now", "#when"):
+        assert page.is_hidden(control)
+    assert page.inner_text("#past").startswith("This file holds the newest map only.")
+    for where in ("the heatmap here", "liq serve", "liq at"):
+        assert where in page.inner_text("#past")
+    choose(page, "view", "heatmap")
+    drawn(page, " heatmap ")
+    assert page.is_visible("#at")
+
+
+def test_the_map_does_not_claim_an_instant_that_only_the_heatmap_shows(opened) -> None:
+    page = opened()
+    page.locator("#at").fill("60")
+    assert "AS OF" in page.inner_text("#badges")
+    choose(page, "view", "map")
+    drawn(page, " map ")
+
+    assert "AS OF" not in page.inner_text("#badges")
+    assert page.inner_text("#status").startswith("data up to 2026-06-28 00:00 UTC")
+    assert "not for the past" not in page.inner_text("#reached")
+    assert saved(page, "png")[0] == "BTCUSDT-7d-map.png"
+    choose(page, "view", "heatmap")
+    drawn(page, " heatmap ")
+    assert "AS OF" in page.inner_text("#badges")
 
 
 @pytest.fixture
@@ -205,3 +227,34 @@ def test_the_parquet_file_beside_the_page_is_what_parquet_gives(opened, pages) -
     _, content = saved(page, "parquet")
 
     assert content == (pages("7d") / "../../../liquidation_levels/BTCUSDT/7d.parquet").read_bytes()
+
+
+def test_where_the_parquet_file_is_missing_the_page_stays_and_says_so(context, pages, tmp_path) -> None:
+    shutil.copytree(pages("7d").parent.parent, tmp_path / "views")
+    page = context.new_page()
+    page.goto((tmp_path / "views" / "BTCUSDT" / "7d" / "heatmap.html").as_uri())
+    drawn(page, "BTCUSDT")
+    page.click("#save")
+    page.click("#parquet")
+    page.wait_for_selector("#status.stale")
+
+    said = page.inner_text("#status")
+    assert said.startswith("Not saved: ../../../liquidation_levels/BTCUSDT/7d.parquet is not there.")
+    assert page.url.endswith("heatmap.html")
+
+
+@pytest.mark.parametrize("query", ["?symbol=ETHUSDT", "?symbol=BTCUSDT&timeframe=30d", "?tf=1d"])
+def test_what_a_file_cannot_show_is_said(opened, query) -> None:
+    page = opened(query)
+    page.wait_for_selector("#status.ageing")
+
+    wanted = "takes no “tf”" if "tf=" in query else "This file is of BTCUSDT 7d; other symbols"
+    assert wanted in page.inner_text("#status")
+
+
+def test_its_own_name_in_the_address_is_no_fault(opened) -> None:
+    page = opened("?symbol=btcusdt&timeframe=7d")
+
+    assert page.inner_text("#status").startswith("data up to")
+    page.keyboard.press("/")
+    assert page.inner_text("#status") == "Other symbols: their own pages, or liq serve"

@@ -14,6 +14,12 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+function steady(act) { // the chart, and what is below it, stays where it is on the screen: under the finger
+  const before = $("stage").getBoundingClientRect().top;
+  act();
+  scrollBy(0, $("stage").getBoundingClientRect().top - before);
+}
+
 function usd(value) {
   for (const [size, letter] of [[1e9, "B"], [1e6, "M"], [1e3, "K"]]) if (Math.abs(value) >= size * 0.9995) return `${Number((value / size).toPrecision(3))} ${letter}`;
   return `${Math.round(value)}`;

@@ -28,8 +28,9 @@ function describe() {
   $("symbol").textContent = state.symbol || "Symbol";
   if (!data) return;
   const history = heatmap && heatmap.burn_in_days !== null && heatmap.burn_in_days < 20 && what === "heatmap" ? `only ${heatmap.burn_in_days.toFixed(0)} of 20 days of history before the left edge` : "";
-  const badges = [["label", data.source_label && `${data.source_label.toUpperCase()} DATA`], ["past", state.at && heatmap && `AS OF ${instant(shownAt())}`], ["short", data.short_history], ["none", !classes.size && "all leverage filters are off"]];
-  $("badges").replaceChildren(...badges.filter(([, text]) => text).map(([className, textContent]) => make("span", { className, textContent })));
+  const badges = [["label", data.source_label && `${data.source_label.toUpperCase()} DATA`], ["past", wishedAt() && heatmap && `AS OF ${instant(shownAt())}`], ["short", data.short_history], ["none", !classes.size && "all leverage filters are off"]];
+  const put = () => $("badges").replaceChildren(...badges.filter(([, text]) => text).map(([className, textContent]) => make("span", { className, textContent })));
+  if ($("past").contains(document.activeElement)) steady(put); else put(); // a line more above must not take the slider away
   tellAge(data, history);
   $("note").textContent = `${data.note} ${what === "heatmap" ? `Bands end where a candle touches them. Colours: ${state.power === 100 ? "linear" : `power ${state.power / 100}`}; above ${usd(highUsd())} USD${state.high === 100 ? ` (the ${Math.round(heatmap.brightest_quantile * 100)} % quantile)` : ""} all alike.`
     : `Left axis: USD per bar; right axis: ${state.curve === "exposure" ? "added up from the price outwards" : "liquidated on the way, if the price gets there"}.`} Large: among the largest tenth of a side's rows within 10 %.`;
@@ -43,15 +44,15 @@ function describe() {
 
 function tellAge(data, history = "") {
   const live = served && checked ? `checked ${clockTime(checked)}, next ${clockTime(checked + EVERY)}` : "";
-  const age = state.at && state.view === "map" ? `levels as of ${data.as_of.slice(0, 16).replace("T", " ")} UTC` : data.notice;
+  const age = wishedAt() && state.view === "map" ? `levels as of ${data.as_of.slice(0, 16).replace("T", " ")} UTC` : data.notice;
   $("status").dataset.age = age;
   const text = [age + (served ? "" : " (when drawn)"), `price ${price(state.view === "map" ? bins.now : priceAt(cut()))}`, live, history, data.margin_note].filter(Boolean).join(" · ");
-  if (trouble) say(trouble, "stale"); else if (remarks) say(remarks, "ageing"); else say(text, state.at ? "" : data.is_stale ? "stale" : data.is_ageing ? "ageing" : "");
+  if (trouble) say(trouble, "stale"); else if (remarks) say(remarks, "ageing"); else say(text, wishedAt() ? "" : data.is_stale ? "stale" : data.is_ageing ? "ageing" : "");
 }
 
 function tellZones() {
   const found = zonesNow(), words = (zone) => `${price(zone.low)} – ${price(zone.high)} (${signed(zone.away)} %, ${usd(zone.usd)} USD)`;
-  $("zones").textContent = `Nearest large zones: ${SIDES.map((name, side) => `${name}s ${found[side].large[0] ? words(found[side].large[0]) : "none in sight"}`).join(" · ")}`;
+  $("zones").textContent = `Nearest large zones: ${SIDES.map((name, side) => `${name}s ${!shownSide(side) ? "not shown" : found[side].large[0] ? words(found[side].large[0]) : "none in sight"}`).join(" · ")}`;
   if ($("table").open) tellTable(found);
 }
 
@@ -71,7 +72,7 @@ function dress() {
 const isPlain = (name) => (name === "leverage" ? classes.size === CLASSES.length : String(state[name]) === String(PLAIN[name]));
 
 function tellFilters() {
-  const count = OF_CELLS.filter((name) => !isPlain(name)).length;
+  const count = (state.view === "map" ? OF_BARS : OF_CELLS).filter((name) => !isPlain(name)).length;
   $("plain").hidden = !count;
   $("more").textContent = count ? `Filters (${count})` : "Filters";
 }

@@ -97,7 +97,7 @@ function zoneMarks(c, box, Y) { // the nearest large zone of each side: a bracke
     c.fillRect(x - 2, top, 3, Math.max(2, low - top));
     const text = box.profile < 100 ? `${signed(zone.away)}%` : `${signed(zone.away)} %  ${usd(zone.usd)}`;
     const beside = zone.side ? low + half + 1 : top - half - 1; // towards the price, where bars are small
-    const at = Math.abs(now - beside) > half + 1 && (now - beside > 0) === Boolean(zone.side) ? beside : (top + low) / 2;
+    const at = Math.abs(now - beside) > half + 1 && (now - beside > 0) === Boolean(zone.side) ? beside : zone.side ? top - half - 1 : low + half + 1;
     tag(c, box, text, x + 3, clamp(at, box.y + 10, box.y + box.h - 10), theme().background, theme()[SIDES[zone.side]]);
   }
 }

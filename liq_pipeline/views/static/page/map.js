@@ -17,13 +17,20 @@ function drawMap(c, box) {
     write(c, usd(tick), box.x - 5, clamp(Y(tick), box.y + 6, bottom), theme().faint, "right");
   }
   if (hasCurve) for (const tick of roundTicks(0, most, box.h / 60)) write(c, usd(tick), box.x + box.w + 5, clamp(right(tick), box.y + 6, bottom), theme().faint);
-  for (const tick of roundTicks(frame.x0, frame.x1, box.w / (box.text * (box.small ? 4.4 : 7)))) {
+  const label = (value) => (box.small && frame.x0 >= 10_000 ? `${few.format(value / 1000)}K` : price(value)), wide = (text) => c.measureText(text).width;
+  const edge = box.small ? 0 : 12, ofTag = wide(price(now)) * 1.1 + 8; // the price's own tag is bold
+  const apart = box.small ? Math.max(wide(label(frame.x0)), wide(label(frame.x1))) + 10 : box.text * 7;
+  for (const tick of roundTicks(frame.x0, frame.x1, box.w / apart)) {
     const x = X(tick);
-    if (x > box.x + 12 && x < box.x + box.w - 12 && Math.abs(x - X(now)) > box.text * (box.small ? 4.2 : 5)) write(c, price(tick), x, bottom + box.text / 2 + 5, theme().faint, "center");
+    if (x > box.x + edge && x < box.x + box.w - edge && Math.abs(x - X(now)) > (wide(label(tick)) + ofTag) / 2 + 2) write(c, label(tick), x, bottom + box.text / 2 + 5, theme().faint, "center");
   }
   clipped(c, box, () => {
+    const added = state.curve === "exposure", curves = added ? areas(X, right) : ranges(X, right);
+    const fill = () => { for (const [upper, lower, colour] of curves) filled(c, upper, lower, colour); };
+    if (added) fill(); // below the bars, whose colours are those of the legend; edges of a range are read on them
     drawBars(c, X, Y, bars);
-    if (state.curve === "exposure") drawAreas(c, box, X, right); else drawRanges(c, X, right);
+    if (!added) fill();
+    for (const [, , colour, line] of curves) outlined(c, line, colour);
     dashed(c, X(now), box.y, X(now), bottom, theme().price);
     drawLandmarks(c, box, X);
   });
@@ -48,35 +55,38 @@ function drawBars(c, X, Y, bars) {
   }
 }
 
-function drawAreas(c, box, X, right) {
+function areas(X, right) { // of each side that is shown: upper and lower edge, colour, line
   const zero = right(0);
-  SIDES.forEach((name, side) => {
-    if (!shownSide(side)) return;
+  return SIDES.map((name, side) => {
     const end = side === 0 ? Math.min(frame.x0, bins.now) : Math.max(frame.x1, bins.now), begin = bins.now, points = [];
     for (let i = 0; i <= 300; i++) { const at = begin + ((end - begin) * i) / 300; points.push([X(at), right(upTo(side, at))]); }
-    outline(c, points, points.map(([x]) => [x, zero]), theme()[name], points);
-  });
+    return [points, points.map(([x]) => [x, zero]), theme()[name], points];
+  }).filter((_, side) => shownSide(side));
 }
 
-function drawRanges(c, X, right) {
+function ranges(X, right) {
   const found = reachedNow();
-  if (!found || found.hidden_because) return;
-  SIDES.forEach((name, side) => {
+  if (!found || found.hidden_because) return [];
+  return SIDES.map((name, side) => {
     const list = side === 0 ? found.if_reached_long : found.if_reached_short, of = (field) => list.map((one) => [X(one.price), right(one[field])]);
-    if (list.length && shownSide(side)) outline(c, of("p90_usd"), of("p10_usd"), theme()[name], of("p50_usd"));
-  });
+    return [of("p90_usd"), of("p10_usd"), theme()[name], of("p50_usd")];
+  }).filter(([upper], side) => upper.length && shownSide(side));
 }
 
-function outline(c, upper, lower, colour, line) { // a filled band and a line
-  const through = (points) => points.forEach(([x, y], i) => (i ? c.lineTo(x, y) : c.moveTo(x, y)));
+const through = (c, points) => points.forEach(([x, y], i) => (i ? c.lineTo(x, y) : c.moveTo(x, y)));
+
+function filled(c, upper, lower, colour) {
   c.beginPath();
-  through([...upper, ...[...lower].reverse()]);
+  through(c, [...upper, ...[...lower].reverse()]);
   c.globalAlpha = 0.22;
   c.fillStyle = colour;
   c.fill();
   c.globalAlpha = 1;
+}
+
+function outlined(c, line, colour) {
   c.beginPath();
-  through(line);
+  through(c, line);
   for (const [ink, wide] of [[theme().background, 5], [colour, 2]]) { // seen on bars of any colour
     Object.assign(c, { strokeStyle: ink, lineWidth: wide });
     c.stroke();

@@ -50,7 +50,7 @@ function clipped(c, box, action) {
 }
 
 function edged(box, y) { // where a tag of a price stands that is out of sight: at the edge, with an arrow
-  return y < box.y ? ["▲ ", box.y] : y > box.y + box.h ? ["▼ ", box.y + box.h] : ["", y];
+  return y < box.y ? ["▲ ", box.y] : y > box.y + box.h ? ["▼ ", box.y + box.h - box.text] : ["", y];
 }
 
 function frameLines(c, box) {

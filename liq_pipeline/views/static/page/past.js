@@ -3,7 +3,9 @@ let playing = false, askedAt = "", pastOf = new Map();
 const STEP_MILLISECONDS = 120;
 
 const closes = (column) => heatmap.begin + (column + 1) * heatmap.column_seconds;
-const hasPast = () => Boolean(heatmap) && (served || state.view === "heatmap");
+const knowsPast = () => served || state.view === "heatmap"; // a file holds the newest levels only
+const hasPast = () => Boolean(heatmap) && knowsPast();
+const wishedAt = () => (knowsPast() ? state.at : ""); // from disk the map stays the newest one, whatever the heatmap's slider says
 
 const shownAt = () => (state.view === "heatmap" ? closes(cut()) : Date.parse(levels && levels !== current.levels ? levels.as_of : state.at) / 1000); // the instant that is shown, of the past
 
@@ -25,11 +27,13 @@ function goodAt(seconds) {
 
 function tellPast() {
   const able = hasPast();
+  $("past").classList.toggle("none", !knowsPast());
   for (const id of ["at", "play", "now"]) $(id).disabled = !able;
+  if (!knowsPast()) { $("at-text").textContent = "This file holds the newest map only. The past: the heatmap here; of the map, liq serve or liq at."; return; }
   if (!heatmap) { $("at-text").textContent = ""; return; }
   $("at").max = heatmap.span - 1;
   $("at").value = cut();
-  $("at-text").textContent = able ? (state.at ? instant(shownAt()) : `newest: ${instant(closes(heatmap.span - 1))}`) : "the map of the past: liq serve";
+  $("at-text").textContent = state.at ? instant(shownAt()) : `newest: ${instant(closes(heatmap.span - 1))}`;
   $("at").setAttribute("aria-valuetext", $("at-text").textContent);
   $("now").disabled = !able || !state.at;
   $("when").disabled = !able;
@@ -52,6 +56,7 @@ async function showPast() { // the levels of the instant that is chosen; while o
   const place = `${name} ${wished}`;
   askedAt = place;
   if (!pastOf.has(place)) {
+    setTimeout(() => { if (askedAt === place && !pastOf.has(place) && state.view === "map" && state.at === wished && place.startsWith(`${state.symbol} ${state.timeframe} `)) awaiting(wished); }, 300); // what is still in sight is of another instant
     await new Promise((done) => setTimeout(done, playing ? 0 : 60));
     if (askedAt !== place) return;
     try {
@@ -60,6 +65,8 @@ async function showPast() { // the levels of the instant that is chosen; while o
       pastOf.set(place, found);
     } catch (error) {
       if (askedAt !== place) return;
+      askedAt = "";
+      $("plot").classList.remove("asking");
       say(`No map of ${instant(Date.parse(wished) / 1000)}: ${error.message}`, "stale");
       if (!ready()) $("nothing").textContent = $("status").textContent;
       return;
@@ -68,6 +75,11 @@ async function showPast() { // the levels of the instant that is chosen; while o
   if (askedAt !== place || state.at !== wished || name !== `${state.symbol} ${state.timeframe}`) return;
   takeLevels(pastOf.get(place));
   show();
+}
+
+function awaiting(wished) {
+  $("plot").classList.add("asking");
+  say(`Asking for the map of ${instant(Date.parse(wished) / 1000)} …`);
 }
 
 async function play() {

@@ -17,7 +17,7 @@ const boxNow = () => boxOf($("plot").clientWidth, $("plot").clientHeight);
 
 function pointAt(at) {
   const box = boxNow(), { X, Y } = scalesOf(box);
-  if (state.view === "heatmap" && at.x > box.x + box.w && part(box, at) === "inside") { // beside: the levels of the newest candle shown
+  if (state.view === "heatmap" && at.x > box.x + box.w && part(box, at) !== "times") { // beside: the levels of the newest candle shown
     cross = { x: heatmap.begin + (cut() + 0.5) * heatmap.column_seconds, y: Y.back(clamp(at.y, box.y, box.y + box.h)), beside: true };
     redraw("over");
     return;

@@ -2,7 +2,7 @@
 const reachedOf = new Map(); // by symbol and horizon: an answer, or why there is none
 
 const reachedKey = () => `${state.symbol} ${state.horizon}`;
-const reachedNow = () => (state.at ? null : reachedOf.get(reachedKey()));
+const reachedNow = () => (wishedAt() ? null : reachedOf.get(reachedKey()));
 
 async function loadReached() {
   const key = reachedKey();
@@ -16,7 +16,7 @@ async function loadReached() {
 }
 
 function why() {
-  if (state.at) return "it is known from the newest bar on, not for the past";
+  if (wishedAt()) return "it is known from the newest bar on, not for the past";
   const found = reachedNow();
   return found ? found.hidden_because : "asking …";
 }
@@ -52,6 +52,7 @@ function farther(target) { // how far the ranges go, where a target lies beyond;
 function sentence(target) {
   const range = rangeAt(target);
   if (!range) return "";
+  if (touched()) return `if reached in ${state.horizon} h: ${usd(range.p10_usd)} to ${usd(range.p90_usd)} USD, half below ${usd(range.p50_usd)}`; // its few lines hold no more
   return `if ${price(Number(target.toPrecision(5)))} is reached within ${state.horizon} h: ${usd(range.p10_usd)} to ${usd(range.p90_usd)} USD liquidated, half the time below `
     + `${usd(range.p50_usd)} (estimated, from ${Math.round(reachedNow().days_of_truth)} days of reported liquidations)`;
 }

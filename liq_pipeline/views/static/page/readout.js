@@ -7,15 +7,13 @@ function readOut() {
   if (text === readBefore) return;
   readBefore = text;
   if (cross && !$("readout").classList.contains("read")) { // it needs more room from now on; the chart stays where the finger is
-    const before = $("plot").getBoundingClientRect().top;
-    $("readout").classList.add("read");
-    scrollBy(0, $("plot").getBoundingClientRect().top - before);
+    steady(() => $("readout").classList.add("read"));
   }
   $("readout").replaceChildren(...parts.flatMap(([name, value, more]) => [make("span", {}, ...(name ? [make("i", { textContent: `${name} ` })] : []), make("b", { textContent: value }), ...(more ? [make("i", { textContent: ` ${more}` })] : [])), " "]));
 }
 
 function split(amountOf) {
-  const some = [...classes].sort().map((kind) => [CLASSES[kind], amountOf(kind)]).filter(([, amount]) => amount >= 1);
+  const some = [...classes].sort().map((kind) => [CLASSES[kind].replace(" ", "\u00a0"), amountOf(kind)]).filter(([, amount]) => amount >= 1);
   return some.length ? `(${some.map(([name, amount]) => `${name} ${usd(amount)}`).join(", ")})` : "";
 }
 

@@ -19,6 +19,7 @@ function show() { // after new data, or another view
   else if (!state.zoom) frame = whole();
   $("plot").hidden = false;
   $("nothing").hidden = true;
+  $("plot").classList.remove("asking");
   describe();
   redraw();
 }
@@ -28,6 +29,7 @@ const ready0 = () => Boolean(state.view === "heatmap" ? heatmap : levels);
 function blank(text) { // nothing of the former choice stays in sight while the new one is on its way, or fails
   heatmap = levels = field = bins = frame = cross = null;
   current = { heatmap: null, levels: null };
+  readBefore = "";
   delete $("plot").dataset.drawn;
   for (const id of ["base", "over"]) surface(id);
   $("plot").hidden = !text.startsWith("Loading");
@@ -140,12 +142,15 @@ async function start() {
   new ResizeObserver(() => redraw()).observe($("plot"));
   const zoom = state.zoom;
   if (!served) {
-    Object.assign($("symbol"), { disabled: true, title: "Other symbols: their own pages, or liq serve" });
+    Object.assign($("symbol"), { disabled: true, title: OTHER_SYMBOLS });
     Object.assign(state, { zoom });
     loadReached();
-    return load();
+    await load();
+    if (refused.length && ready()) remark(refused[0]);
+    return;
   }
   setInterval(() => { if (!document.hidden && state.symbol) { load(); loadReached(); } }, EVERY);
+  addEventListener("online", () => { if (trouble || !ready()) load(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden && checked && Date.now() - checked > EVERY) { load(); loadReached(); } });
   const listed = loadSymbols();
   listed.catch(() => {});

@@ -1,5 +1,6 @@
 // Which symbols there are, a name as people write it, and the list to choose from.
 let symbols = [];
+const OTHER_SYMBOLS = "Other symbols: their own pages, or liq serve";
 
 async function loadSymbols() {
   const found = await ask("/symbols");
@@ -15,7 +16,8 @@ function resolved(name) { // "btc" is BTCUSDT
 const looksWhole = (name) => /(USD[TC]?|_PERP|_\d{6})$/.test(name);
 
 function pick() {
-  if (!served || $("picker").open) return;
+  if (!served) { remark(OTHER_SYMBOLS); return; }
+  if ($("picker").open) return;
   const began = performance.now();
   $("find").value = "";
   listSymbols();
@@ -25,7 +27,7 @@ function pick() {
 }
 
 function listSymbols() {
-  const wish = $("find").value.trim().toUpperCase();
+  const wish = plainName($("find").value);
   const some = symbols.filter((one) => one.symbol.toUpperCase().includes(wish));
   some.sort((a, b) => !a.symbol.startsWith(wish) - !b.symbol.startsWith(wish));
   const rows = some.map((one) => make("li", {}, make("button", { type: "button", value: one.symbol, title: one.notice, ariaCurrent: String(one.symbol === state.symbol) },

@@ -7,7 +7,7 @@ function download(content, name) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-const fileName = (kind) => `${state.symbol}-${state.timeframe}-${state.view}${state.at ? `-${state.at.replace(/[^0-9TZ]/g, "")}` : ""}.${kind}`;
+const fileName = (kind) => `${state.symbol}-${state.timeframe}-${state.view}${wishedAt() ? `-${state.at.replace(/[^0-9TZ]/g, "")}` : ""}.${kind}`;
 
 async function copyLink() {
   const link = new URL(address(), location.href).href; // without a token
@@ -59,40 +59,41 @@ function savePicture() {
   if (ready()) picture().toBlob((content) => download(content, fileName("png")), "image/png");
 }
 
-const limits = () => ({ ...(state.side === "both" ? {} : { side: state.side }), ...(state.at ? { at: state.at } : {}) });
+const CLASS_KEYS = ["10x", "25x", "50x", "over_50x"]; // as the service and the published columns name them
+const someClasses = () => classes.size < CLASSES.length;
+const limits = () => ({ ...(state.side === "both" ? {} : { side: state.side }), ...(someClasses() ? { leverage: [...classes].sort().map((kind) => CLASS_KEYS[kind]).join() } : {}), ...ofInstant() });
+const ofInstant = () => (state.at ? { at: state.at } : {});
+const isFiltered = (kind) => (state.view === "map" ? served || kind !== "parquet" : kind === "csv" || (kind === "json" && !served)); // the others are given whole
+
+function besides(path) { // a file beside the page; in a frame, for where it is missing the browser shows an error in its place
+  const frame_ = make("iframe", { hidden: true, src: path, title: "A file that is saved" });
+  frame_.addEventListener("load", () => { frame_.remove(); say(`Not saved: ${path} is not there. It lies beside this page where it was published; CSV holds the same rows.`, "stale"); });
+  setTimeout(() => frame_.remove(), 60_000);
+  document.body.append(frame_);
+}
 
 async function saveRows(kind) {
   if (!ready()) return;
+  if (isFiltered(kind) && !classes.size) { remark("Nothing to save: all leverage filters are off."); return; }
   try {
     if (kind !== "parquet" && (!served || (state.view === "heatmap" && kind === "csv"))) return download(new Blob([ownRows(kind)]), fileName(kind));
-    if (!served) return make("a", { href: `../../../liquidation_levels/${state.symbol}/${state.timeframe}.parquet`, download: fileName(kind) }).click();
+    if (!served) return besides(`../../../liquidation_levels/${state.symbol}/${state.timeframe}.parquet`);
     const path = state.view === "map" ? asked("levels", { format: kind, ...limits() })
-      : kind === "json" ? asked("heatmap") : `/files/liquidation_heatmap/${state.symbol}/${state.timeframe}.parquet`;
-    const content = await ask(path, "blob");
-    download(state.view === "map" ? await ofClasses(kind, content) : content, fileName(kind));
+      : kind === "json" ? asked("heatmap", ofInstant()) : `/files/liquidation_heatmap/${state.symbol}/${state.timeframe}.parquet`;
+    download(await ask(path, "blob"), state.view === "heatmap" && kind === "parquet" ? `${state.symbol}-${state.timeframe}-heatmap.parquet` : fileName(kind));
   } catch (error) {
     say(`Not saved: ${error.message}`, "stale");
   }
 }
 
-async function ofClasses(kind, content) { // the service knows sides; leverage classes are those of the page
-  if (kind === "parquet" || classes.size === CLASSES.length) return content;
-  const text = await content.text(), shown = (leverage) => classes.has(LEVERAGE_UP_TO.findIndex((most) => leverage <= most));
-  if (kind === "json") {
-    const found = JSON.parse(text);
-    for (const name of ["long_liquidations", "short_liquidations"]) found[name] = found[name].filter((row) => shown(row.leverage));
-    return new Blob([JSON.stringify(found)]);
-  }
-  const [head, ...rows] = text.trimEnd().split("\n"), column = head.split(",").indexOf('"leverage"');
-  return new Blob([`${[head, ...rows.filter((row) => shown(Number(row.split(",")[column])))].join("\n")}\n`]);
-}
-
 function tellMenu() { // what each file holds, before it is saved
-  const map = state.view === "map", side = state.side === "both" ? "both sides" : `${state.side}s`, some = map ? "levels, as filtered" : "cells in sight, as filtered";
-  const words = { csv: some, json: served && !map ? "the whole heatmap" : some, parquet: !served ? "levels, as published" : map ? `levels, ${side}, all leverages` : "all cells, as published" };
+  const map = state.view === "map", sides = state.side === "both" ? "both sides" : `${state.side}s`, ones = someClasses() ? `leverage ${[...classes].sort().map((kind) => CLASSES[kind]).join(", ") || "none"}` : "all leverages";
+  const rows = map ? `levels, ${sides}, ${ones}${state.min ? ", all amounts" : ""}` : "cells in sight, as filtered", until = state.at ? " up to the instant shown" : "";
+  const words = { csv: rows, json: served && !map ? `the whole heatmap${until}, not filtered` : rows,
+    parquet: !served ? "levels, as published: not filtered" : map ? rows : "all cells, as published: not filtered" };
   for (const [kind, text] of Object.entries(words)) $(kind).lastChild.textContent = text;
   $("docs").hidden = $("endpoint").hidden = !served || location.hash.includes("token="); // a link carries no token
-  $("endpoint").href = map ? asked("levels", limits()) : asked("heatmap");
+  $("endpoint").href = map && classes.size ? asked("levels", limits()) : asked(map ? "levels" : "heatmap", ofInstant());
 }
 
 function ownRows(kind) { // what is here, filtered, and of the heatmap what is in sight
