@@ -27,6 +27,7 @@ from liq_pipeline.orchestration.runs import (
 from liq_pipeline.orchestration.wiring import build_definitions
 from liq_pipeline.settings import Settings
 from liq_pipeline.system.interrupts import hear_interrupts
+from liq_pipeline.system.memory import give_back_large_arrays
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 LOCATION = "liq_pipeline"  # as `liq ui`, workspace.yaml and pyproject.toml name it
@@ -64,6 +65,7 @@ def refresh(
         ArchiveForbidden, ArchiveUnreachable, UnknownSymbol: as `preflight.unknown_symbols`.
         SettingsError, StorageFailed, HistoryUnusable: as `dagster_instance`.
     """
+    give_back_large_arrays()
     unknown = unknown_symbols(settings) if unknown is None else unknown
     definitions = build_definitions(settings, reporter)
     job = definitions.resolve_job_def(JOB_NAME)
