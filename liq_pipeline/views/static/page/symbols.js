@@ -1,5 +1,6 @@
 // Which symbols there are, a name as people write it, and the list to choose from.
 let symbols = [];
+const AT_ONCE = 60; // rows: more than a list shows; the others follow when these are there
 const OTHER_SYMBOLS = "Other symbols: their own pages, or liq serve";
 
 async function loadSymbols() {
@@ -30,9 +31,15 @@ function listSymbols() {
   const wish = plainName($("find").value);
   const some = symbols.filter((one) => one.symbol.toUpperCase().includes(wish));
   some.sort((a, b) => !a.symbol.startsWith(wish) - !b.symbol.startsWith(wish));
-  const rows = some.map((one) => make("li", {}, make("button", { type: "button", value: one.symbol, title: one.notice, ariaCurrent: String(one.symbol === state.symbol) },
-    one.symbol, make("span", { textContent: `${price(one.current_price)}${one.is_stale ? " · stale" : ""}` }))));
+  const rows = some.slice(0, AT_ONCE).map(symbolRow);
   $("found").replaceChildren(...(rows.length ? rows : [make("li", { textContent: symbols.length ? `No published symbol has “${wish}” in its name.` : "Asking …" })]));
+  clearTimeout(listSymbols.rest);
+  listSymbols.rest = setTimeout(() => $("found").append(...some.slice(AT_ONCE).map(symbolRow)), 60);
+}
+
+function symbolRow(one) {
+  return make("li", {}, make("button", { type: "button", value: one.symbol, title: one.notice, ariaCurrent: String(one.symbol === state.symbol) },
+    one.symbol, make("span", { textContent: `${price(one.current_price)}${one.is_stale ? " · stale" : ""}` })));
 }
 
 function wireSymbols() {
