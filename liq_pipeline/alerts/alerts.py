@@ -22,8 +22,8 @@ from liq_pipeline.system.proxies import exempt_this_machine
 from liq_pipeline.system.storage import write_whole
 
 MOST_REMEMBERED = 500
-Kind = Literal["failure", "stale", "zone", "test"]
-SEVERITY: dict[Kind, int] = {"failure": 0, "stale": 1, "test": 2, "zone": 3}
+Kind = Literal["failure", "stale", "zone"]
+SEVERITY: dict[Kind, int] = {"failure": 0, "stale": 1, "zone": 2}
 
 
 @dataclass(frozen=True)

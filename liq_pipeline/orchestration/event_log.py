@@ -8,6 +8,8 @@ so a process that is killed loses none and every reader sees them; they are not 
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,9 +18,10 @@ from typing import Any, Self
 
 from dagster import StringSource
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
@@ -37,6 +40,7 @@ class EventLog(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._connections: OrderedDict[str, Connection] = OrderedDict()
         self._tables: set[str] = set()
+        self._empty = b""  # a run's file without an event
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -72,13 +76,37 @@ class EventLog(SqliteEventLogStorage):
             )
             event.listen(engine, "connect", _without_flushing_each_commit)
             if shard not in self._initialized_dbs:
-                self._initdb(engine)
+                self._make(shard, engine)
                 self._initialized_dbs.add(shard)
             self._connections[shard] = engine.connect()
         self._connections.move_to_end(shard)
         while len(self._connections) > OPEN_FILES:
             self._close(next(iter(self._connections)))
         return self._connections[shard]
+
+    def _make(self, shard: str, engine: Engine) -> None:
+        """Make the tables of a file, where it has none; a further run's as a copy of the first one's, still empty.
+
+        Dagster reads all of its 89 migrations for each file, to note down the newest: as long as ten events take.
+        """
+        file = Path(self.path_for_shard(shard))
+        is_new = shard != INDEX_SHARD_NAME and not file.exists()
+        if is_new and self._empty:
+            copy = file.with_suffix(f".{os.getpid()}.new")
+            copy.write_bytes(self._empty)
+            with suppress(FileExistsError):  # another process made it at the same moment: looked at below
+                os.link(copy, file)
+                is_new = False
+            copy.unlink()
+            if not is_new:
+                return
+        self._initdb(engine)
+        if is_new and not self._empty:
+            with engine.connect() as connection:
+                driver = connection.connection.driver_connection
+                assert isinstance(driver, sqlite3.Connection)
+                if not connection.execute(text("SELECT count(*) FROM event_logs")).scalar_one():
+                    self._empty = driver.serialize()
 
     def _close(self, shard: str) -> None:
         connection = self._connections.pop(shard, None)

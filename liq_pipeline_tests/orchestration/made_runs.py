@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import dagster as dg
 import sqlalchemy as db
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
@@ -18,6 +20,11 @@ from liq_pipeline.orchestration.runs import JOB_NAME
 ASSET = dg.AssetKey("klines")
 
 
+@cache
+def _empty(name: str) -> dg.JobDefinition:
+    return dg.job(name=name)(lambda: None)
+
+
 def made(
     instance: dg.DagsterInstance,
     symbol: str,
@@ -25,8 +32,7 @@ def made(
     status: dg.DagsterRunStatus = dg.DagsterRunStatus.SUCCESS,
 ) -> str:
     """Write down a run that made an asset and checked it."""
-    nothing = dg.job(name=job)(lambda: None)
-    run = instance.create_run_for_job(nothing, tags={"dagster/partition": symbol}, status=status)
+    run = instance.create_run_for_job(_empty(job), tags={"dagster/partition": symbol}, status=status)
     event = DagsterEvent(
         DagsterEventType.ASSET_MATERIALIZATION.value, job,
         event_specific_data=StepMaterializationData(dg.AssetMaterialization(ASSET, partition=symbol)),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -115,3 +117,40 @@ def test_threads_share_the_open_files(tmp_path: Path) -> None:
         assert [found.result() for found in [threads.submit(events) for _ in range(4)]] == [0] * 4
     assert dict(log._connections) == opened
     log.dispose()
+
+
+def test_the_file_of_a_further_run_is_as_the_first_ones_without_its_events(tmp_path: Path) -> None:
+    with dagster_instance(tmp_path) as instance:
+        first, *further = (dg.materialize([made], instance=instance).run_id for _ in range(3))
+        said = [len(told(instance.event_log_storage, run_id)) for run_id in (first, *further)]
+
+    def about(run_id: str) -> list[tuple[str, ...]]:
+        with closing(sqlite3.connect(tmp_path / "history" / "runs" / f"{run_id}.db")) as connection:
+            queries = (
+                "SELECT sql FROM sqlite_master ORDER BY sql",
+                "SELECT * FROM alembic_version",
+                "PRAGMA journal_mode",
+            )
+            return [connection.execute(query).fetchall() for query in queries]
+
+    assert about(further[0]) == about(further[1]) == about(first)
+    assert said[0] == said[1] == said[2] > 10
+    assert not list(tmp_path.rglob("*.new"))
+
+
+def test_a_file_that_another_process_makes_at_the_same_moment_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dagster_instance(tmp_path) as instance:
+        dg.materialize([made], instance=instance)
+        other = SqliteEventLogStorage(str(tmp_path / "history" / "runs"))
+
+        def too_late(_: Path, file: Path) -> None:
+            with other.run_connection(Path(file).stem):
+                raise FileExistsError
+
+        monkeypatch.setattr("os.link", too_late)
+        run_id = dg.materialize([made], instance=instance).run_id
+
+        assert len(told(instance.event_log_storage, run_id)) > 10
+    assert not list(tmp_path.rglob("*.new"))
