@@ -19,7 +19,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 KEY, SECRET, BUCKET = "liq", "liq-secret", "liq"
-# SeaweedFS listens 10,000 above each of its ports, too, and on some after half a minute only: all lie below 32,768, from
+# SeaweedFS listens 10,000 above each of its ports, too, on some after half a minute only: all lie below 32,768, from
 # where on Linux gives any connection a port.
 LOWEST_PORT, HIGHEST_PORT = 11_000, 22_000
 START_SECONDS = 150.0
