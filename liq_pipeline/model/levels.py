@@ -19,6 +19,7 @@ LEVERAGE_CLASSES = {"10x": 10.0, "25x": 25.0, "50x": 50.0, "over_50x": np.inf}
 """Highest leverage of each class, lowest class first; the last one holds all above 50x."""
 
 _BIN_SHARE_OF_PRICE = 0.001
+_MOST_BINS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,11 @@ def _numbered(index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.i
     """Return the bins that occur, ascending, and the number of each cell's bin among them."""
     if not index.size:
         return index, index
-    lowest = index.min()
-    occurs = np.zeros(index.max() - lowest + 1, dtype=bool)
+    lowest, highest = index.min(), index.max()
+    if (
+        highest - lowest > _MOST_BINS
+    ):  # after a fall to a thousandth: sorting takes longer, but no memory for empty bins
+        return np.unique(index, return_inverse=True)
+    occurs = np.zeros(highest - lowest + 1, dtype=bool)
     occurs[index - lowest] = True
     return np.flatnonzero(occurs) + lowest, (np.cumsum(occurs) - 1)[index - lowest]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liq_pipeline.model.levels import SPANS, Cells, bin_edge, bin_index, bin_width, liquidation_levels
+from liq_pipeline.model.levels import SPANS, Cells, _numbered, bin_edge, bin_index, bin_width, liquidation_levels
 from liq_pipeline.model.timeframes import TIMEFRAMES
 
 AS_OF = np.datetime64("2026-03-10T00:00", "us")
@@ -203,16 +203,27 @@ def test_the_order_of_the_cells_does_not_matter_to_rounding():
     np.testing.assert_allclose(list(one.values()), [two[key] for key in one], rtol=1e-12)
 
 
-def test_after_a_fall_to_a_thousandth_levels_a_million_bins_apart_are_all_there():
+@pytest.mark.parametrize("before", [100.0, 1e3, 1e5])
+def test_after_a_fall_to_a_thousandth_and_less_levels_far_apart_are_all_there(before):
     found = liquidation_levels(
-        cells((HOUR, "long", 10, 0.0009, 5), (HOUR, "short", 10, 1.0005, 2), (HOUR, "short", 25, 999.5, 3)),
+        cells((HOUR, "long", 10, 0.09, 5), (HOUR, "short", 10, 100.05, 2), (HOUR, "short", 25, before * 1.2, 3)),
         AS_OF,
-        0.001,
+        0.1,
     )["1d"]
 
     assert found.contracts.tolist() == [5, 2, 3]
     assert found.leverage.tolist() == [10, 10, 25]
-    assert found.price_low == pytest.approx([0.0009, 1.0005, 999.5])
+    assert found.price_low == pytest.approx([0.09, 100.05, before * 1.2])
+
+
+@given(st.lists(st.integers(-5_000, 5_000), min_size=1))
+def test_bins_are_numbered_alike_however_far_they_lie_apart(places):
+    near = np.array(places)
+    far = near * 1_000
+
+    for index, (bins, place) in ((near, _numbered(near)), (far, _numbered(far))):
+        assert np.array_equal(bins, np.unique(index))
+        assert np.array_equal(bins[place], index)
 
 
 def test_of_no_living_cells_there_are_no_levels():
