@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--postgres", action="store_true")
     parser.add_argument("--forget-none", action="store_true", help="as it would be without `forget_old_runs`")
     given = parser.parse_args()
+    step = max(1, given.runs // 10)
     print("runs made | kept | rows | MB | seconds per run, forgetting included", flush=True)
     with opened(given.postgres) as instance:
         begun = time.perf_counter()
@@ -59,8 +60,8 @@ def main() -> None:
             made(instance, symbol)
             if not given.forget_none:
                 forget_old_runs(instance, JOB_NAME, symbol)
-            if number % (given.runs // 10) == 0:
-                seconds = (time.perf_counter() - begun) / (given.runs // 10)
+            if number % step == 0:
+                seconds = (time.perf_counter() - begun) / step
                 count = rows(instance)
                 print(
                     f"{number:,} | {count['runs']:,} | {sum(count.values()):,} | "

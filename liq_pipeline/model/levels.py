@@ -19,7 +19,7 @@ LEVERAGE_CLASSES = {"10x": 10.0, "25x": 25.0, "50x": 50.0, "over_50x": np.inf}
 """Highest leverage of each class, lowest class first; the last one holds all above 50x."""
 
 _BIN_SHARE_OF_PRICE = 0.001
-_MOST_BINS = 1_000_000
+_MOST_KEYS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -99,23 +99,18 @@ def liquidation_levels(
     Raises:
         ValueError: a cell lies on the wrong side of the price (it should have been liquidated).
     """
-    wrong = cells.is_long == (cells.liquidation_price >= current_price)
-    wrong &= cells.contracts > 0
-    if wrong.any():
-        worst = int(np.flatnonzero(wrong)[0])
-        raise ValueError(
-            f"{int(wrong.sum())} living cells lie beyond the current price {current_price}, for example a "
-            f"{'long' if cells.is_long[worst] else 'short'} at {cells.liquidation_price[worst]}"
-        )
+    _refuse_cells_beyond(cells, current_price)
     width = bin_width(current_price)
     spans = np.array(list(SPANS.values()))
     frame = np.searchsorted(spans, as_of - cells.opened_at, side="right")  # the shortest timeframe that holds the cell
-    bins, place = _numbered(bin_index(cells.liquidation_price, width))
+    index = bin_index(cells.liquidation_price, width)
+    lowest, count = (int(index.min()), int(np.ptp(index)) + 1) if index.size else (0, 1)
     leverages, rank = np.unique(cells.leverage, return_inverse=True)
 
-    # A grid of all groups: no sorting, and within a group the cells add up in the order in which they opened.
-    groups = 2 * leverages.size * bins.size
-    group = (np.where(cells.is_long, 0, leverages.size) + rank) * bins.size + place
+    # A grid of the groups that occur: no sorting, and in a group the cells add up in the order in which they opened.
+    series = np.where(cells.is_long, 0, leverages.size) + rank
+    occurring, group = _numbered(series * count + index - lowest)
+    groups = occurring.size
     shape = (spans.size + 1, groups)  # the last row holds cells older than every timeframe
     slot = frame * groups + group
     totals = (
@@ -130,9 +125,9 @@ def liquidation_levels(
         if name not in timeframes:
             continue
         some = np.flatnonzero(total_contracts[row])
-        series, bin_ = np.divmod(some, bins.size)
-        is_long = series < leverages.size
-        low, high = bin_edge(bins[bin_], width), bin_edge(bins[bin_] + 1, width)
+        series, above = np.divmod(occurring[some], count)
+        is_long, bins = series < leverages.size, above + lowest
+        low, high = bin_edge(bins, width), bin_edge(bins + 1, width)
         result[name] = Levels(
             is_long=is_long,
             leverage=leverages[series % leverages.size],
@@ -144,15 +139,21 @@ def liquidation_levels(
     return result
 
 
-def _numbered(index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the bins that occur, ascending, and the number of each cell's bin among them."""
-    if not index.size:
-        return index, index
-    lowest, highest = index.min(), index.max()
-    if (
-        highest - lowest > _MOST_BINS
-    ):  # after a fall to a thousandth: sorting takes longer, but no memory for empty bins
-        return np.unique(index, return_inverse=True)
-    occurs = np.zeros(highest - lowest + 1, dtype=bool)
-    occurs[index - lowest] = True
-    return np.flatnonzero(occurs) + lowest, (np.cumsum(occurs) - 1)[index - lowest]
+def _refuse_cells_beyond(cells: Cells, current_price: float) -> None:
+    wrong = cells.is_long == (cells.liquidation_price >= current_price)
+    wrong &= cells.contracts > 0
+    if wrong.any():
+        worst = int(np.flatnonzero(wrong)[0])
+        raise ValueError(
+            f"{int(wrong.sum())} living cells lie beyond the current price {current_price}, for example a "
+            f"{'long' if cells.is_long[worst] else 'short'} at {cells.liquidation_price[worst]}"
+        )
+
+
+def _numbered(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the keys that occur, ascending, and the number of each key among them; keys are from 0 on."""
+    if not keys.size or keys.max() > _MOST_KEYS:  # far apart, as after a fall to a thousandth: no memory for the rest
+        return np.unique(keys, return_inverse=True)
+    occurs = np.zeros(keys.max() + 1, dtype=bool)
+    occurs[keys] = True
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[keys]

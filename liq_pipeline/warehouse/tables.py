@@ -153,7 +153,8 @@ class Tables:
         return dict(row)
 
     def _changes(self, table: str) -> None:
-        self._made = {name: made for name, made in self._made.items() if _known(table) not in made[0]}
+        known = _known(table)
+        self._made = {name: made for name, made in self._made.items() if known not in made[0]}
 
     @contextmanager
     def _relation(self, name: str, rows: pa.Table) -> Iterator[None]:

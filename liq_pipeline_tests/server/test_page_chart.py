@@ -73,14 +73,17 @@ def test_a_zones_words_do_not_cover_its_own_bars(visit) -> None:
         assert not top < found[sign] < bottom
 
 
-def test_a_price_out_of_sight_keeps_its_tag_at_the_edge(visit) -> None:
+def test_a_price_out_of_sight_keeps_its_tag_at_the_edge_and_the_clock_free(visit) -> None:
     page = visit("/?symbol=BTCUSDT&timeframe=7d")
     for _ in range(12):
         page.keyboard.press("ArrowUp")
     found = written(page, lambda: page.keyboard.press("ArrowUp"))
     (tag,) = [one for one in found if one["text"].startswith("▼ ")]
 
+    (clock,) = [one for one in found if one["text"] == "UTC"]
+
     assert tag["right"] <= page.locator("#plot").bounding_box()["width"]
+    assert clock["y"] - tag["y"] >= 16
 
 
 @pytest.mark.parametrize("price", [0.000234567, 97_654.3])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from liq_pipeline_tests.page import choose, colours, drawn, point, query, rgb, window
-from liq_pipeline_tests.server.test_page_chart import written
 
 pytestmark = pytest.mark.browser
 
@@ -111,17 +110,6 @@ def test_the_maps_button_counts_only_filters_that_the_map_has(visit) -> None:
     drawn(page, " heatmap ")
 
     assert page.inner_text("#more") == "Filters (2)"
-
-
-def test_a_price_below_the_chart_does_not_cover_the_clock(visit) -> None:
-    page = visit("/?symbol=BTCUSDT&timeframe=7d")
-    for _ in range(12):
-        page.keyboard.press("ArrowUp")
-    found = written(page, lambda: page.keyboard.press("ArrowUp"))
-    (tag,) = [one for one in found if one["text"].startswith("▼ ")]
-    (clock,) = [one for one in found if one["text"] == "UTC"]
-
-    assert clock["y"] - tag["y"] >= 16
 
 
 def test_a_side_that_is_off_is_not_called_empty(visit) -> None:

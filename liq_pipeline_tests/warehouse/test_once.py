@@ -101,3 +101,11 @@ def test_positions_that_are_marked_as_liquidated_are_read_anew(counted) -> None:
 
         tables.end_positions(SYMBOL, rows["position_cohorts"].select(["opened_at", "side", "liquidated_after_minutes"]))
         assert stored_positions(tables, SYMBOL) is not before
+
+
+@pytest.mark.parametrize("change", ["replace", "append", "rebuild", "extend"])
+def test_a_name_that_is_no_table_is_refused(change: str, counted) -> None:
+    warehouse, _ = counted
+    more = {"rebuild": (), "extend": ("-infinity",)}.get(change, (pa.table({}),))
+    with pytest.raises(ValueError, match="not a table of the warehouse"), warehouse.transaction(SYMBOL) as tables:
+        getattr(tables, change)("positions; DROP TABLE klines", SYMBOL, *more)
