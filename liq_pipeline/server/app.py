@@ -109,17 +109,17 @@ def _add_data(app: FastAPI, desk: Desk, now: Callable[[], datetime]) -> None:
             Query(description="default: as Accept asks, else json; packed: what the page reads"),
         ] = None,
         at: At = None,
-        leverage: Leverage = "",
+        leverage: Leverage = None,
     ) -> Response:
         """Estimated liquidation levels of positions younger than the timeframe, per side, leverage and price bin.
 
         With `at`, as the model sees that instant from the bars up to then; ages are as of then.
         """
-        more = (side or "", repr(min_usd), leverage, *_when(at))
+        more = (side or "", repr(min_usd), leverage or "", *_when(at))
         datasets, moment = (("positions",), at) if at else (("liquidation_levels",), now())
         kind = format or kind_accepted(request.headers.get("accept", ""))
         asked = Asked(datasets, symbol, _name(timeframe), moment, kind, more)
-        some = partial(answers.levels, side=side or "", min_usd=min_usd, leverage=leverage)
+        some = partial(answers.levels, side=side or "", min_usd=min_usd, leverage=leverage or "")
         return await desk.answer(request, asked, some)
 
     @get(

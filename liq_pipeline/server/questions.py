@@ -39,8 +39,7 @@ def _classes(text: str) -> str:
 
 
 Leverage = Annotated[
-    str,
-    AfterValidator(_classes),
+    Annotated[str, AfterValidator(_classes)] | None,
     Query(
         description="only these leverage classes, with commas: 10x (up to 10), 25x (above, up to 25), 50x, over_50x",
         examples=["50x,over_50x"],
