@@ -111,11 +111,16 @@ class Warehouse(BaseModel):
 
     _keeps: bool = PrivateAttr(False)
     _kept: dict[Path, tuple[ExitStack, Tables]] = PrivateAttr(default_factory=dict)
+    _replaced: set[Path] = PrivateAttr(default_factory=set)
 
     def file_of(self, symbol: str) -> Path:
         """Return the file of a symbol."""
         path = Path(self.database)
         return path.with_name(path.name.replace(SYMBOL, symbol))
+
+    def was_replaced(self, symbol: str) -> bool:
+        """Tell whether a file of another version was found here, and an empty one put in its place."""
+        return self.file_of(symbol) in self._replaced
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
@@ -178,6 +183,7 @@ class Warehouse(BaseModel):
                 for old in (path, path.with_suffix(".duckdb.wal")):
                     old.unlink(missing_ok=True)
                 connection = _connect(path, config)
+                self._replaced.add(path)
             try:
                 connection.execute("SET TimeZone = 'UTC'")
                 _ensure_tables(connection)

@@ -21,11 +21,13 @@ from liq_pipeline import client
 from liq_pipeline.model.walk import NEWEST_VERSION, use_model
 from liq_pipeline.orchestration.history import CONFIG, CONFIGS_WE_SHIPPED, dagster_instance, queue_advice
 from liq_pipeline.orchestration.refresh import refresh
+from liq_pipeline.orchestration.resources import NoReporter
 from liq_pipeline.orchestration.runs import UNFINISHED, process_tags
 from liq_pipeline.orchestration.wiring import build_definitions
 from liq_pipeline.published.layout import dataset_path
 from liq_pipeline.published.manifests import read_manifest
 from liq_pipeline.settings import Settings
+from liq_pipeline.warehouse.warehouse import Warehouse
 
 BEFORE_POOLS = """\
 # Dagster's own settings. `liq` copies this file into DAGSTER_HOME when there is none.
@@ -91,6 +93,26 @@ def test_without_pictures_all_but_the_pictures_is_published(make_settings) -> No
         "liquidation_levels", "oi_delta", "liquidation_heatmap", "candles", "manifests", "positions",
         "liquidation_features", "levels_history", "if_reached",
     }  # fmt: skip
+
+
+def test_a_warehouse_of_another_version_is_filled_anew_and_one_sentence_says_so(make_settings) -> None:
+    settings = make_settings(pictures=False)
+    said: list[str] = []
+    reporter = NoReporter()
+    reporter.say = said.append  # type: ignore[method-assign]
+    assert next(refresh(settings, reporter)).published
+    assert said == []
+    warehouse = Warehouse(database=str(settings.database))
+    count = "SELECT count(*) FROM klines"
+    with warehouse.get_connection("BTCUSDT") as connection:
+        before = connection.execute(count).fetchone()
+        connection.execute("COMMENT ON TABLE warehouse_version IS 'of another version'")
+
+    assert next(refresh(settings, reporter)).published
+
+    assert said == ["BTCUSDT: its warehouse was made by another version: filled anew from data/raw"]
+    with warehouse.get_connection("BTCUSDT") as connection:
+        assert connection.execute(count).fetchone() == before
 
 
 def test_version_1_of_the_model_is_published_with_all_entries_at_the_vwap(make_settings) -> None:

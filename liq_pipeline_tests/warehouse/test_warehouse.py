@@ -62,12 +62,14 @@ class TestTables:
 
         assert once(warehouse).sql("SELECT count(*) AS n FROM klines")["n"].to_pylist() == [0]
         assert once(warehouse).sql("SELECT count(*) AS n FROM invented")["n"].to_pylist() == [0]
+        assert warehouse.was_replaced("BTCUSDT")
 
     def test_a_file_of_this_version_keeps_its_rows(self, warehouse: Warehouse) -> None:
         first = once(warehouse).sql("SELECT count(*) AS n FROM klines")
 
         assert first["n"][0].as_py() == 2880
         assert once(warehouse).sql("SELECT count(*) AS n FROM klines") == first
+        assert not warehouse.was_replaced("BTCUSDT")
 
 
 class TestConnection:

@@ -15,7 +15,13 @@ from liq_pipeline.orchestration.assets.common import (
     table_metadata,
     tag_run,
 )
-from liq_pipeline.orchestration.resources import ArchiveResource, ClockResource, RestResource, WarehouseResource
+from liq_pipeline.orchestration.resources import (
+    ArchiveResource,
+    ClockResource,
+    Reporter,
+    RestResource,
+    WarehouseResource,
+)
 from liq_pipeline.transform.market import load_market
 
 DESCRIPTIONS = {
@@ -54,10 +60,14 @@ def market_assets(symbols: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]
         rest: RestResource,
         clock: ClockResource,
         warehouse: WarehouseResource,
+        reporter: dg.ResourceParam[Reporter],
     ) -> Iterator[dg.MaterializeResult]:
         symbol = context.partition_key
         with acting():
             loaded = load_market(warehouse, archive, rest, symbol, clock.now())
+        if warehouse.was_replaced(symbol):
+            reporter.say(line := f"{symbol}: its warehouse was made by another version: filled anew from data/raw")
+            context.log.info(line)
         for table, rows in (("open_interest", loaded.judged.open_interest), ("klines", loaded.judged.klines)):
             if dg.AssetKey(table) in context.selected_asset_keys:
                 yield _filled(table, loaded.parsed[table], rows, loaded.rest_rows[table])
