@@ -25,6 +25,9 @@ SYMBOL = "{symbol}"
 FORMAT = {"storage_compatibility_version": "v1.5.0", "default_block_size": "65536"}
 """Of new files. Both of DuckDB's defaults (what DuckDB 1.0 reads; 262,144 bytes) take a third more."""
 
+FEWEST_FREE_BLOCKS = 32
+"""Below that, 2 MB, a file is left as it is."""
+
 
 def _is_of_another_version(connection: duckdb.DuckDBPyConnection) -> bool:
     known = dict(connection.execute("SELECT table_name, comment FROM duckdb_tables() WHERE NOT internal").fetchall())
@@ -45,6 +48,27 @@ def _ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("CREATE TABLE warehouse_version AS SELECT $version AS version", {"version": _version()})
     connection.execute(f"COMMENT ON TABLE warehouse_version IS '{_version()}'")  # a digest: nothing to escape
     connection.commit()
+
+
+def _written_without_gaps(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    """Write what a connection's file holds to another one, if more than a third of it is free; tell whether it was.
+
+    What is replaced leaves free blocks: every other full run would double the file. Where there is no room for both
+    files, the old one stays.
+    """
+    name = str(path).replace("'", "''")
+    version, size = FORMAT["storage_compatibility_version"], FORMAT["default_block_size"]
+    try:
+        connection.execute("CHECKPOINT")
+        found = connection.execute("SELECT database_name, used_blocks, free_blocks FROM pragma_database_size()")
+        database, used, free = found.fetchall()[0]
+        is_sparse = free > max(used / 2, FEWEST_FREE_BLOCKS)
+        if is_sparse:
+            connection.execute(f"ATTACH '{name}' AS fresh (STORAGE_VERSION '{version}', BLOCK_SIZE {size})")
+            connection.execute(f'COPY FROM DATABASE "{database}" TO fresh; DETACH fresh')
+    except duckdb.Error:
+        return False
+    return is_sparse
 
 
 def _connect(path: Path, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
@@ -168,7 +192,9 @@ class Warehouse(BaseModel):
 
     @contextmanager
     def _connected(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        fresh = path.with_suffix(".fresh")
         with self._lock(path):
+            fresh.unlink(missing_ok=True)  # of a process that was killed
             config = {
                 "custom_user_agent": "dagster",
                 "memory_limit": self.memory_limit,
@@ -189,11 +215,14 @@ class Warehouse(BaseModel):
                 _ensure_tables(connection)
                 show_files(connection, path.with_suffix(""))
                 yield connection
+                is_written = _written_without_gaps(connection, fresh)
             except BaseException:
                 connection.interrupt()  # after Ctrl-C its threads would go on, and closing wait for them
                 raise
             finally:
                 connection.close()
+            if is_written:
+                fresh.replace(path)
 
     @contextmanager
     def _lock(self, path: Path) -> Iterator[None]:
@@ -222,6 +251,7 @@ class Warehouse(BaseModel):
             for leftover in (
                 path,
                 path.with_suffix(".duckdb.wal"),
+                path.with_suffix(".fresh"),
                 path.with_suffix(".holder.json"),
                 path.with_suffix(".lock"),
             ):
