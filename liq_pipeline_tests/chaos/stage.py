@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ class Command:
         end: the published files and tables to which it leads in peace.
         editions: instants that a reader may see meanwhile.
         symbols: what it works on.
+        seconds: that it takes in peace.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Command:
     end: dict[str, str]
     editions: frozenset[str]
     symbols: tuple[str, ...] = (SYMBOL,)
+    seconds: float = 0.0
 
     def line(self, data: Path) -> list[str]:
         return [str(Path(sys.executable).with_name("liq")), *self.arguments, "--data", str(data)]
@@ -160,8 +163,10 @@ def exchange_days(exchange: LiveExchange) -> list[date]:
 
 def _in_peace(command: Command, before: Path, data: Path, old: str) -> Command:
     shutil.copytree(before, data)
+    began = time.monotonic()
     _good(command.run(data), command.name)
-    return replace(command, end=fingerprint(data), editions=frozenset((old, as_of(data))))
+    seconds = time.monotonic() - began
+    return replace(command, end=fingerprint(data), editions=frozenset((old, as_of(data))), seconds=seconds)
 
 
 def _good(done: subprocess.CompletedProcess[str], what: str) -> None:
