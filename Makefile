@@ -74,11 +74,11 @@ serve: setup ## the page on http://127.0.0.1:8000 (PORT=N)
 serve-demo: setup ## the same, on the demo's data
 	@$(BIN)/liq serve --demo $(ON_PORT)
 
-test: setup-dev ## the tests but for the long ones
-	@$(BIN)/python -m pytest $(TWO) -m "not slow and not browser"
+test: setup-dev ## the quick tests
+	@$(BIN)/python -m pytest $(TWO) -m "not slow and not browser and not whole_run"
 
-test-long: setup-dev ## the long tests, and those in a real browser
-	@$(BIN)/python -m pytest $(TWO) -m "slow or browser"
+test-long: setup-dev ## all others: whole runs, kills, those in a real browser
+	@$(BIN)/python -m pytest $(TWO) -m "slow or browser or whole_run"
 
 lint: setup-dev ## style, and who may import whom
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo

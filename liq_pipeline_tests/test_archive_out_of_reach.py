@@ -17,6 +17,8 @@ from liq_pipeline.simulator.files import (
 )
 from liq_pipeline.simulator.server import ArchiveServer, Fault
 
+pytestmark = pytest.mark.whole_run
+
 
 def test_the_last_days_sidecar_is_late_and_nothing_is_lost(copy_of, liq, run_options, tmp_path: Path) -> None:
     exchange = copy_of(tmp_path / "exchange")

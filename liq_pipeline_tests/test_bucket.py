@@ -23,6 +23,8 @@ from liq_pipeline.settings import Settings, load_settings
 from liq_pipeline_tests.cluster.bucket import Bucket
 from liq_pipeline_tests.conftest import Finished, MakeSettings
 
+pytestmark = pytest.mark.whole_run
+
 BytesBelow = Callable[[Path], dict[str, bytes]]
 
 

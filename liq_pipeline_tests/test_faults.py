@@ -28,6 +28,8 @@ from liq_pipeline.simulator.mirror import publish
 from liq_pipeline.simulator.server import ArchiveServer
 from liq_pipeline_tests.findings import finding_in
 
+pytestmark = pytest.mark.whole_run
+
 
 @pytest.fixture(scope="module")
 def spoilt(copy_of, liq, run_options, tmp_path_factory):

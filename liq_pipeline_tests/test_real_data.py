@@ -13,7 +13,7 @@ import pytest
 from liq_pipeline.published.layout import dataset_path
 from liq_pipeline.published.manifests import read_manifest
 
-pytestmark = pytest.mark.shared
+pytestmark = [pytest.mark.shared, pytest.mark.whole_run]
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 TIMEFRAMES = ("1d", "7d", "30d", "90d")
 

@@ -10,6 +10,8 @@ import pytest
 
 from liq_pipeline.simulator.files import ROOT
 
+pytestmark = pytest.mark.whole_run
+
 
 class TestManySymbols:
     """`--symbols all`, `top:N` and patterns; what they stand for has tests of its own in exchange/test_universe.py."""

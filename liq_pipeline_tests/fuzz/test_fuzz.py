@@ -13,6 +13,8 @@ from liq_pipeline_tests.fuzz import harness
 from liq_pipeline_tests.fuzz.harness import Broken, Tally, Target, cases_of, fault_of, find_targets, shoot
 from liq_pipeline_tests.fuzz.mutators import MUTATORS, mutate
 
+pytestmark = pytest.mark.whole_run
+
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[Target]:

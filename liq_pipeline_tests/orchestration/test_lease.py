@@ -21,6 +21,8 @@ from liq_pipeline.orchestration.launcher import WatchedCeleryRunLauncher
 from liq_pipeline.orchestration.lease import holder_of, lease
 from liq_pipeline_tests.cluster.services import postgres, redis, running
 
+pytestmark = pytest.mark.whole_run
+
 CONFIG = Path(__file__).parents[2] / "deploy" / "cluster" / "dagster.yaml"
 SYMBOLS = 20
 WORK = """

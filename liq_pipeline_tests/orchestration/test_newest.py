@@ -29,6 +29,8 @@ from liq_pipeline.transform.newest import Sources
 from liq_pipeline.warehouse.warehouse import Warehouse
 from liq_pipeline_tests.live_exchange import FIVE_MINUTES, LiveExchange, live_exchange, markets, publish_everything
 
+pytestmark = pytest.mark.whole_run
+
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 LIQ = (
     "import liq_pipeline.orchestration.newest as newest; from liq_pipeline.cli.main import main; "

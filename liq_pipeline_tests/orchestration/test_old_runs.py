@@ -13,6 +13,8 @@ from liq_pipeline.orchestration.history import dagster_instance
 from liq_pipeline.orchestration.runs import JOB_NAME, PICTURE_JOB, RUNS_KEPT, forget_old_runs
 from liq_pipeline_tests.orchestration.made_runs import ASSET, made, rows
 
+pytestmark = pytest.mark.whole_run
+
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:

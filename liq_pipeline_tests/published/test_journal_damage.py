@@ -23,6 +23,8 @@ from liq_pipeline_tests.published.editions import (
     visible,
 )
 
+pytestmark = pytest.mark.whole_run
+
 GOOD = "manifests/liquidation_levels/BTCUSDT/1d.json"
 STAGED = "manifests/liquidation_levels/BTCUSDT/.1d.json.tmp"
 

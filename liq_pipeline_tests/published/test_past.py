@@ -21,6 +21,8 @@ from liq_pipeline.transform.levels import write_levels
 from liq_pipeline.transform.positions import walk_whole
 from liq_pipeline.warehouse.warehouse import Warehouse
 
+pytestmark = pytest.mark.whole_run
+
 SYMBOL = "BTCUSDT"
 INSTANTS = 10
 

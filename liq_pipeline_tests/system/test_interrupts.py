@@ -21,6 +21,8 @@ from liq_pipeline.system.interrupts import hear_interrupts, is_interrupt
 from liq_pipeline.warehouse.warehouse import Warehouse
 from liq_pipeline_tests.once import once
 
+pytestmark = pytest.mark.whole_run
+
 
 @pytest.fixture(autouse=True)
 def hears_interrupts() -> Iterator[None]:

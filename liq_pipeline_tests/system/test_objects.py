@@ -9,6 +9,8 @@ from liq_pipeline.errors import ObjectsRefused, ObjectsUnreachable
 from liq_pipeline.system.objects import Changed, Objects
 from liq_pipeline_tests.cluster.bucket import Bucket
 
+pytestmark = pytest.mark.whole_run
+
 
 def test_what_was_written_is_read_listed_and_deleted(bucket: Bucket) -> None:
     objects = bucket.objects()

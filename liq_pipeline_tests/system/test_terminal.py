@@ -21,6 +21,8 @@ from liq_pipeline.simulator.server import ArchiveServer
 from liq_pipeline.system.terminal import escape_what_cannot_be_shown
 from liq_pipeline_tests.server.conftest import Service
 
+pytestmark = pytest.mark.whole_run
+
 CHINESE, ESCAPED = "币安人生USDT", r"\u5e01\u5b89\u4eba\u751fUSDT"
 NARROW = {
     "ascii": {"PYTHONIOENCODING": "ascii"},

@@ -17,6 +17,8 @@ from liq_pipeline.validation.words import _boosted
 from liq_pipeline_tests.validation.conftest import Scene
 from liq_pipeline_tests.validation.test_no_look_ahead import cut
 
+pytestmark = pytest.mark.whole_run
+
 SYMBOL = "BTCUSDT"
 
 

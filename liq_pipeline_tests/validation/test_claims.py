@@ -10,6 +10,8 @@ from liq_pipeline.validation.command import run_validation
 from liq_pipeline.validation.run import gates_of
 from liq_pipeline_tests.validation.conftest import frames, write
 
+pytestmark = pytest.mark.whole_run
+
 GOOD, NONE, BAD = Estimate(0.05, 0.03, 0.07), Estimate(0.0, -0.01, 0.01), Estimate(-0.05, -0.07, -0.03)
 
 

@@ -32,6 +32,8 @@ from liq_pipeline.simulator.server import ArchiveServer
 from liq_pipeline.validation import coin_m
 from liq_pipeline.validation.coin_m import steps_of, validate_coin_m
 
+pytestmark = pytest.mark.whole_run
+
 SYMBOL = "BTCUSD_PERP"
 FIRST = date(2024, 2, 1)
 DAYS = 12

@@ -10,6 +10,8 @@ from liq_pipeline.errors import NoData, SettingsError
 from liq_pipeline.validation.command import run_validation
 from liq_pipeline_tests.validation.conftest import frames, write
 
+pytestmark = pytest.mark.whole_run
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory, scene):

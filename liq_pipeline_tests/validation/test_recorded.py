@@ -22,6 +22,8 @@ from liq_pipeline.validation.report import report_folder
 from liq_pipeline_tests.streaming import HandClock, Running, tell_until, until
 from liq_pipeline_tests.validation.conftest import frames, write
 
+pytestmark = pytest.mark.whole_run
+
 OFF = ((3.30, 3.52), (9.0, 10.25))  # days in which nobody listens; not on the grid of the bars
 
 

@@ -17,6 +17,8 @@ from liq_pipeline.validation.named import NamedTruth
 from liq_pipeline.validation.report import report_folder, write_problems
 from liq_pipeline.validation.truth import truth_rows
 
+pytestmark = pytest.mark.whole_run
+
 HOURS = pd.date_range("2026-06-18", periods=24, freq="h", tz="UTC")
 
 

@@ -17,6 +17,8 @@ from liq_pipeline.simulator.mirror import publish
 from liq_pipeline.simulator.recording import record
 from liq_pipeline.validation.brackets import read_tests
 
+pytestmark = pytest.mark.whole_run
+
 FIRST, DAYS = date(2026, 4, 1), 30
 
 

@@ -15,6 +15,8 @@ from liq_pipeline.warehouse.schema import FEATURES, HEATMAP_TABLES, LEVEL_TABLES
 from liq_pipeline.warehouse.warehouse import Warehouse
 from liq_pipeline_tests.once import once
 
+pytestmark = pytest.mark.whole_run
+
 SYMBOL = "BTCUSDT"
 Materialise = Callable[..., dg.ExecuteInProcessResult]
 

@@ -15,6 +15,8 @@ from liq_pipeline.validation.named import NamedTruth
 from liq_pipeline.validation.report import report_folder, reports_of
 from liq_pipeline_tests.validation.conftest import frames, scene_of
 
+pytestmark = pytest.mark.whole_run
+
 FIRST = date(2026, 4, 1)
 DAYS = 14
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 import pyarrow.parquet as pq
+import pytest
 
 from liq_pipeline.orchestration.history import dagster_instance
 from liq_pipeline.orchestration.refresh import refresh_newest
@@ -21,6 +22,8 @@ from liq_pipeline.published.manifests import read_manifest
 from liq_pipeline_tests.live_exchange import FIVE_MINUTES, LiveExchange
 from liq_pipeline_tests.once import once
 from liq_pipeline_tests.orchestration.recent.runs import as_of, data_files, run
+
+pytestmark = pytest.mark.whole_run
 
 
 class TestOneNewBar:

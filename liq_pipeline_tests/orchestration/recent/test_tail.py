@@ -16,6 +16,8 @@ from liq_pipeline.simulator.rest import RestFault
 from liq_pipeline_tests.live_exchange import LiveExchange, live_exchange
 from liq_pipeline_tests.orchestration.recent.runs import as_of, data_files, run
 
+pytestmark = pytest.mark.whole_run
+
 
 class TestAnArchiveThatEnds30HoursAgo:
     def test_with_rest_the_map_is_one_bar_old_and_1d_is_not_empty(self, live: LiveExchange, data: Path) -> None:
