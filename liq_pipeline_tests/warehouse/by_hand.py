@@ -6,7 +6,10 @@ symbol has more contracts, newer bars and larger numbers, so that nothing of it 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -14,6 +17,7 @@ import pyarrow as pa
 
 from liq_pipeline.model.entries import layout
 from liq_pipeline.warehouse.tables import Tables
+from liq_pipeline.warehouse.warehouse import Warehouse
 
 SYMBOL, OTHER = "BTCUSDT", "ETHUSDT"
 CELLS = layout().place.size
@@ -83,6 +87,22 @@ COHORTS = [
 
 def at(minutes: float) -> datetime:
     return datetime(2026, 6, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+
+
+@contextmanager
+def opened_and_filled(folder: Path) -> Iterator[Tables]:
+    """Open a warehouse that holds all of it."""
+    with Warehouse(database=str(folder / "liq.duckdb")).opened(SYMBOL) as tables:
+        fill(tables)
+        yield tables
+
+
+@contextmanager
+def undone(tables: Tables) -> Iterator[Tables]:
+    """Inside, the tables may be changed."""
+    tables.connection.begin()
+    yield tables
+    tables.connection.rollback()
 
 
 def fill(tables: Tables) -> None:

@@ -13,7 +13,7 @@ from liq_pipeline.exchange.formats import KLINES_SCHEMA, OPEN_INTEREST_SCHEMA
 from liq_pipeline.warehouse.tables import Tables
 from liq_pipeline.warehouse.warehouse import Warehouse
 from liq_pipeline_tests.once import once
-from liq_pipeline_tests.warehouse.by_hand import SYMBOL, fill
+from liq_pipeline_tests.warehouse.by_hand import opened_and_filled, undone
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -75,15 +75,12 @@ def book(empty: Warehouse) -> Iterator[Book]:
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
     """The tables of `by_hand`. Only read them."""
-    warehouse = Warehouse(database=str(tmp_path_factory.mktemp("by_hand") / "liq.duckdb"))
-    with warehouse.opened(SYMBOL) as tables:
-        fill(tables)
+    with opened_and_filled(tmp_path_factory.mktemp("by_hand")) as tables:
         yield tables
 
 
 @pytest.fixture
 def tables(filled: Tables) -> Iterator[Tables]:
-    """The same, for a test that changes them: undone at its end."""
-    filled.connection.begin()
-    yield filled
-    filled.connection.rollback()
+    """The same, for a test that changes them."""
+    with undone(filled):
+        yield filled
