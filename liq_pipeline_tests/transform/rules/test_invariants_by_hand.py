@@ -197,7 +197,9 @@ def test_living_cells_lie_beyond_the_close_of_their_bar_and_every_later_extreme(
 
 class TestReplay:
     def test_the_walk_is_cut_off_at_two_thirds(self, small: Subject) -> None:
-        assert the_past_does_not_change(small).found == "replayed to 2026-06-01T00:20: the same"  # 2 of 4 bars
+        small.bars = bars(close=[100] * 5)
+
+        assert the_past_does_not_change(small).found == "replayed to 2026-06-01T00:10: the same"  # 3 of 5 bars
 
     def test_of_one_bar_that_bar_is_all(self, small: Subject) -> None:
         small.bars = bars(close=[100])
