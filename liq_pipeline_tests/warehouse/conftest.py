@@ -10,8 +10,10 @@ import pyarrow as pa
 import pytest
 
 from liq_pipeline.exchange.formats import KLINES_SCHEMA, OPEN_INTEREST_SCHEMA
+from liq_pipeline.warehouse.tables import Tables
 from liq_pipeline.warehouse.warehouse import Warehouse
 from liq_pipeline_tests.once import once
+from liq_pipeline_tests.warehouse.by_hand import opened_and_filled, undone
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -68,3 +70,17 @@ def empty(tmp_path: Path) -> Warehouse:
 def book(empty: Warehouse) -> Iterator[Book]:
     with empty.kept_open():
         yield Book(empty)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tables]:
+    """The tables of `by_hand`. Only read them."""
+    with opened_and_filled(tmp_path_factory.mktemp("by_hand")) as tables:
+        yield tables
+
+
+@pytest.fixture
+def tables(filled: Tables) -> Iterator[Tables]:
+    """The same, for a test that changes them."""
+    with undone(filled):
+        yield filled

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import duckdb
 import pytest
 
 from liq_pipeline_tests.once import once
+from liq_pipeline_tests.warehouse.conftest import START
 
 
 class TestQuarterHours:
@@ -52,3 +56,50 @@ class TestQuarterHours:
             connection.execute("UPDATE klines SET ts = open_time + INTERVAL 15 MINUTE")
 
         assert once(book.warehouse).sql("SELECT close FROM klines_15m").to_pylist() == [{"close": 101}]
+
+    def test_of_three_different_bars_every_column_is_what_it_says(self, book) -> None:
+        book.fill([100] * 4)
+        with book.warehouse.get_connection("BTCUSDT") as connection:
+            connection.execute("DELETE FROM klines")
+            for minute, *numbers in reversed([
+                (5, 11, 17, 7, 13, 2, None), (10, 13, 19, 5, 12, None, 84), (15, 12, 14, 3, 10, 5, 41),
+                (20, None, None, None, None, 1, 1),
+            ]):  # fmt: skip
+                connection.execute(
+                    "INSERT INTO klines BY NAME SELECT 'BTCUSDT' AS symbol, $1 AS ts, $1 - INTERVAL 5 MINUTE AS "
+                    "open_time, $2 AS open, $3 AS high, $4 AS low, $5 AS close, $6 AS volume, $7 AS quote_volume, "
+                    "'test' AS source, 2 AS contract, 'bad' AS bad_print",
+                    [START + timedelta(minutes=minute), *numbers],
+                )
+
+        (row,) = once(book.warehouse).sql("SELECT * FROM klines_15m").to_pylist()
+
+        assert row == {
+            "symbol": "BTCUSDT", "contract": 2, "open_time": START, "ts": START + timedelta(minutes=15), "open": 11,
+            "high": 19, "low": 3, "close": 10, "volume": 2 + 84 / ((19 + 5 + 12) / 3) + 5,
+            "quote_volume": pytest.approx(2 * (17 + 7 + 13) / 3 + 84 + 41),
+        }  # fmt: skip
+
+
+class TestWholeBars:
+    """A bar has all prices and volumes, or says what is bad."""
+
+    COLUMNS = ("open", "high", "low", "close", "volume", "quote_volume")
+
+    def _update(self, book, change: str) -> None:
+        with book.warehouse.get_connection("BTCUSDT") as connection:
+            connection.execute(f"UPDATE klines SET {change}")
+
+    @pytest.mark.parametrize("column", COLUMNS)
+    def test_one_that_lacks_a_number_and_does_not_say_why_is_refused(self, column: str, book) -> None:
+        book.fill([100])
+
+        with pytest.raises(duckdb.ConstraintException):
+            self._update(book, f"{column} = NULL")
+
+    def test_one_that_lacks_all_of_them_and_says_why_is_kept(self, book) -> None:
+        book.fill([100])
+        self._update(book, ", ".join(f"{column} = NULL" for column in self.COLUMNS) + ", bad_print = 'leaps'")
+
+        with pytest.raises(duckdb.ConstraintException):
+            self._update(book, "bad_print = NULL")
