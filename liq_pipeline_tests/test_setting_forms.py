@@ -29,6 +29,7 @@ def host(text: str) -> None:
 
 
 TAKEN: list[tuple[Callable, str, object]] = [
+    (forms.refuse_unreadable, "a ü", None),
     (forms.instant_of, "2000-01-01", datetime(2000, 1, 1, tzinfo=UTC)),
     (forms.instant_of, "2099-12-31T23:59:59.999999Z", datetime(2100, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)),
     (forms.instant_of, " 2026-03-19T09:30+02:00 ", datetime(2026, 3, 19, 7, 30, tzinfo=UTC)),
