@@ -103,6 +103,7 @@ REFUSED: list[tuple[Callable, str, str]] = [
     (forms.symbol_of, "A" * 39 + "-", r"'A{39}-' is not a symbol"),
     (forms.selector_of, "top:10000", "expected top:N"),
     (forms.selector_of, "a/*", "is no pattern"),
+    (forms.selector_of, "a/b", "'A/B' is not a symbol"),
     (forms.label_of, "x" * 61, "has 61 characters; expected at most 60"),
     (forms.truth_of, "BTCUSDT=", "names no file"),
     (forms.truth_of, "=t.csv", "names no symbol"),
