@@ -37,7 +37,7 @@ def read_frame(path: Path) -> pd.DataFrame:
             frame = _read_parquet(path)
         else:
             frame = _read_csv(io.BytesIO(inflate(path)) if is_packed(path) else path)
-        if not isinstance(frame.index, pd.RangeIndex):
+        if not isinstance(frame.index, pd.RangeIndex) or frame.index.name is not None:  # stamps at even distances
             frame = frame.reset_index()
     except LiqError:
         raise
