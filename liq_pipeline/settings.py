@@ -32,7 +32,6 @@ BINANCE_STREAM = "wss://fstream.binance.com/market"  # the routed address: the o
 TEN_YEARS_HOURS = 87_600
 DEFAULT_HISTORY = timedelta(days=120)  # the longest timeframe (90 d), the walk's burn-in (20 d), and some slack
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 Folder = Annotated[Path, BeforeValidator(forms.folder_of)]
 Storage = Annotated[str, AfterValidator(lambda text: forms.storage_of(text, os.environ))]
 Stream = Annotated[str, AfterValidator(lambda text: forms.url_parts(text, "ws", "wss").geturl())]
@@ -41,9 +40,7 @@ Stream = Annotated[str, AfterValidator(lambda text: forms.url_parts(text, "ws", 
 class Settings(BaseSettings):
     """The settings, with their defaults. Each is a `LIQ_<NAME>` variable."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="LIQ_", extra="ignore", frozen=True, populate_by_name=True, allow_inf_nan=False
-    )
+    model_config = SettingsConfigDict(env_prefix="LIQ_", extra="ignore", frozen=True, allow_inf_nan=False)
 
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(
         ("BTCUSDT", "ETHUSDT", "SOLUSDT"),
@@ -77,7 +74,7 @@ class Settings(BaseSettings):
         description="ISO instant that stands for now, UTC if it names no zone; later bars are not read (default: "
         "the real clock)",
     )
-    replay_speed: Finite = Field(
+    replay_speed: float = Field(
         0,
         ge=0,
         le=100_000,
@@ -92,7 +89,7 @@ class Settings(BaseSettings):
     memory_limit: Annotated[str, AfterValidator(forms.memory_of)] = Field(
         "2GB", description="DuckDB's memory limit: a number and KB, MB, GB, TB (or KiB …), at least `100MB`"
     )
-    lock_timeout_seconds: Finite = Field(
+    lock_timeout_seconds: float = Field(
         600, gt=0, le=7 * 86_400, description="how long to wait for another process's warehouse lock"
     )
     truth: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -120,12 +117,12 @@ class Settings(BaseSettings):
         description="where alerts go: [Apprise](https://github.com/caronc/apprise) addresses (Discord, Telegram, mail, "
         "webhooks), comma-separated",
     )
-    alert_stale_hours: Finite = Field(
+    alert_stale_hours: float = Field(
         72, gt=0, le=TEN_YEARS_HOURS, description="alert when the newest bar is older, hours"
     )
-    alert_zone_pct: Finite = Field(2, gt=0, le=100, description="alert when price is this close to a large zone, %")
-    alert_zone_usd: Finite = Field(50e6, gt=0, description="smallest zone to alert about, estimated USD")
-    alert_cooldown_hours: Finite = Field(
+    alert_zone_pct: float = Field(2, gt=0, le=100, description="alert when price is this close to a large zone, %")
+    alert_zone_usd: float = Field(50e6, gt=0, description="smallest zone to alert about, estimated USD")
+    alert_cooldown_hours: float = Field(
         6, ge=0, le=TEN_YEARS_HOURS, description="hours of silence about the same thing after an alert"
     )
     alert_daily_cap: int = Field(20, ge=1, description="most alerts a day; the most severe are sent regardless")

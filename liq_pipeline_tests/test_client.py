@@ -39,6 +39,18 @@ def test_the_folder_of_the_settings_is_the_default(good_run, monkeypatch) -> Non
     assert len(client.liquidation_levels("BTCUSDT")) > 0
 
 
+def test_of_a_bucket_the_symbol_that_is_asked_for_is_brought_and_for_a_list_of_all_every_one(
+    good_run, monkeypatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(client, "up_to_date", lambda settings, symbols: asked.append(symbols) or good_run.published_dir)
+
+    client.symbols()
+    client.candles("BTCUSDT")
+
+    assert asked == [None, ("BTCUSDT",)]
+
+
 @pytest.mark.parametrize("at", ["2026-06-25T12:00Z", "2026-06-25 14:00+02:00", datetime(2026, 6, 25, 12, tzinfo=UTC)])
 def test_an_instant_may_be_text_or_an_instant(at, good_run) -> None:
     rows = client.liquidation_levels("BTCUSDT", "1d", at=at, folder=good_run.published_dir)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import ValidationError
 
-from liq_pipeline.clock import current_instant
+from liq_pipeline.clock import Clock, current_instant
 from liq_pipeline.errors import SettingsError
 
 FIXED = "2026-03-01T00:00:00+00:00"
@@ -22,6 +23,13 @@ def test_without_an_instant_it_is_the_walls_in_utc() -> None:
 @pytest.mark.parametrize("fixed", [FIXED, "2026-03-01T05:30:00+05:30"])
 def test_an_instant_that_was_given_stands_still(fixed: str) -> None:
     assert current_instant(fixed) == current_instant(fixed, 60.0) == MIDNIGHT
+
+
+def test_a_clock_without_a_speed_stands_still_and_is_not_changed() -> None:
+    clock = Clock(fixed=FIXED, started="2020-01-01T00:00:00+00:00")
+    assert clock.now() == current_instant(FIXED, started=clock.started) == MIDNIGHT
+    with pytest.raises(ValidationError, match="frozen"):
+        clock.speed = 1.0
 
 
 @pytest.mark.parametrize("speed", [0.0, 0.5, 1.0, 60.0])

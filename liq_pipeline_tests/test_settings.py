@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from liq_pipeline.errors import SettingsError
 from liq_pipeline.settings import load_settings
@@ -140,6 +141,61 @@ def test_a_fraction_is_taken_where_a_number_need_not_be_whole(variable: str, val
     assert getattr(load_settings(), variable.lower()) == value
 
 
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [("workers", 1, 16), ("jobs", 1, 256), ("serve_port", 0, 65_535), ("replay_speed", 0, 100_000),
+     ("alert_cooldown_hours", 0, 87_600), ("alert_stale_hours", None, 87_600), ("alert_zone_pct", None, 100),
+     ("alert_zone_usd", None, None), ("alert_daily_cap", 1, None), ("lock_timeout_seconds", None, 604_800)],
+)  # fmt: skip
+def test_a_number_is_taken_up_to_its_limits_and_refused_beyond(name: str, least: int | None, most: int | None) -> None:
+    """Without a least one: any that is more than nothing."""
+    for taken in (one for one in (least, most) if one is not None):
+        assert getattr(load_settings(**{name: taken}), name) == taken
+    for refused in (0 if least is None else least - 1, *([] if most is None else [most + 1])):
+        with pytest.raises(SettingsError, match=f"--{name.removeprefix('serve_').replace('_', '-')}='{refused}'"):
+            load_settings(**{name: refused})
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        load_settings().workers = 3
+
+
+OWN = "https://data.binance.vision"
+LISTED = "https://s3-ap-northeast-1.amazonaws.com/data.binance.vision"
+
+
+@pytest.mark.parametrize(
+    ("given", "listing", "rest"),
+    [
+        ({}, LISTED, "https://fapi.binance.com"),
+        ({"archive": f"{OWN}/"}, LISTED, "https://fapi.binance.com"),
+        ({"archive": "/a/folder"}, "/a/folder", None),
+        ({"archive": "http://mirror", "rest": "http://r/"}, "http://mirror", "http://r"),
+        ({"listing": "http://l", "rest": "OFF"}, "http://l", None),
+    ],
+)
+def test_the_listing_and_rest_are_the_exchanges_for_its_own_archive_only(given, listing, rest) -> None:
+    found = load_settings(**given)
+    assert (found.listing_url, found.rest_url) == (listing, rest)
+
+
+def test_only_a_folder_is_read_without_checksums() -> None:
+    assert load_settings(archive="/a/folder", no_checksums=True).no_checksums
+    assert not load_settings(archive="/a/folder").no_checksums
+    for archive in (OWN, "http://mirror"):
+        with pytest.raises(SettingsError, match=f"only a folder .* the archive is {archive}"):
+            load_settings(archive=archive, no_checksums=True)
+
+
+@pytest.mark.parametrize("zone", [None, UTC, timezone(timedelta(hours=5, minutes=30))])
+def test_an_instant_that_is_one_already_is_turned_to_utc(zone) -> None:
+    given = datetime(2026, 3, 19, 12, tzinfo=zone)
+    found = load_settings(now=given).now
+    assert found.utcoffset() == timedelta(0)
+    assert found.replace(tzinfo=None) == given.replace(tzinfo=None) - (given.utcoffset() or timedelta(0))
+
+
 def test_an_empty_variable_is_unset_where_there_is_nothing_to_be_empty(monkeypatch) -> None:
     for name in ("LIQ_NOW", "LIQ_SINCE", "LIQ_LISTING", "LIQ_REST", "LIQ_REPLAY_STARTED", "DAGSTER_HOME"):
         monkeypatch.setenv(name, "")
@@ -160,6 +216,18 @@ def test_another_process_reads_the_same_settings(monkeypatch, tmp_path: Path) ->
             monkeypatch.setenv(name, value)
 
     assert load_settings() == settings.model_copy(update={"dagster_home": tmp_path / "data" / "dagster_home"})
+
+
+def test_another_process_has_the_rest_of_the_environment_but_no_setting_that_this_one_has_not(monkeypatch) -> None:
+    monkeypatch.setenv("LIQ_LISTING", "")
+    monkeypatch.setenv("liq_unknown", "x")
+    monkeypatch.setenv("ELSE_LIQ_X", "kept")
+
+    found = load_settings(dagster_home="/a/home", symbols="ETHUSDT,BTCUSDT").as_environment()
+
+    assert {"LIQ_LISTING", "LIQ_SINCE", "liq_unknown"}.isdisjoint(found)
+    assert (found["ELSE_LIQ_X"], found["DAGSTER_HOME"]) == ("kept", "/a/home")
+    assert (found["LIQ_SYMBOLS"], found["LIQ_PICTURES"]) == ("ETHUSDT,BTCUSDT", "True")
 
 
 @pytest.mark.parametrize(

@@ -70,4 +70,4 @@ def say(text: str) -> None:
     """Print a line as it is. (`typer.echo` writes UTF-8 to terminals that say they are ASCII.)"""
     from liq_pipeline.cli.console import make_console
 
-    make_console().print(text, markup=False, soft_wrap=True)
+    make_console().print(text, soft_wrap=True)

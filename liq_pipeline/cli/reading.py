@@ -193,7 +193,7 @@ def coin_m(
     from liq_pipeline.cli.console import print_validation
     from liq_pipeline.exchange.preflight import require_reachable
 
-    settings = load_settings(archive=archive, data_dir=data)
+    settings = load_settings(archive=archive, no_checksums=no_checksums or None, data_dir=data)
     check_writable(settings.data_dir)
     require_reachable(settings)
     from liq_pipeline.exchange.brackets import use_brackets_below

@@ -37,7 +37,7 @@ def read_frame(path: Path) -> pd.DataFrame:
             frame = _read_parquet(path)
         else:
             frame = _read_csv(io.BytesIO(inflate(path)) if is_packed(path) else path)
-        if not isinstance(frame.index, pd.RangeIndex):
+        if not isinstance(frame.index, pd.RangeIndex) or frame.index.name is not None:  # stamps at even distances
             frame = frame.reset_index()
     except LiqError:
         raise
@@ -92,7 +92,7 @@ def _stamps(column: pd.Series) -> pd.Series:
         numbers = column.astype(float)
         size = float(numbers.abs().median())
         scale = 10**6 if size < 1e11 else 10**3 if size < 1e14 else 1 if size < 1e17 else 1e-3  # s, ms, µs, ns
-        known = numbers.where(numbers.abs() < 1e19 / max(scale, 1)) * scale
+        known = numbers * scale
         stamps = pd.to_datetime(known.where(known.abs() < 1e17), unit="us", utc=True)
     elif pd.api.types.is_datetime64_any_dtype(column):
         stamps = pd.to_datetime(column, utc=True)

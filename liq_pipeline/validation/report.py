@@ -93,7 +93,7 @@ def page(text: str, pictures: dict[str, bytes]) -> str:
         if not lines:
             continue
         if lines[0].startswith("|"):
-            rows = [[_inline(cell.strip()) for cell in line.strip("| ").split(" | ")] for line in lines]
+            rows = [[_inline(cell.strip()) for cell in line[2:-2].split(" | ")] for line in lines]
             head = "".join(f"<th>{cell}</th>" for cell in rows[0])
             body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows[2:])
             blocks.append(f"<table><tr>{head}</tr>{body}</table>")

@@ -37,8 +37,8 @@ class TruthRows:
     column: str
     step: np.timedelta64
     is_events: bool
-    is_recorded: bool = False
-    covered: Stretches | None = None
+    is_recorded: bool
+    covered: Stretches | None
 
 
 def _truth_frame(path: Path) -> pd.DataFrame:

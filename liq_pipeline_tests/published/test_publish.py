@@ -7,15 +7,18 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from liq_pipeline.published.layout import SCHEMA_VERSION, dataset_path, manifest_path
 from liq_pipeline.published.manifests import MAX_BYTES, read_intact_manifest, read_manifest
-from liq_pipeline.published.publish import PublishedDataset, Publisher
+from liq_pipeline.published.publish import PublishedDataset, Publisher, parquet_bytes, rounded
 from liq_pipeline.published.schemas import LEVELS_SCHEMA, OI_DELTA_SCHEMA
 from liq_pipeline.warehouse.schema import table_columns
 
@@ -173,3 +176,61 @@ def test_a_manifest_of_the_largest_size_is_read_and_one_byte_more_is_damage(publ
     assert read_intact_manifest(path)
     manifest.write_bytes(whole + b" " * (MAX_BYTES + 1 - len(whole)))
     assert read_intact_manifest(path) is None
+
+
+@pytest.mark.parametrize(("mantissa", "parts"), [(13, 2**14), (4, 2**5), (22, 2**23)])
+def test_rounded_numbers_are_as_near_as_so_many_bits_allow_and_hold_no_more(mantissa: int, parts: int) -> None:
+    given = np.random.default_rng(1).lognormal(3, 9, 2000) * np.where(np.arange(2000) % 2, 1, -1)
+    found = rounded(given, mantissa)
+
+    assert found.dtype == np.float32
+    off = np.abs(found.astype(float) / given - 1)
+    assert off.max() <= 1 / parts + 2**-23
+    assert off.max() > 0.9 / parts  # it was rounded to the nearest, and not more finely
+    assert not (found.view(np.uint32) & np.uint32((1 << (23 - mantissa)) - 1)).any()
+    assert np.array_equal(rounded(given), rounded(given, 13))
+    exact = np.array([0.0, 1.0, -1.5, 2.0**40])
+    assert rounded(exact, mantissa).tolist() == exact.tolist()
+
+
+def test_each_kind_of_column_is_encoded_in_its_way() -> None:
+    """Instants as differences, prices plain, estimates byte by byte, what repeats by a dictionary."""
+    rows = pa.table(
+        {
+            "ts": pa.array([1, 2, 3], pa.timestamp("us", "UTC")), "close": [1.5, 2.5, 3.5],
+            "leverage": [5.0, 5.0, 10.0], "estimate": pa.array([0.1, 0.2, 0.3], pa.float32()),
+            "side": ["long", "short", "long"], "count": [1, 2, 3],
+        }
+    )  # fmt: skip
+    group = pq.read_metadata(pa.BufferReader(parquet_bytes(rows))).row_group(0)
+    columns = {rows.column_names[number]: group.column(number) for number in range(rows.num_columns)}
+
+    assert {column.compression for column in columns.values()} == {"ZSTD"}
+    found = {name: {"RLE", *column.encodings} - {"RLE"} for name, column in columns.items()}
+    assert found["ts"] == {"DELTA_BINARY_PACKED"}
+    assert found["close"] == {"PLAIN"}
+    assert found["estimate"] == {"BYTE_STREAM_SPLIT"}
+    assert all("RLE_DICTIONARY" in found[name] for name in ("leverage", "side", "count"))
+
+
+def test_rows_may_be_bytes_or_a_file_that_was_made_before(tmp_path: Path) -> None:
+    made = parquet_bytes(NEW)
+    (tmp_path / "file").write_bytes(made)
+    for rows in (NEW, made, tmp_path / "file"):
+        assert PublishedDataset("levels", "B", rows, {}).content() == (made, 3)
+
+
+def test_a_kept_file_is_never_written_again_and_a_day_is_no_timeframe(publisher: Publisher) -> None:
+    day = PublishedDataset("levels_history", "B", OLD, {"as_of": AS_OF, "ü": 1}, "2026-06-01", is_kept=True)
+    (path,) = publisher.publish([day])
+    text = manifest_path(path).read_text(encoding="utf-8")
+    assert text.startswith('{\n  "schema_version": 3,\n')
+    assert text.endswith('  "ü": 1\n}\n')
+    assert "timeframe" not in json.loads(text)
+
+    publisher.publish([replace(day, rows=NEW)])
+    assert pq.read_table(path, partitioning=None).num_rows == 2
+    publisher.publish([replace(day, rows=NEW, is_kept=False)])
+    assert pq.read_table(path, partitioning=None).num_rows == 3
+    with pytest.raises(ValidationError, match="frozen"):
+        publisher.folder = "x"  # type: ignore[misc]
