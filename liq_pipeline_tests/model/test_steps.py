@@ -84,7 +84,7 @@ class TestWiderBars:
             low=[9, 9, 8, 7, 6, 5, 31, 33, 35, 37, 1],
             high=[90, 90, 80, 70, 95, 99, 97, 92, 94, 93, 99],
             entry_price=[1, 1, 20, 30, 40, 1, 50, 53, 59, 61, 1],
-            volume=[1, 1, 3, 5, 2, 1, 0, 0, 0, 0, 1],
+            volume=[1, 1, 0.03, 0.05, 0.02, 1, 0, 0, 0, 0, 1],
         )
 
         found = coarsen(data, np.timedelta64(15, "m"))
@@ -92,7 +92,7 @@ class TestWiderBars:
         assert times_of(found.walk_input.ts) == ["00:30", "01:00"]
         assert found.walk_input.low.tolist() == [6, 35 - 2]
         assert found.walk_input.high.tolist() == [95, 94]
-        assert found.walk_input.volume.tolist() == [10, 0]
+        assert found.walk_input.volume.tolist() == pytest.approx([0.1, 0])
         assert found.walk_input.entry_price.tolist() == pytest.approx(
             [(3 * 20 + 5 * 30 + 2 * 40) / 10, (53 + 59 + 61) / 3]
         )
