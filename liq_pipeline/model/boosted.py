@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from liq_pipeline.model.alignment import MarketData, Steps
 from liq_pipeline.model.scoring import Estimate, Resampler, Score, fold_tests, ridge, score
-from liq_pipeline.model.scoring_flows import path_features
+from liq_pipeline.model.scoring_flows import path_features, rolled_vwap
 
 Floats = NDArray[np.float64]
 Predict = Callable[[Floats, Floats, Floats], Floats]
@@ -69,7 +69,6 @@ def rich_features(data: MarketData, steps: Steps) -> list[Floats]:
     bars = data.walk_input
     close, start = bars.close, steps.first - 1
     returns = pd.Series(np.log(close)).diff().fillna(0.0)
-    weight = bars.volume + 1e-12
     day = max(1, int(np.timedelta64(1, "D") / data.width))
     minute = (steps.end - steps.end.astype("datetime64[D]")) / np.timedelta64(1, "m")
     weekday = ((steps.end.astype("datetime64[D]").astype(int) + 3) % 7).astype(float)
@@ -80,16 +79,16 @@ def rich_features(data: MarketData, steps: Steps) -> list[Floats]:
         rolled = {
             name: pd.Series(values).rolling(count, min_periods=1)
             for name, values in (
-                ("turnover", bars.entry_price * weight), ("weight", weight), ("low", bars.low), ("high", bars.high),
-                ("square", returns.to_numpy() ** 2),
+                ("volume", bars.volume), ("low", bars.low), ("high", bars.high), ("square", returns.to_numpy() ** 2),
             )
         }  # fmt: skip
-        vwap = (rolled["turnover"].sum() / rolled["weight"].sum()).to_numpy()
+        vwap = rolled_vwap(bars.entry_price, bars.volume, count)
         went = np.log(close[start] / close[np.maximum(start - count, 0)])
         beside = np.log(close / vwap)[start]
         below = np.log(close / rolled["low"].min().to_numpy())[start]
         above = np.log(rolled["high"].max().to_numpy() / close)[start]
-        same = [np.sqrt(rolled["square"].mean().to_numpy())[start], np.log(rolled["weight"].mean().to_numpy())[start]]
+        traded = np.log(np.maximum(rolled["volume"].mean().to_numpy(), 0.0) + 1e-12)
+        same = [np.sqrt(rolled["square"].mean().to_numpy())[start], traded[start]]
         # Seen by each side in its own direction, so that one learner can learn from both.
         columns[0] += [went, beside, below, above, *same]
         columns[1] += [-went, -beside, above, below, *same]

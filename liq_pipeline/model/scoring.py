@@ -165,7 +165,7 @@ def score(resampler: Resampler, sides: list[tuple[Floats, Floats, Floats]]) -> S
         r2, r2_draws = 1 - whole[0] / whole[1], 1 - drawn[:, 0] / drawn[:, 1]
         values, draws = [], []
         for y, p, _ in sides:
-            a, b = ranks(y) / y.size, ranks(p) / p.size
+            a, b = ((place - place.mean()) / place.size for place in (ranks(y), ranks(p)))
             whole, drawn = resampler.sums(np.column_stack([np.ones(a.size), a, b, a * a, b * b, a * b]))
             values.append(_correlation(whole[None, :])[0])
             draws.append(_correlation(drawn))

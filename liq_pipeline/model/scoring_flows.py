@@ -102,12 +102,10 @@ def path_features(data: MarketData, steps: Steps) -> tuple[Floats, Floats]:
     day = max(1, int(np.timedelta64(1, "D") / data.width))
     usual_range = np.log(bar_range.rolling(day, min_periods=1).mean().to_numpy()[steps.first - 1] + BASIS_POINT)
     before = _before(bars.close)
-    weight = bars.volume + 1e-12
     columns: list[list[Floats]] = [[before - bars.low], [bars.high - before]]
     for window in WINDOWS:
         count = max(1, int(window / data.width))
-        turnover = pd.Series(bars.entry_price * weight).rolling(count, min_periods=1).sum().to_numpy()
-        vwap = _before(turnover / pd.Series(weight).rolling(count, min_periods=1).sum().to_numpy())
+        vwap = _before(rolled_vwap(bars.entry_price, bars.volume, count))
         lowest = _before(pd.Series(bars.low).rolling(count, min_periods=1).min().to_numpy())
         highest = _before(pd.Series(bars.high).rolling(count, min_periods=1).max().to_numpy())
         columns[0] += [lowest - bars.low, vwap - bars.low]
@@ -121,6 +119,20 @@ def path_features(data: MarketData, steps: Steps) -> tuple[Floats, Floats]:
             np.column_stack([move_features(adverse[:, side]), favourable, usual_range, logs, logs[:, 0] ** 2])
         )
     return result[0], result[1]
+
+
+def rolled_vwap(entry_price: Floats, volume: Floats, count: int) -> Floats:
+    """Return the VWAP of the last `count` bars at each bar; the mean entry where none of them traded.
+
+    A rolling sum keeps rounding errors of what has left the window: where little was traded after much, they would be
+    all of it.
+    """
+    prices, traded, turnover = (
+        pd.Series(values).rolling(count, min_periods=1) for values in (entry_price, volume, entry_price * volume)
+    )
+    has_traded = traded.max().to_numpy() > 0
+    found = turnover.sum().to_numpy() / np.where(has_traded, np.maximum(traded.sum().to_numpy(), 1e-12), 1.0)
+    return np.clip(np.where(has_traded, found, prices.mean()), prices.min().to_numpy(), prices.max().to_numpy())
 
 
 def _moves_by_bar(data: MarketData, steps: Steps) -> list[Floats]:

@@ -7,7 +7,7 @@ from liq_pipeline.model.alignment import MarketData, Steps
 from liq_pipeline.model.exposure import MARGINS, bar_exposure, leverage_class
 from liq_pipeline.model.scale import scale_drift
 from liq_pipeline.model.scoring import Resampler, fold_tests, out_of_sample, score, spearman
-from liq_pipeline.model.scoring_flows import path_features
+from liq_pipeline.model.scoring_flows import path_features, rolled_vwap
 from liq_pipeline.model.walk import WalkInput, walk
 
 DAYS = np.arange(2000) / 48  # half hours
@@ -145,6 +145,17 @@ def test_the_features_of_the_path_are_what_a_hand_computes():
     move = np.log1p(favourable / 1e-4)
     expected = [move, move**2, np.log1p(adverse / 1e-4), usual, *logs, logs[0] ** 2]
     np.testing.assert_allclose(shorts[0], expected, rtol=1e-9)
+
+
+def test_a_vwap_lies_within_its_entries_also_where_next_to_nothing_was_traded_after_much():
+    entry = np.array([100.0, 130, 70, 110, 90, 95, 97])
+    volume = np.array([3.0, 1e15 / 7, 0, 0, 1e-9, 3, 0])
+    found = rolled_vwap(entry, volume, 2)
+    expected = [100, 130, 130, (70 + 110) / 2, 90, 95, 95]
+    np.testing.assert_allclose(found, expected, rtol=1e-7)
+    np.testing.assert_allclose(rolled_vwap(entry, np.array([2.0, 3, 5, 7, 0, 11, 0]), 3)[2:4],
+                               [(200 + 390 + 350) / 10, (390 + 350 + 770) / 15])  # fmt: skip
+    assert rolled_vwap(entry, volume, 1).tolist() == entry.tolist()
 
 
 def test_exposure_has_one_class_for_each_range_of_leverage():
