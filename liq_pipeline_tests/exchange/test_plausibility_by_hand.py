@@ -135,6 +135,7 @@ FINE: tuple[None, list[str]] = (None, [])
         ({"volume": 20, "quote_volume": 0, "taker_buy_quote_volume": 0}, QUOTE),
         ({"volume": -1, "taker_buy_volume": NAN}, VOLUME), ({"volume": INF}, VOLUME),
         ({"volume": NAN}, (VOLUME[0], [])),
+        ({"volume": NAN, "quote_volume": 0, "taker_buy_quote_volume": 0}, (VOLUME[0], [])),
         ({"quote_volume": -1, "taker_buy_quote_volume": NAN}, QUOTE), ({"quote_volume": INF}, QUOTE),
         ({"quote_volume": NAN}, (QUOTE[0], [])), ({"volume": NAN, "quote_volume": NAN}, (why.NO_VOLUME, [])),
         ({"volume": -1, "quote_volume": -1, "taker_buy_volume": NAN, "taker_buy_quote_volume": NAN},
@@ -158,3 +159,16 @@ def test_without_any_volume_the_quote_volume_stands() -> None:
         why.judge_volumes(feed)
     assert set(reasons(feed).values()) == {why.VOLUME_IS_OFF}
     assert feed.of["quote_volume"].tolist() == [1000] * COUNT
+
+
+@pytest.mark.parametrize(("planted", "expected"), [({"volume": 2}, VOLUME), ({"quote_volume": 0.1}, QUOTE)], ids=str)
+def test_volumes_of_less_than_a_contract_beside_a_bar_without_any(planted: dict, expected: tuple) -> None:
+    feed = bars(slice(None), **dict.fromkeys((*ALL, "volume", "quote_volume"), 0.5), taker_buy_volume=0)
+    feed.of["quote_volume"][:] = 0.25
+    feed.of["taker_buy_quote_volume"][:] = 0
+    feed.of["volume"][0] = feed.of["quote_volume"][0] = 0
+    for name, value in planted.items():
+        feed.of[name][ROW] = value
+    with np.errstate(all="ignore"):
+        why.judge_volumes(feed)
+    assert reasons(feed) == {ROW: expected[0]}
