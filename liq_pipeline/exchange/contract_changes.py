@@ -127,8 +127,6 @@ class Feeds:
     def open_interest(self) -> Series:
         """Open interest, but for snapshots whose value is not that of their contracts at the price of their bar."""
         rows = self.known
-        if not self.trading.size:
-            return Series(self.ts[rows], np.log(self.contracts[rows]))
         bar = self.trading[np.clip(np.searchsorted(self.prices.ts, self.ts[rows]), 0, self.trading.size - 1)]
         with np.errstate(all="ignore"):
             rows = rows[~(np.abs(np.log(self.implied[rows] / self.last[bar])) > AGREES)]

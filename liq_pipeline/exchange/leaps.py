@@ -74,9 +74,9 @@ def _find(series: Series, rows: NDArray[np.intp], found: Leaps) -> None:
     for before, after in pairwise(chain):
         found.displaced[first[before + 1] : last[after - 1] + 1] = True
     for begin, end, level in ((0, chain[0], chain[0]), (chain[-1] + 1, starts.size, chain[-1] + 1)):
-        part = rows[(rows >= first[begin]) & (rows <= last[end - 1])] if begin < end else rows[:0]
-        if not part.size:
+        if begin == end:
             continue
+        part = rows[(rows >= first[begin]) & (rows <= last[end - 1])]
         if _is_believed(series, part):
             found.new_level[first[level]] = True
             _find(series, part, found)

@@ -89,7 +89,7 @@ def find_settlements(symbol: str, open_interest: pa.Table, klines: pa.Table) -> 
     found = [
         known
         for known in listed_settlements().get(symbol, ())
-        if begin < _naive(known.settled_at) < end and _naive(known.resumed_at) < end
+        if begin < _naive(known.settled_at) and _naive(known.resumed_at) < end
     ]
     for change in find_changes(feeds):
         suspected = Settlement(_utc(change.settled), _utc(change.resumed), False, change.found)
