@@ -228,7 +228,7 @@ def _coverage(raw_dir: Path, dataset: ArchiveDataset, symbol: str) -> dict[date,
         day = dataset.day_of(symbol, key)
         if day and entry.good_sha256:
             end = datetime.combine(day + timedelta(days=1), time(), UTC)
-            found[day] = entry.last_ts if entry.status == "ok" and entry.last_ts else end
+            found[day] = entry.last_ts or end
     return found
 
 

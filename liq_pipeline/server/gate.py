@@ -76,7 +76,6 @@ class Gate:
             log.exception("unexpected error")
             if status:
                 raise  # an answer has begun: the server ends the connection
-            status = 500
             await problem(500, "The service made a mistake; it is in its log.")(scope, receive, sent)
         finally:
             route = getattr(scope.get("route"), "path", "other")

@@ -11,6 +11,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from liq_pipeline.errors import NoData, NotPublished, PublishedDamaged
 from liq_pipeline.server.store import MixedEdition
@@ -33,6 +34,11 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None, sim
     return Response(
         json.dumps(content, ensure_ascii=False), status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE
     )
+
+
+class _LeftToTheGate(Response):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Say nothing: the framework raises the error anew, and the gate logs it, once, and answers."""
 
 
 def answer_problems(app: FastAPI) -> None:
@@ -71,3 +77,7 @@ def answer_problems(app: FastAPI) -> None:
     async def damaged(_: Request, error: PublishedDamaged) -> Response:
         log.warning("%s", error)
         return problem(503, str(error), {"Retry-After": "60"})
+
+    @app.exception_handler(Exception)
+    async def mistaken(_: Request, error: Exception) -> Response:
+        return _LeftToTheGate()

@@ -40,6 +40,21 @@ class TestPrices:
         planted = feeds.plant("klines", [row], **{name: times(factor) for name, factor in changes.items()})
         assert planted.found("klines") == {row: why.UNTRADED_RANGE}
 
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"low": 0}, {"low": -1}, dict.fromkeys(PRICES, 0), {"high": np.inf}, {"open": np.nan},
+            {"close": times(1.1)}, {"open": times(0.9)},
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_that_no_bar_can_have_become_null(self, feeds: Feeds, changes) -> None:
+        row = feeds.klines.num_rows // 2
+        planted = feeds.plant("klines", [row], **changes)
+        assert planted.found("klines") == {row: why.NOT_A_BAR}
+        judged = judge(planted.open_interest, planted.klines).klines
+        assert [np.flatnonzero(judged[name].is_null()).tolist() for name in PRICES] == [[row]] * 4
+
     @pytest.mark.parametrize(("factor", "is_blamed"), [(1 / 7, False), (1 / 9, True)])
     def test_of_a_fall_to_an_eighth_within_one_bar_become_null_however_much_was_traded(
         self, feeds: Feeds, factor: float, is_blamed: bool

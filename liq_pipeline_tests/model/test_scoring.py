@@ -7,7 +7,7 @@ from liq_pipeline.model.alignment import MarketData, Steps
 from liq_pipeline.model.exposure import MARGINS, bar_exposure, leverage_class
 from liq_pipeline.model.scale import scale_drift
 from liq_pipeline.model.scoring import Resampler, fold_tests, out_of_sample, score, spearman
-from liq_pipeline.model.scoring_flows import path_features, rolled_vwap
+from liq_pipeline.model.scoring_flows import _moves_by_bar, path_features, rolled_vwap
 from liq_pipeline.model.walk import WalkInput, walk
 
 DAYS = np.arange(2000) / 48  # half hours
@@ -118,7 +118,7 @@ def test_a_score_of_two_sides_is_drawn_once_for_each_draw_around_its_value():
     assert found.r2_draws.mean() == pytest.approx(found.r2, abs=0.02)
 
 
-def test_the_features_of_the_path_are_what_a_hand_computes():
+def four_bars() -> MarketData:
     ts = np.datetime64("2026-03-01T00:05", "us") + np.arange(4) * np.timedelta64(5, "m")
     close, high, low = (
         np.array([100.0, 101, 99, 98]),
@@ -127,8 +127,22 @@ def test_the_features_of_the_path_are_what_a_hand_computes():
     )
     entry, volume = np.array([100.0, 101, 100, 97.5]), np.array([10.0, 30, 20, 5])
     bars = WalkInput(ts, np.full(4, 1e3), entry, low, high, close, volume)
-    data = MarketData(bars, np.array([100.0, 100, 101, 99]), np.ones(4, bool), np.timedelta64(5, "m"))
-    steps = Steps(ts[3:], np.array([3]), np.array([3]), np.zeros((1, 2)))
+    return MarketData(bars, np.array([100.0, 100, 101, 99]), np.ones(4, bool), np.timedelta64(5, "m"))
+
+
+def test_moves_bar_by_bar_are_summed_each_from_the_close_before_its_bar():
+    data = four_bars()
+    step = Steps(data.walk_input.ts[3:], np.array([1]), np.array([3]), np.zeros((1, 2)))
+
+    for found, moves in zip(_moves_by_bar(data, step), ([0, 2.5 / 101, 3 / 99], [2 / 100, 0, 0.5 / 99]), strict=True):
+        log = np.log1p(sum(moves) / 1e-4)
+        np.testing.assert_allclose(found, [[log, log**2]], rtol=1e-9)
+
+
+def test_the_features_of_the_path_are_what_a_hand_computes():
+    data = four_bars()
+    high, low = data.walk_input.high, data.walk_input.low
+    steps = Steps(data.walk_input.ts[3:], np.array([3]), np.array([3]), np.zeros((1, 2)))
 
     longs, shorts = path_features(data, steps)
 

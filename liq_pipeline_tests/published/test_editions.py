@@ -42,6 +42,21 @@ def test_another_machine_reads_what_was_published(bucket: Bucket, tmp_path: Path
     }
 
 
+def test_what_another_process_of_the_machine_fetched_meanwhile_is_no_change_of_this_one(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = publisher(bucket, tmp_path / "a")
+    writer.publish(levels(1))
+    reader, other = (Editions(bucket.objects(), tmp_path / "b") for _ in range(2))
+    reader.fetch()
+    listed = reader.symbols() | {"ETHUSDT": "the tag of a pointer that is gone"}
+    writer.publish(levels(2))
+
+    assert other.fetch() == ["BTCUSDT"]
+    monkeypatch.setattr(reader, "symbols", lambda: listed)
+    assert reader.fetch() == []
+
+
 def test_only_what_changed_is_written_and_fetched(bucket: Bucket, tmp_path: Path) -> None:
     writer = publisher(bucket, tmp_path / "a")
     writer.publish(levels(1))

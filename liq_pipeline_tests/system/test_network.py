@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from threading import Event, Thread
+from threading import enumerate as threads
 
 import pytest
 from pytest_httpserver import HTTPServer as Receiver
@@ -25,7 +27,7 @@ from liq_pipeline.simulator.rest import RestServer
 from liq_pipeline.simulator.server import ArchiveServer
 from liq_pipeline.simulator.stream import StreamServer
 from liq_pipeline.system.network import socket_proxy, through_proxy, why_unreachable
-from liq_pipeline.system.proxies import is_this_machine
+from liq_pipeline.system.proxies import exempt_this_machine, is_this_machine
 
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 ONCE = Retry(total=0)
@@ -95,6 +97,28 @@ class TestThisMachineIsAskedWithoutAProxy:
 )  # fmt: skip
 def test_what_is_this_machine(url: str, here: bool) -> None:
     assert is_this_machine(url) is here
+
+
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
+def test_libraries_ask_this_machine_and_whom_the_user_named_without_the_proxy(name: str, monkeypatch) -> None:
+    for one in ("no_proxy", "NO_PROXY"):  # both are set below: so that they are taken back
+        monkeypatch.setenv(one, "")
+    monkeypatch.setenv("https_proxy", DEAD)
+    monkeypatch.setenv(name, " archive.example, ::1,")
+    exempt_this_machine()
+
+    assert os.environ["no_proxy"] == os.environ["NO_PROXY"] == "archive.example,::1,localhost,127.0.0.1,127.0.0.0/8"
+
+
+def test_nothing_is_added_to_a_star_nor_where_there_is_no_proxy(monkeypatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    exempt_this_machine()
+    assert "NO_PROXY" not in os.environ
+
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("ALL_PROXY", DEAD)
+    exempt_this_machine()
+    assert os.environ["no_proxy"] == os.environ["NO_PROXY"] == "*"
 
 
 @pytest.fixture
@@ -186,3 +210,22 @@ def test_a_host_that_takes_no_connection_is_given_up_after_the_time_given() -> N
             one.close()
     assert said
     assert time.monotonic() - began < 1.5
+
+
+def test_a_name_that_takes_longer_to_resolve_is_given_up_and_keeps_no_process_alive(monkeypatch) -> None:
+    answered = Event()
+
+    def slow(*_: object, **__: object) -> None:
+        answered.wait(10)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", slow)
+    before = set(threads())
+
+    said = why_unreachable("http://archive.example", seconds=0.05)
+
+    (left,) = set(threads()) - before
+    answered.set()
+    left.join()
+    assert said == "no answer within 0.05 s"
+    assert left.daemon

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from liq_pipeline.errors import ObjectsRefused, ObjectsUnreachable
-from liq_pipeline.system.objects import Changed, Objects
+from liq_pipeline.system.objects import Changed, Objects, _said
 from liq_pipeline_tests.cluster.bucket import Bucket
 
 pytestmark = pytest.mark.whole_run
@@ -96,8 +96,22 @@ def test_a_store_that_stays_away_is_named_with_what_to_do(bucket: Bucket, monkey
 def test_a_wrong_key_is_not_tried_again(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
 
-    with pytest.raises(ObjectsRefused, match="no permission"):
+    with pytest.raises(ObjectsRefused, match=r"no permission to read a: The operation lacked .* 403 Forbidden"):
         Objects(bucket.address, patience_seconds=60).get("a")
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("one\n  two\n\nDebug source:\nGeneric {", "one two"),
+        ("x" * 301, "x" * 300),
+        ("", "RuntimeError"),
+        ("\n\nDebug source:\nGeneric {", "RuntimeError"),
+    ],
+    ids=["pages below it", "very long", "nothing", "nothing but pages below it"],
+)
+def test_of_an_error_of_the_library_its_own_words_are_said_or_else_its_name(message: str, said: str) -> None:
+    assert _said(RuntimeError(message)) == said
 
 
 def test_a_missing_bucket_is_named(bucket: Bucket) -> None:

@@ -178,6 +178,20 @@ def test_what_is_mapped_on_the_way_is_what_the_living_cells_hold(scene: Scene) -
             assert found[column, TARGETS_PCT.index(2.0), place] == pytest.approx(expected)
 
 
+def test_open_interest_that_is_not_observed_yet_is_not_mapped(scene: Scene) -> None:
+    bars = cut(scene.data, 10)
+    data = replace(bars, known=np.isin(np.arange(10), [0, 3, 7]))  # bar 0 opens nothing: there is no change before it
+    changed = data.walk_input.open_interest * np.where(np.arange(10) > 3, 1.5, 1.0)
+    other = replace(data.walk_input, open_interest=changed)
+    found, two = (mapped_on_the_way(walk(one, SYMBOL), data, np.arange(10)) for one in (data.walk_input, other))
+
+    usd = found.sum(axis=(1, 2, 3))
+    assert (usd[:3] == 0).all()
+    assert (usd[3:] > 0).all()
+    np.testing.assert_allclose(two[:7], found[:7])
+    assert not np.isclose(two.sum(axis=(1, 2, 3))[7:], usd[7:]).any()
+
+
 def test_nothing_of_the_future_enters(scene: Scene) -> None:
     bars = 1500
     part = cut(scene.data, bars)

@@ -60,6 +60,20 @@ def test_opening_stamps_under_a_closing_name_are_noticed(tmp_path, scene):
     assert found.data.walk_input.ts[0] == klines["ts"].iloc[0].tz_localize(None).to_datetime64()
 
 
+@pytest.mark.parametrize("is_sparse", [False, True], ids=["as fine as the bars", "single events"])
+def test_by_truth_that_cannot_tell_no_kline_is_read_against_its_name(tmp_path, scene, is_sparse):
+    klines, open_interest, _ = frames(scene)
+    reported = scene.market.liquidations
+    truth = pd.DataFrame({"ts": klines["ts"], "long_usd": reported["long_usd"], "short_usd": reported["short_usd"]})
+    usd = truth["long_usd"] + truth["short_usd"]
+    if is_sparse:
+        truth = truth[(usd > usd.shift(1)) & (usd > usd.shift(-1)) & (usd > usd.quantile(0.8))]
+    early = klines.assign(ts=klines["ts"] - pd.Timedelta("15min"))
+    found = read(tmp_path, (early, open_interest, truth))
+    assert not any("only as the START" in note for note in found.notes)
+    assert any("single events" in note for note in found.notes) is is_sparse
+
+
 def test_open_interest_in_usd_becomes_contracts_at_the_price_of_its_instant(tmp_path, scene):
     klines, open_interest, truth = frames(scene)
     value = open_interest["open_interest"] * klines["close"]

@@ -119,6 +119,9 @@ def test_the_control_sees_skill_and_exchanged_days_see_none(scene):
     control = score_flows(scene.data, control_steps(walked, scene.data, scene.steps), exposures, "walk")
     assert control.rows["walk"].alone.value > 0.9
     assert control.rows["walk"].gain_over_move.low > 0.1
+    # Here each step is one bar.
+    by_bar, whole = (control.against[f"walk - {name}"] for name in ("moves bar by bar", "adverse move"))
+    assert [one.value for one in by_bar] == pytest.approx([one.value for one in whole])
     day = np.floor(scene.steps.days).astype(int)
     order = np.random.default_rng(3).permutation(np.unique(day))
     usd = scene.steps.usd[np.concatenate([np.flatnonzero(day == one) for one in order])]
