@@ -51,7 +51,7 @@ def test_a_free_port_is_the_same_at_every_address_of_the_host() -> None:
         one.close()
 
 
-OURS, OTHERS = "127.0.0.1", ("192.0.2.1", "192.0.2.2")
+OURS, OTHERS = "127.0.0.1", ("198.51.100.1", "203.0.113.1")
 
 
 @pytest.mark.parametrize("found", [[OTHERS[0], OURS], [OURS, OTHERS[0]], [OTHERS[0], OURS, OTHERS[1]]], ids=str)
