@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from liq_pipeline.exchange import plausibility as why
@@ -64,6 +65,21 @@ class TestPrices:
         assert planted.found("klines") == dict.fromkeys(rows.tolist(), why.PRICES_LEAP)
         assert planted.found("open_interest") == {}
 
+    @pytest.mark.parametrize(("factor", "is_a_leap"), [(1.5, False), (1 / 1.5, False), (1.62, True), (1 / 1.62, True)])
+    def test_may_go_the_farther_the_longer_the_pause(self, feeds: Feeds, factor: float, is_a_leap: bool) -> None:
+        """By a quarter, times the square root of one more than the hours: over three hours by 56 %."""
+        ts, width = feeds.klines["ts"].to_numpy(), np.diff(feeds.klines["ts"].to_numpy()[:2])[0]
+        middle = feeds.klines.num_rows // 2
+        paused = feeds.klines.filter(pa.array((ts <= ts[middle]) | (ts > ts[middle] + np.timedelta64(3, "h"))))
+        assert paused["ts"].to_numpy()[middle + 1] - ts[middle] - width == np.timedelta64(3, "h")
+        later = np.arange(middle + 1, paused.num_rows)
+        # The market stands still over the pause, but for the factor.
+        closed, opened = (float(paused[name][row].as_py()) for name, row in (("close", middle), ("open", middle + 1)))
+        moved = times(factor * closed / opened)
+        quiet = Feeds(feeds.open_interest.slice(0, 0), paused)
+        moved = quiet.plant("klines", later, **dict.fromkeys((*PRICES, "quote_volume"), moved))
+        assert moved.found("klines") == ({middle + 1: why.PRICES_STAY} if is_a_leap else {})
+
     def test_of_all_bars_become_null_where_open_interest_and_volume_know_better(self, feeds: Feeds) -> None:
         rows = np.arange(feeds.klines.num_rows)
         planted = feeds.plant("klines", rows, **dict.fromkeys(PRICES, times(10)))
@@ -106,11 +122,13 @@ class TestVolumes:
         assert judged.select(PRICES).equals(feeds.klines.select(PRICES))
 
     @pytest.mark.parametrize("factor", [1e4, 1e-4])
-    def test_of_less_than_a_contract_are_judged_as_large_ones_are(self, feeds: Feeds, factor: float) -> None:
+    @pytest.mark.parametrize("unit", ["volume", "quote_volume"], ids=["contract", "dollar"])
+    def test_of_less_than_one_are_judged_as_large_ones_are(self, feeds: Feeds, factor: float, unit: str) -> None:
         every, row = np.arange(feeds.klines.num_rows), feeds.klines.num_rows // 2
         columns = ("volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume")
-        largest = float(np.max(feeds.klines["volume"].to_numpy()))
-        small = feeds.plant("klines", every, **dict.fromkeys(columns, times(0.9 / largest)))
+        values = feeds.klines[unit].to_numpy()  # of a dollar a tenth is rounded away: not less than .3 are told apart
+        scale = 0.9 / values.max() if unit == "volume" else 0.3 / values[row]
+        small = feeds.plant("klines", every, **dict.fromkeys(columns, times(scale)))
         quiet = small.plant("klines", [row], taker_buy_volume=0, taker_buy_quote_volume=0)
         assert small.found("klines") == {}
         assert quiet.plant("klines", [row], quote_volume=times(factor)).found("klines") == {row: why.QUOTE_IS_OFF}
