@@ -65,20 +65,23 @@ class TestPrices:
         assert planted.found("klines") == dict.fromkeys(rows.tolist(), why.PRICES_LEAP)
         assert planted.found("open_interest") == {}
 
-    @pytest.mark.parametrize(("factor", "is_a_leap"), [(1.5, False), (1 / 1.5, False), (1.62, True), (1 / 1.62, True)])
-    def test_may_go_the_farther_the_longer_the_pause(self, feeds: Feeds, factor: float, is_a_leap: bool) -> None:
-        """By a quarter, times the square root of one more than the hours: over three hours by 56 %."""
-        ts, width = feeds.klines["ts"].to_numpy(), np.diff(feeds.klines["ts"].to_numpy()[:2])[0]
-        middle = feeds.klines.num_rows // 2
-        paused = feeds.klines.filter(pa.array((ts <= ts[middle]) | (ts > ts[middle] + np.timedelta64(3, "h"))))
-        assert paused["ts"].to_numpy()[middle + 1] - ts[middle] - width == np.timedelta64(3, "h")
+    @pytest.mark.parametrize(
+        ("hours", "most"), [pytest.param(0, 1.25, id="no pause"), pytest.param(3, 1.25**2, id="three hours")]
+    )
+    @pytest.mark.parametrize("beyond", [0.999, 1.001])
+    @pytest.mark.parametrize("up", [1, -1], ids=["up", "down"])
+    def test_may_leap_by_a_quarter_and_over_a_pause_by_more(self, feeds, hours, most, beyond: float, up: int) -> None:
+        """A quarter to the power of the square root of one more than the hours; the market stands still besides."""
+        ts, middle = feeds.klines["ts"].to_numpy(), feeds.klines.num_rows // 2
+        paused = feeds.klines.filter(pa.array((ts <= ts[middle]) | (ts > ts[middle] + np.timedelta64(hours, "h"))))
+        closed, opened = paused["close"][middle].as_py(), paused["open"][middle + 1].as_py()
+        moved = times((most * beyond) ** up * closed / opened)
         later = np.arange(middle + 1, paused.num_rows)
-        # The market stands still over the pause, but for the factor.
-        closed, opened = (float(paused[name][row].as_py()) for name, row in (("close", middle), ("open", middle + 1)))
-        moved = times(factor * closed / opened)
-        quiet = Feeds(feeds.open_interest.slice(0, 0), paused)
-        moved = quiet.plant("klines", later, **dict.fromkeys((*PRICES, "quote_volume"), moved))
-        assert moved.found("klines") == ({middle + 1: why.PRICES_STAY} if is_a_leap else {})
+        planted = Feeds(feeds.open_interest.slice(0, 0), paused).plant(
+            "klines", later, **dict.fromkeys((*PRICES, "quote_volume"), moved)
+        )
+        assert planted.klines["open_time"].to_numpy()[middle + 1] - ts[middle] == np.timedelta64(hours, "h")
+        assert planted.found("klines") == ({middle + 1: why.PRICES_STAY} if beyond > 1 else {})
 
     def test_of_all_bars_become_null_where_open_interest_and_volume_know_better(self, feeds: Feeds) -> None:
         rows = np.arange(feeds.klines.num_rows)

@@ -200,6 +200,7 @@ class TestNotSuspected:
         pytest.param({"volume": None}, False, id="flat, of unknown volume"),
         pytest.param({"volume": 0.0, "high": 0.6}, True, id="without volume, and the price moved"),
         pytest.param({"volume": 0.5, "open": None}, False, id="without a first price"),
+        pytest.param({"volume": 0.5, "open": 0.0}, False, id="with a first price of zero"),
         pytest.param({"volume": 0.5, "close": 0.0}, False, id="with a last price of zero"),
     ],
 )

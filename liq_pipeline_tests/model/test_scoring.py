@@ -148,13 +148,10 @@ def test_the_features_of_the_path_are_what_a_hand_computes():
 
 
 def test_each_window_of_the_path_holds_its_hours_and_a_step_sums_its_bars():
-    """Bars of half an hour: the windows hold 2, 8, 48 and 144 of them. Steps are of two bars; both ends are wild."""
-    rng, count = np.random.default_rng(5), 160
-    wild = np.abs(np.linspace(-0.05, 0.06, count))
-    close = 100 * np.exp(wild * rng.normal(size=count))
-    entry = 100 * np.exp(wild * rng.normal(size=count))
-    high = np.maximum(close, entry) * np.exp(wild * rng.uniform(size=count))
-    low = np.minimum(close, entry) / np.exp(wild * rng.uniform(size=count))
+    """Bars of half an hour: the windows hold 2, 8, 48 and 144 of them. Steps are of two bars."""
+    rng, count = np.random.default_rng(5), 500
+    close, entry = 100 * np.exp(rng.normal(0, 0.02, (2, count)))
+    high, low = np.maximum(close, entry), np.minimum(close, entry)
     volume, half_hour = rng.uniform(1, 50, count), np.timedelta64(30, "m")
     ts = np.datetime64("2026-03-01T00:30", "us") + np.arange(count) * half_hour
     bars = WalkInput(ts, np.full(count, 1e3), entry, low, high, close, volume)
