@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable
@@ -12,7 +13,8 @@ import pytest
 
 from liq_pipeline import client
 from liq_pipeline.errors import ObjectsUnreachable, SettingsError
-from liq_pipeline.exchange.kept import KeptRaw
+from liq_pipeline.exchange.brackets import FILE
+from liq_pipeline.exchange.kept import KeptRaw, fetch_shared
 from liq_pipeline.exchange.keys import METRICS, klines
 from liq_pipeline.orchestration.history import dagster_instance
 from liq_pipeline.orchestration.lease import lease
@@ -146,6 +148,28 @@ def test_raw_files_go_to_another_machine_and_only_what_changed_is_moved(
     changed = next(there.glob("manifest/symbol=BTCUSDT/*.parquet"))
     changed.write_bytes(changed.read_bytes() + b" ")
     assert (two.store("BTCUSDT"), one.fetch("BTCUSDT")) == (1, 1)
+
+
+def test_imported_brackets_go_to_another_machine(
+    bucket: Bucket, liq: Callable[..., Finished], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIQ_STORAGE", bucket.address)
+    for number, symbol in enumerate(("NEWUSDT", "OTHERUSDT")):  # each on a machine that has nothing yet
+        row = {"bracket": 1, "initialLeverage": 60, "notionalCap": 5000, "notionalFloor": 0, "maintMarginRatio": 0.01}
+        (tmp_path / "tiers.json").write_text(json.dumps([{"symbol": symbol, "brackets": [row]}]))
+        done = liq("brackets", "import", tmp_path / "tiers.json", "--data", tmp_path / str(number))
+        assert done.code == 0, done.err
+    fetch_shared(bucket.objects(), tmp_path / "there")
+
+    kept = (tmp_path / "there" / FILE).read_text()
+    assert kept == (tmp_path / "1" / "raw" / FILE).read_text()
+    assert [line.split(",")[0] for line in kept.splitlines()[1:]] == ["NEWUSDT", "OTHERUSDT"]
+
+
+def test_without_imported_brackets_nothing_is_brought(bucket: Bucket, tmp_path: Path) -> None:
+    fetch_shared(bucket.objects(), tmp_path / "raw")
+
+    assert not (tmp_path / "raw").exists()
 
 
 def test_a_listing_cannot_write_beside_a_symbols_files(bucket: Bucket, tmp_path: Path) -> None:

@@ -43,11 +43,7 @@ def take_port(host: str, port: int) -> list[socket.socket]:
             try:
                 _listen(listener, (place[0], port, *place[2:]))
             except OSError as error:
-                if (
-                    error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-                    and len(found) > 1
-                    and place != found[-1][4]
-                ):
+                if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and place != found[-1][4]:
                     continue  # such as ::1 of localhost on a machine without IPv6
                 if sockets and error.errno != errno.EADDRINUSE:
                     continue

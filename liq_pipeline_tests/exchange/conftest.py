@@ -108,7 +108,10 @@ def files(tmp_path: Path) -> Files:
 
 
 class Server:
-    """The mirror over HTTP. `faults[key]` are answers that come before the true one, in turn."""
+    """The mirror over HTTP. `faults[key]` are answers that come before the true one, in turn.
+
+    `asked` are keys in turn; `asked_around_caches` those among them that were asked so that no cache answers.
+    """
 
     def __init__(self, http: HTTPServer, files: Files) -> None:
         self.files = files
@@ -116,6 +119,7 @@ class Server:
         self.next_marker = True
         self.faults: dict[str, list[Response]] = defaultdict(list)
         self.asked: list[str] = []
+        self.asked_around_caches: list[str] = []
         http.expect_request(re.compile(".*")).respond_with_handler(self._answer)
         self.url = http.url_for("").rstrip("/")
 
@@ -125,6 +129,8 @@ class Server:
     def _answer(self, request: Request) -> Response:
         key = unquote(request.path).lstrip("/")
         self.asked.append(key)
+        if request.headers.get("Cache-Control") == "no-cache" and request.args:
+            self.asked_around_caches.append(key)
         if self.faults[key]:
             return self.faults[key].pop(0)
         if not key:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from liq_pipeline.exchange import plausibility as why
@@ -79,6 +80,24 @@ class TestPrices:
         assert planted.found("klines") == dict.fromkeys(rows.tolist(), why.PRICES_LEAP)
         assert planted.found("open_interest") == {}
 
+    @pytest.mark.parametrize(
+        ("hours", "most"), [pytest.param(0, 1.25, id="no pause"), pytest.param(3, 1.25**2, id="three hours")]
+    )
+    @pytest.mark.parametrize("beyond", [0.999, 1.001])
+    @pytest.mark.parametrize("up", [1, -1], ids=["up", "down"])
+    def test_may_leap_by_a_quarter_and_over_a_pause_by_more(self, feeds, hours, most, beyond: float, up: int) -> None:
+        """A quarter to the power of the square root of one more than the hours; the market stands still besides."""
+        ts, middle = feeds.klines["ts"].to_numpy(), feeds.klines.num_rows // 2
+        paused = feeds.klines.filter(pa.array((ts <= ts[middle]) | (ts > ts[middle] + np.timedelta64(hours, "h"))))
+        closed, opened = paused["close"][middle].as_py(), paused["open"][middle + 1].as_py()
+        moved = times((most * beyond) ** up * closed / opened)
+        later = np.arange(middle + 1, paused.num_rows)
+        planted = Feeds(feeds.open_interest.slice(0, 0), paused).plant(
+            "klines", later, **dict.fromkeys((*PRICES, "quote_volume"), moved)
+        )
+        assert planted.klines["open_time"].to_numpy()[middle + 1] - ts[middle] == np.timedelta64(hours, "h")
+        assert planted.found("klines") == ({middle + 1: why.PRICES_STAY} if beyond > 1 else {})
+
     def test_of_all_bars_become_null_where_open_interest_and_volume_know_better(self, feeds: Feeds) -> None:
         rows = np.arange(feeds.klines.num_rows)
         planted = feeds.plant("klines", rows, **dict.fromkeys(PRICES, times(10)))
@@ -121,11 +140,13 @@ class TestVolumes:
         assert judged.select(PRICES).equals(feeds.klines.select(PRICES))
 
     @pytest.mark.parametrize("factor", [1e4, 1e-4])
-    def test_of_less_than_a_contract_are_judged_as_large_ones_are(self, feeds: Feeds, factor: float) -> None:
+    @pytest.mark.parametrize("unit", ["volume", "quote_volume"], ids=["contract", "dollar"])
+    def test_of_less_than_one_are_judged_as_large_ones_are(self, feeds: Feeds, factor: float, unit: str) -> None:
         every, row = np.arange(feeds.klines.num_rows), feeds.klines.num_rows // 2
         columns = ("volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume")
-        largest = float(np.max(feeds.klines["volume"].to_numpy()))
-        small = feeds.plant("klines", every, **dict.fromkeys(columns, times(0.9 / largest)))
+        values = feeds.klines[unit].to_numpy()  # of a dollar a tenth is rounded away: not less than .3 are told apart
+        scale = 0.9 / values.max() if unit == "volume" else 0.3 / values[row]
+        small = feeds.plant("klines", every, **dict.fromkeys(columns, times(scale)))
         quiet = small.plant("klines", [row], taker_buy_volume=0, taker_buy_quote_volume=0)
         assert small.found("klines") == {}
         assert quiet.plant("klines", [row], quote_volume=times(factor)).found("klines") == {row: why.QUOTE_IS_OFF}

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from liq_pipeline.exchange.formats import read_klines, read_open_interest
+from liq_pipeline.exchange.contract_changes import Feeds as BothFeeds
+from liq_pipeline.exchange.formats import KLINES_SCHEMA, OPEN_INTEREST_SCHEMA, read_klines, read_open_interest
 from liq_pipeline.exchange.settlements import (
     contracts_of_bars,
     contracts_of_snapshots,
@@ -78,6 +79,13 @@ class TestSuspectedFromTheRows:
         bars = scaled.silent("2026-03-25T06:00", 8.5).klines
 
         assert found(Feeds(scaled.open_interest, bars)) == [("03-25 06:00", "03-25 14:30")]
+
+    def test_of_a_coin_of_cents_of_which_less_than_one_is_traded_in_a_bar(self, real) -> None:
+        cheap = real.scaled("2020-01-01", 1e-7, 1e-7).silent(AT, 32.5)
+        assert max(cheap.klines["close"].to_pylist() + cheap.klines["volume"].to_pylist()) < 1
+
+        assert found(cheap) == []
+        assert found(cheap.scaled(_later(AT, 32.5), 0.01, 100)) == [("03-15 09:00", "03-16 17:30")]
 
     def test_a_redenomination_of_which_one_bar_falls_back_later(self, real) -> None:
         scaled = real.scaled("2026-03-25T06:00", 10, 0.1)
@@ -182,6 +190,26 @@ class TestNotSuspected:
     def test_one_feed_is_empty(self, real) -> None:
         assert found(Feeds(real.open_interest.slice(0, 0), real.klines)) == []
         assert found(Feeds(real.open_interest, real.klines.slice(0, 0))) == []
+
+
+@pytest.mark.parametrize(
+    ("of_bar", "is_traded"),
+    [
+        pytest.param({"volume": 0.5}, True, id="flat, with less than a contract"),
+        pytest.param({"volume": 0.0}, False, id="flat, without volume"),
+        pytest.param({"volume": None}, False, id="flat, of unknown volume"),
+        pytest.param({"volume": 0.0, "high": 0.6}, True, id="without volume, and the price moved"),
+        pytest.param({"volume": 0.5, "open": None}, False, id="without a first price"),
+        pytest.param({"volume": 0.5, "open": 0.0}, False, id="with a first price of zero"),
+        pytest.param({"volume": 0.5, "close": 0.0}, False, id="with a last price of zero"),
+    ],
+)
+def test_a_bar_counts_as_traded_by_its_volume_or_its_move(of_bar: dict[str, float], is_traded: bool) -> None:
+    end = datetime(2026, 3, 15, 9, tzinfo=UTC)
+    bar = dict.fromkeys(PRICES, 0.5) | {"open_time": end - timedelta(minutes=5), "ts": end} | of_bar
+    bars = pa.Table.from_pylist([bar], KLINES_SCHEMA)
+
+    assert BothFeeds.of(OPEN_INTEREST_SCHEMA.empty_table(), bars).traded.tolist() == [is_traded]
 
 
 @pytest.mark.shared

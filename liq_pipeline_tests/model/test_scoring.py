@@ -172,6 +172,35 @@ def test_a_vwap_lies_within_its_entries_also_where_next_to_nothing_was_traded_af
     assert rolled_vwap(entry, volume, 1).tolist() == entry.tolist()
 
 
+def test_each_window_of_the_path_holds_its_hours_and_a_step_sums_its_bars():
+    """Bars of half an hour: the windows hold 2, 8, 48 and 144 of them. Steps are of two bars."""
+    rng, count = np.random.default_rng(5), 500
+    close, entry = 100 * np.exp(rng.normal(0, 0.02, (2, count)))
+    high, low = np.maximum(close, entry), np.minimum(close, entry)
+    volume, half_hour = rng.uniform(1, 50, count), np.timedelta64(30, "m")
+    ts = np.datetime64("2026-03-01T00:30", "us") + np.arange(count) * half_hour
+    bars = WalkInput(ts, np.full(count, 1e3), entry, low, high, close, volume)
+    first = np.arange(144, count, 2)
+    steps = Steps(ts[first + 1], first, first + 1, np.zeros((first.size, 2)))
+
+    longs, shorts = path_features(MarketData(bars, close, np.ones(count, bool), half_hour), steps)
+
+    for found, sign, extreme, furthest in ((longs, -1, low, np.min), (shorts, 1, high, np.max)):
+        for row, begin in enumerate(first):
+            gaps = np.zeros(9)
+            for t in (begin, begin + 1):
+                lines = [close[t - 1]]
+                for size in (2, 8, 48, 144):
+                    past = slice(t - size, t)
+                    lines += [furthest(extreme[past]), np.average(entry[past], weights=volume[past])]
+                gaps += np.maximum(sign * (extreme[t] - np.array(lines)), 0) / close[t - 1]
+            day = slice(begin - 48, begin)
+            usual = np.log(np.mean(np.log(high[day] / low[day])) + 1e-4)
+            logs = np.log1p(gaps / 1e-4)
+            np.testing.assert_allclose(found[row, 3:], [usual, *logs, logs[0] ** 2], rtol=1e-9)
+        assert np.unique(found[:, 4:13].round(6), axis=1).shape[1] == 9, "each window tells something else"
+
+
 def test_exposure_has_one_class_for_each_range_of_leverage():
     ladder = np.array([3, 30, 30.5, 60, 75, 110, 125, 150])
     assert leverage_class(ladder).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]

@@ -51,6 +51,29 @@ def test_a_free_port_is_the_same_at_every_address_of_the_host() -> None:
         one.close()
 
 
+OURS, OTHERS = "127.0.0.1", ("198.51.100.1", "203.0.113.1")
+
+
+@pytest.mark.parametrize("found", [[OTHERS[0], OURS], [OURS, OTHERS[0]], [OTHERS[0], OURS, OTHERS[1]]], ids=str)
+def test_of_several_addresses_those_are_listened_at_that_this_machine_has(found: list[str], monkeypatch) -> None:
+    """As `localhost` on a machine without IPv6."""
+    places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in found]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: places)
+
+    (one,) = take_port("localhost", 0)
+
+    assert one.getsockname()[0] == OURS
+    one.close()
+
+
+def test_of_several_addresses_none_is_this_machine(monkeypatch) -> None:
+    places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in OTHERS]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: places)
+
+    with pytest.raises(SettingsError, match="port 0 of localhost is not an address of this machine"):
+        take_port("localhost", 0)
+
+
 def test_serving_at_a_port_in_use_prints_no_address_and_exits_with_2(liq, good_run: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

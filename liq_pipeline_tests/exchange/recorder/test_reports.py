@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
 
 from liq_pipeline.exchange.connection import reason_of
+from liq_pipeline.simulator.stream import steady_orders
 from liq_pipeline_tests.streaming import NOON, QUICK, tell_until, until
 
 
@@ -66,3 +68,19 @@ def test_silence_is_counted_since_the_newest_order_or_since_it_was_last_said(ser
         until(lambda: running.has_said("forced orders written") >= reports + 2)
         assert running.has_said("connected, but no forced order") == 1
         until(lambda: running.has_said("connected, but no forced order") == 2)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(30.6, "our clock is +31 s beside"), (-30.6, "our clock is -31 s beside"), (30.0, ""), (-30.0, ""), (0.0, "")],
+)
+def test_a_clock_that_is_more_than_thirty_seconds_off_is_said_with_the_first_order(
+    clock, start, seconds: float, said: str
+) -> None:
+    running, (first, second) = start(), steady_orders("BTCUSDT", NOON, 2)
+    for order in (first, second):
+        clock.instant = NOON + timedelta(milliseconds=order.event_ms - NOON.timestamp() * 1000, seconds=seconds)
+        running.recorder.take(json.dumps(order.message()))
+
+    assert running.recorder.rejected == 0
+    assert running.has_said("our clock is") == running.has_said(said or "our clock is") == bool(said)

@@ -124,6 +124,29 @@ def test_what_is_not_an_order_is_refused_with_its_reason(message, reason):
         parse_message(message, BOTH, NOON)
 
 
+@pytest.mark.parametrize("sign", [1, -1], ids=["past", "future"])
+@pytest.mark.parametrize(("milliseconds", "is_taken"), [(0, True), (1, False)])
+def test_an_order_a_week_from_our_clock_is_taken_and_one_farther_away_is_not(sign, milliseconds, is_taken):
+    message = json.dumps({**GOOD, "E": GOOD["o"]["T"], "o": GOOD["o"]})
+    ours = after(0.25) + sign * timedelta(days=7, milliseconds=milliseconds)
+    if is_taken:
+        assert parse_message(message, BOTH, ours).ts == after(0.25)
+    else:
+        with pytest.raises(Malformed, match="more than 7 days from our clock"):
+            parse_message(message, BOTH, ours)
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["event later", "event earlier"])
+@pytest.mark.parametrize(("milliseconds", "is_taken"), [(0, True), (1, False)])
+def test_an_order_that_was_told_an_hour_away_is_taken_and_one_farther_away_is_not(sign, milliseconds, is_taken):
+    message = json.dumps({**GOOD, "E": GOOD["o"]["T"] + sign * (3_600_000 + milliseconds)})
+    if is_taken:
+        assert parse_message(message, BOTH, NOON).event_time == after(0.25 + sign * 3600)
+    else:
+        with pytest.raises(Malformed, match="more than an hour apart"):
+            parse_message(message, BOTH, NOON)
+
+
 def test_garbage_never_enters_never_stops_and_is_kept_apart(server, clock, start, tmp_path):
     with start() as running:
         tell_until(server, running, clock, after(1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from itertools import pairwise
+from urllib.parse import urlsplit
 
 import pyarrow.compute as pc
 import pytest
@@ -70,6 +71,31 @@ class TestLimits:
             client.open_interest("BTCUSDT", SINCE, NOW)
             with pytest.raises(RestUnreachable, match="429"):
                 client.open_interest("BTCUSDT", SINCE, NOW)
+
+    @pytest.mark.parametrize(
+        ("used", "most", "waits"),
+        [("1921", 60, [10]), ("1920", 60, []), ("1921", 4, [4]), ("", 60, []), ("many", 60, []), ("9" * 10, 60, [])],
+    )
+    def test_it_rests_when_more_than_four_fifths_of_the_weight_is_used_up(
+        self, opened: Open, used: str, most: float, waits: list[float]
+    ) -> None:
+        fault = RestFault(headers=(("X-MBX-USED-WEIGHT-1M", used),))
+        with opened(faults=lambda _: fault, max_wait_seconds=most) as (client, server):
+            client.open_interest("BTCUSDT", SINCE, NOW)
+            assert len(server.requests) == 1
+            assert client.waits == waits
+
+    @pytest.mark.parametrize(("used", "waits"), [("801", [10]), ("800", [])])
+    def test_the_weight_is_measured_by_the_limit_that_the_exchange_tells(self, opened: Open, used, waits) -> None:
+        weight = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 1000}
+        faults = {
+            "exchangeInfo": RestFault(change=lambda body: body | {"rateLimits": [weight]}),
+            "klines": RestFault(headers=(("X-MBX-USED-WEIGHT-1M", used),)),
+        }
+        with opened(faults=lambda path: faults[urlsplit(path).path.rsplit("/", 1)[-1]]) as (client, _):
+            client.symbols()
+            client.klines("BTCUSDT", "5m", SINCE, NOW, NOW)
+            assert client.waits == waits
 
     def test_a_ban_is_final(self, opened: Open) -> None:
         fault = RestFault(status=418, headers=(("Retry-After", "300"),))

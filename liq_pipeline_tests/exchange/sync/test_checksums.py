@@ -44,6 +44,19 @@ def test_a_wrong_checksum_is_quarantined_with_both_hashes_and_the_rest_goes_on(
     assert (healed.fetched, healed.problems) == (1, [])
 
 
+@pytest.mark.parametrize("stale", ["", ".CHECKSUM"], ids=["zip", "sidecar"])
+def test_what_a_cache_kept_too_long_is_asked_for_again_around_caches(
+    local: Local, server: Any, keys: list[str], stale: str
+) -> None:
+    old = f"{WRONG}  {Path(keys[4]).name}\n" if stale else "what the zip was before"
+    server.faults[keys[4] + stale] = [Response(old)]
+    report = local.sync(server.archive())
+    assert (report.fetched, report.problems) == (10, [])
+    both = [f"{keys[4]}.CHECKSUM", keys[4]]
+    assert [key for key in server.asked if key in both] == 2 * both
+    assert server.asked_around_caches == both, "and nothing else: caches spare the exchange"
+
+
 @pytest.mark.parametrize("body", ["", "<html>Access denied</html>"])
 def test_a_sidecar_that_is_no_checksum_is_not_a_missing_file(
     local: Local, server: Any, keys: list[str], body: str

@@ -113,6 +113,28 @@ def test_bad_prints_that_are_spread_over_all_days_are_lost_data_too(subject: Sub
     assert outcome.found.endswith("and 220 more")
 
 
+@pytest.mark.parametrize(("bad", "severity"), [(144, ERROR), (143, WARN)])
+def test_a_twentieth_of_all_rows_is_lost_data_and_less_is_a_warning(subject: Subject, bad: int, severity) -> None:
+    """2,880 snapshots in ten days; every twentieth, so that no day is bad for half of it."""
+    subject.tables.connection.execute(
+        BAD + "ts IN (SELECT ts FROM (SELECT ts, row_number() OVER (ORDER BY ts) AS place FROM open_interest) "
+        f"WHERE place % 20 = 0 ORDER BY ts LIMIT {bad})"
+    )
+
+    outcome = rows_are_plausible("open_interest")(subject)
+
+    assert subject.sql("SELECT count(*) AS rows FROM open_interest").to_pylist() == [{"rows": 2880}]
+    assert (outcome.severity, outcome.facts) == (severity, {"bad": bad, "lost_days": 0})
+
+
+@pytest.mark.parametrize(("until", "lost_days"), [("02:00", 1), ("01:55", 0)])
+def test_a_day_that_has_begun_is_lost_with_its_first_two_hours(subject: Subject, until: str, lost_days: int) -> None:
+    subject.tables.connection.execute("DELETE FROM open_interest WHERE ts > '2026-06-27 02:00:00+00'")
+    subject.tables.connection.execute(BAD + f"ts > '2026-06-27' AND ts <= '2026-06-27 {until}:00+00'")
+
+    assert rows_are_plausible("open_interest")(subject).facts["lost_days"] == lost_days
+
+
 @pytest.mark.parametrize(("since", "passes"), [("18:05", True), ("18:00", False)])
 def test_six_hours_of_bars_without_volume_are_too_many(subject: Subject, since: str, passes: bool) -> None:
     subject.tables.connection.execute(
