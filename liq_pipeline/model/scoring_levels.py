@@ -103,7 +103,7 @@ def outcomes(
     for number, at in enumerate(origins):
         start, close = bars.ts[at], bars.close[at]
         rows = np.flatnonzero((steps.end > start) & (steps.end <= start + horizon) & (steps.first > at))
-        if width[rows].sum() < 0.9 * horizon:
+        if width[rows].sum() / horizon < 0.9:  # not 0.9 * horizon: NumPy rounds that down to whole hours
             continue
         for column in range(2):
             furthest = 0.0
