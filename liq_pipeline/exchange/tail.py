@@ -252,7 +252,7 @@ def _compare(raw_dir: Path, dataset: ArchiveDataset, symbol: str, superseded: pa
     for column in ("open", "high", "low", "close", "volume") if dataset.interval else ("open_interest",):
         one, other = ours[column].to_numpy(), theirs[column].to_numpy()
         apart = np.where(np.isnan(one) & np.isnan(other), 0.0, np.abs(one - other))
-        differs |= ~(apart <= np.maximum(REST_ROUNDING, 1e-9 * np.abs(other)))  # a value that only one has differs, too
+        differs |= ~(apart <= np.fmax(REST_ROUNDING, 1e-9 * np.abs(other)))  # a value that only one has differs, too
         share = 100 * apart[apart > 0] / np.abs(other[apart > 0])
         largest = max(largest, float(np.max(share[np.isfinite(share)], initial=0.0)))
     return Replacement(ours.num_rows, superseded.num_rows - ours.num_rows, int(differs.sum()), largest)

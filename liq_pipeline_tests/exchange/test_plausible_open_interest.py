@@ -109,6 +109,29 @@ class TestTheValue:
         assert found == dict.fromkeys(range(23, 40), reason)
 
 
+class TestThePriceThatMoves:
+    """By half from bar to bar; a window of three bars has that of the middle one as its mean."""
+
+    def test_does_not_make_contracts_that_leap_right(self) -> None:
+        price = 100 * 1.5 ** np.arange(7)
+        told = snapshots(6, value=(slice(None), 1e3 * price[:6]), contracts=([2, 3], 2200))
+        feed = bars(slice(None), count=7, **dict.fromkeys(ALL, price), volume=1e4)
+        assert judged(told, feed=feed) == dict.fromkeys((2, 3), why.NOT_THE_PRICE)
+
+    def test_does_not_make_a_value_that_stands_still_right(self) -> None:
+        price = 1000 / 1.5 ** np.arange(7)
+        value = 1e3 * price[:6]
+        value[4] = value[5] = 1.2 * value[3]
+        told = snapshots(6, value=(slice(None), value), contracts=([5], 1010))
+        feed = bars(slice(None), count=7, **dict.fromkeys(ALL, price), volume=1e4)
+        assert judged(told, feed=feed) == {5: why.VALUE_IS_OFF}
+
+    def test_the_edge_of_a_stretch_is_the_snapshot_right_before_it(self) -> None:
+        """Contracts grow one snapshot earlier; the value is that of before."""
+        told = snapshots(contracts=(slice(19, None), 1400), value=(slice(19, 20), 1.4e5))
+        assert judged(told, volume=1e4) == dict.fromkeys(range(20, 40), why.VALUE_IS_OFF)
+
+
 class TestAllValuesOff:
     """Every value is that of twice the price; contracts move by little, and yet by more than is traded, or not."""
 
