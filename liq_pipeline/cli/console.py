@@ -128,7 +128,7 @@ def reporter(console: Console) -> Iterator[TerminalReporter | PlainReporter]:
         return
     columns = (
         TextColumn("{task.description}", markup=False), BarColumn(),
-        TextColumn("{task.fields[files]}/{task.fields[total_files]} files", markup=False),
+        TextColumn("{task.fields[files]}/{task.fields[total_files]} files"),
         DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     with RichProgress(*columns, console=console) as progress:

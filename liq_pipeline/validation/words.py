@@ -125,10 +125,10 @@ def flow_table(flows: FlowScores) -> str:
 
 def class_name(number: int) -> str:
     """Return a leverage class in words."""
-    edges = [0.0, *CLASS_EDGES]
-    return f"up to {edges[1]:g}x" if number == 0 else (
-        f"above {edges[number]:g}x" if number == len(CLASS_EDGES) else f"{edges[number]:g}x to {edges[number + 1]:g}x"
-    )  # fmt: skip
+    if number == 0:
+        return f"up to {CLASS_EDGES[0]:g}x"
+    low = f"{CLASS_EDGES[number - 1]:g}x"
+    return f"above {low}" if number == len(CLASS_EDGES) else f"{low} to {CLASS_EDGES[number]:g}x"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -52,8 +52,9 @@ class TestZones:
     )  # fmt: skip
     def test_edges_size_and_distance(self, bins, within, least, found) -> None:
         rows = levels(*bins, leverages=4)
-        given = [(zone.price_low, zone.price_high, zone.notional_usd, zone.distance_pct)
-                 for zone in zones(rows, within, least)]  # fmt: skip
+        near = zones(rows, within, least)
+        given = [(zone.price_low, zone.price_high, zone.notional_usd, zone.distance_pct) for zone in near]
+        assert all((zone.price_low < 10_000) == (zone.side == "long") for zone in near)
         assert given == [pytest.approx(one) for one in found]
 
     def test_bins_part_where_more_than_one_and_a_half_widths_are_between(self) -> None:
