@@ -94,6 +94,6 @@ class Reached:
 def usd(amount: float) -> str:
     """Return an amount as traders write it."""
     for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if amount >= size:
+        if amount >= 0.9995 * size:  # 999,500 is 1M
             return f"${amount / size:.3g}{unit}"
     return f"${amount:.0f}"

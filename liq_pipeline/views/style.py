@@ -73,7 +73,7 @@ def colour_map(theme: Theme) -> Any:
 def short_usd(value: float, _position: object = None) -> str:
     """Return an amount as people say it: 950, 12.3 K, 4.56 M, 1.2 B."""
     for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if abs(value) >= size:
+        if abs(value) >= 0.9995 * size:  # 999,500 is 1 M
             return f"{value / size:.3g} {letter}"
     return f"{value:.3g}"
 

@@ -224,7 +224,7 @@ class TestWords:
     @pytest.mark.parametrize(
         ("amount", "text"),
         [(6.46e9, "$6.46B"), (1.5e6, "$1.5M"), (2_300, "$2.3K"), (7, "$7"), (0, "$0"), (999, "$999"), (1e3, "$1K"),
-         (1e6, "$1M"), (1e9, "$1B")],
+         (1e6, "$1M"), (1e9, "$1B"), (999_499, "$999K"), (999_500, "$1M"), (999_499_999, "$999M"), (999.5e6, "$1B")],
     )  # fmt: skip
     def test_amounts(self, amount: float, text: str) -> None:
         assert usd(amount) == text

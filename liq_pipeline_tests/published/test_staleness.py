@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from liq_pipeline.published.staleness import age_in_words, is_stale, notice, retired, short_history
+from liq_pipeline.views.payload import age_facts
 
 AS_OF = datetime(2026, 3, 28, tzinfo=UTC)
 
@@ -49,6 +50,30 @@ def test_an_age_of_three_days_is_told_in_days_too(hours: float, words: str) -> N
 )  # fmt: skip
 def test_data_is_old_after_a_day_and_stale_after_two(age: timedelta, stale: bool, words: str) -> None:
     assert (is_stale(age), notice(AS_OF, AS_OF + age)) == (stale, words)
+
+
+@pytest.mark.parametrize(
+    ("hours", "words", "is_ageing", "stale"),
+    [
+        (-0.01, "later than now (2026-03-27 23:59): check the clock or LIQ_NOW", False, True),
+        (0, "0.0 h old", False, False),
+        (23.99, "24.0 h old", False, False),
+        (24, "24.0 h old; 1d leans on old data", True, False),
+        (47.994, "48.0 h old; 1d leans on old data", True, False),
+        (48, "48.0 h old; stale (the limit is 48 h)", True, True),
+        (71.9, "71.9 h old; stale (the limit is 48 h)", True, True),
+        (72, "72.0 h (3.0 days) old; stale (the limit is 48 h)", True, True),
+    ],
+)
+def test_data_is_ageing_from_24_hours_on_and_stale_from_48(hours, words: str, is_ageing: bool, stale: bool) -> None:
+    now = AS_OF + timedelta(hours=hours)
+
+    assert notice(AS_OF, now) == f"data up to 2026-03-28 00:00 UTC, {words}"
+    assert is_stale(now - AS_OF) is stale
+    assert age_facts(AS_OF, now) == {
+        "as_of": "2026-03-28T00:00:00Z", "age_hours": pytest.approx(hours, abs=5e-4), "is_ageing": is_ageing,
+        "is_stale": stale, "notice": notice(AS_OF, now),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

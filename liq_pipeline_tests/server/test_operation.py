@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
 from liq_pipeline import client
 from liq_pipeline.published.layout import dataset_path
 from liq_pipeline.published.publish import Publisher
-from liq_pipeline.server.metrics import ServiceMetrics
 
 LEVELS = "/liquidations/levels?symbol=BTCUSDT"
 
@@ -79,25 +76,6 @@ def test_metrics_tell_the_exposure_of_each_symbol(service, good_run) -> None:
             line = f'liq_estimated_exposure_usd{{side="{side}",symbol="BTCUSDT",within="{within}"}} '
             (found,) = [text for text in text.splitlines() if text.startswith(line)]
             assert float(found.removeprefix(line)) == pytest.approx(expected, rel=1e-6)
-
-
-def test_slowness_and_errors_are_logged(caplog) -> None:
-    watch = ServiceMetrics()
-    with caplog.at_level(logging.WARNING, "liq.serve"):
-        watch.count("/x", "1d", 200, 2.5, False)
-        watch.count("/x", "1d", 500, 0.1, False)
-
-    assert "p95 2.50 s" in caplog.text
-    assert "/x 1d answered 500" in caplog.text
-
-
-def test_rates_are_shares_of_the_requests_seen() -> None:
-    watch = ServiceMetrics()
-    for status, empty in ((200, False), (200, True), (200, False), (503, True), (404, False)):
-        watch.count("/x", "1d", status, 0.01, empty)
-
-    (seen,) = watch.report()
-    assert (seen["requests"], seen["error_rate"], seen["empty_rate"]) == (5, 0.2, 0.4)
 
 
 def test_a_torn_pair_is_never_served(own_service, published) -> None:

@@ -19,7 +19,7 @@ from liq_pipeline.views.frame import QUANTILE
 from liq_pipeline.views.heatmap_png import draw_heatmap, draw_preview, heatmap_figure
 from liq_pipeline.views.map_png import draw_map, map_figure
 from liq_pipeline.views.payload import heatmap_payload
-from liq_pipeline.views.style import DARK, THEMES, colour_map, png, short_usd
+from liq_pipeline.views.style import DARK, THEMES, colour_map, png
 
 themes = pytest.mark.parametrize("theme", THEMES.values(), ids=list(THEMES))
 timeframes = pytest.mark.parametrize("timeframe", TIMEFRAMES)
@@ -219,10 +219,6 @@ def test_cumulative_curves_start_at_the_price_from_zero_and_grow_outwards(frames
     assert (np.diff(short) >= 0).all()
     assert long[-1] == pytest.approx(levels.usd[0].sum())
     assert short[-1] == pytest.approx(levels.usd[1].sum())
-
-
-def test_amounts_are_short() -> None:
-    assert [short_usd(v) for v in (0, 950, 12_345, 4.56e6, 1.2e9)] == ["0", "950", "12.3 K", "4.56 M", "1.2 B"]
 
 
 def test_an_empty_map_is_drawn_too(frames) -> None:
