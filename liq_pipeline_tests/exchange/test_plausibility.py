@@ -86,6 +86,46 @@ class TestOneSnapshot:
         assert np.flatnonzero(judged["open_interest"].is_null().to_numpy()).tolist() == [7]
 
 
+class TestOfAThousandContractsInAQuietMarket:
+    """A day of bars of five minutes at 100 USD; between two snapshots count three: one to spare on either side."""
+
+    def quiet(self, traded: float) -> Feeds:
+        end = np.datetime64("2026-06-20T00:05", "us") + np.arange(288) * np.timedelta64(5, "m")
+        ones = np.ones(end.size)
+        bars = {"ts": end, "open_time": end - np.timedelta64(5, "m"), **dict.fromkeys(PRICES, 100 * ones)}
+        bars |= {"volume": traded * ones, "quote_volume": 100 * traded * ones}
+        bars |= {"taker_buy_volume": 0 * ones, "taker_buy_quote_volume": 0 * ones}
+        snapshots = {"ts": end, "open_interest": 1e3 * ones, "open_interest_value_usd": 1e5 * ones}
+        return Feeds(pa.table(snapshots), pa.table(bars))
+
+    @pytest.mark.parametrize(
+        ("traded", "change", "is_found"),
+        [
+            pytest.param(1, 50, False, id="a twentieth more"),
+            pytest.param(1, 51, True, id="more than that"),
+            pytest.param(1, -47, False, id="a twentieth of what is left"),
+            pytest.param(1, -48, True, id="less than that"),
+            pytest.param(20, 120, False, id="twice what three bars traded"),
+            pytest.param(20, 121, True, id="more than was traded"),
+            pytest.param(20, -120, False, id="all of it closed"),
+            pytest.param(20, -121, True, id="more than could close"),
+        ],
+    )
+    def test_one_may_change_by_a_twentieth_or_by_twice_what_was_traded(self, traded, change, is_found) -> None:
+        contracts = 1000 + change
+        planted = self.quiet(traded).plant(
+            "open_interest", [100], open_interest=contracts, open_interest_value_usd=100 * contracts
+        )
+        assert planted.found("open_interest") == ({100: why.TRADED_LESS} if is_found else {})
+
+    @pytest.mark.parametrize(
+        ("off", "is_found"), [(1.249, False), (1.251, True), (1 / 1.249, False), (1 / 1.251, True)]
+    )
+    def test_a_value_may_be_a_quarter_off(self, off: float, is_found: bool) -> None:
+        planted = self.quiet(1).plant("open_interest", [100], open_interest_value_usd=times(off))
+        assert planted.found("open_interest") == ({100: why.VALUE_IS_OFF} if is_found else {})
+
+
 class TestADayOfSnapshots:
     @pytest.mark.parametrize("which", [0, 1, -1], ids=["first", "middle", "last"])
     @pytest.mark.parametrize(

@@ -65,6 +65,22 @@ class TestPrices:
         fallen = feeds.plant("klines", [row], low=times(factor), volume=more, quote_volume=more)
         assert fallen.found("klines") == ({row: why.UNTRADED_RANGE} if is_blamed else {})
 
+    @pytest.mark.parametrize(
+        ("reach", "volume", "is_blamed"),
+        [(1.249, 0.5, False), (1.251, 0.5, True), (1.251, 4.9, True), (1.251, 5.1, False)],
+    )
+    def test_of_a_range_of_more_than_a_quarter_need_five_times_the_usual_volume(
+        self, feeds: Feeds, reach: float, volume: float, is_blamed: bool
+    ) -> None:
+        row, ts = feeds.klines.num_rows // 2, feeds.klines["ts"].to_numpy().astype("datetime64[D]")
+        usual = np.median(feeds.klines["volume"].to_numpy()[(ts == ts[row]) | (ts == ts[row] - 1)])
+        low, close = feeds.klines["low"][row].as_py(), feeds.klines["close"][row].as_py()
+        wide = feeds.plant(
+            "klines", [row], high=reach * low, volume=volume * usual, quote_volume=volume * usual * close,
+            taker_buy_volume=0, taker_buy_quote_volume=0,
+        )  # fmt: skip
+        assert wide.found("klines") == ({row: why.UNTRADED_RANGE} if is_blamed else {})
+
     def test_of_a_deep_fall_that_was_traded_stay(self, feeds: Feeds) -> None:
         row = feeds.klines.num_rows // 2
         more = times(30)

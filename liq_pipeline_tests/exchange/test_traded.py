@@ -36,3 +36,14 @@ def between(**of_one_bar: float) -> float:
 def test_a_bar_counts_with_its_volume_and_with_much_where_that_is_not_known(of_one_bar, bars: float) -> None:
     spare = 2  # a bar on either side: snapshots are seconds late
     assert between(**of_one_bar) == pytest.approx((bars + spare) * USUAL)
+
+
+@pytest.mark.parametrize(("bars", "usual"), [(144, USUAL), (145, 10.0)], ids=["twelve hours", "more"])
+def test_the_usual_volume_is_that_of_the_newest_days_once_more_than_twelve_hours_traded(
+    bars: int, usual: float
+) -> None:
+    days = [np.datetime64(day, "us") + np.arange(288) * WIDTH for day in ("2026-06-20", "2026-06-21", "2026-06-24")]
+    volume = np.repeat([USUAL, USUAL, 0.0], 288)
+    volume[2 * 288 : 2 * 288 + bars] = 10.0
+    found = Bars(np.concatenate(days), WIDTH, {"volume": volume}, np.full(volume.size, None)).usual_volume
+    assert found.tolist() == [USUAL] * 2 * 288 + [usual] * 288

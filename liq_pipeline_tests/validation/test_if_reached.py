@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from liq_pipeline.model import scoring_if_reached
 from liq_pipeline.model.alignment import MarketData, Steps
 from liq_pipeline.model.if_reached import (
     P10,
@@ -242,25 +241,3 @@ class TestScores:
         one, two = (score_if_reached(walked, scene.data, steps.pick(days < 20)) for steps in (scene.steps, other))
 
         assert one == two
-
-    @pytest.mark.parametrize("hours", [1, 24])
-    def test_a_day_is_forecast_from_what_was_asked_up_to_a_horizon_before_its_midnight(
-        self, scene: Scene, hours: int, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        forecast, known_until, asked = _FORECASTS[MAP], [], []
-
-        def watched(known: Cases, today: Cases) -> np.ndarray | None:
-            midnight = today.asked_at.min().astype("datetime64[D]")
-            known_until.append(midnight - known.asked_at.max())
-            asked.append(today.asked_at - midnight)
-            return forecast(known, today)
-
-        monkeypatch.setitem(_FORECASTS, MAP, watched)
-        monkeypatch.setattr(scoring_if_reached, "HORIZON_HOURS", (hours,))
-        few = scene.steps.pick(scene.steps.days < 11)
-        (found,) = score_if_reached(walk(scene.data.walk_input, SYMBOL), scene.data, few, against=(DISTANCE_ONLY,))
-
-        hour = np.timedelta64(1, "h")
-        assert min(known_until) == hours * hour
-        assert (np.concatenate(asked).min(), np.concatenate(asked).max()) == (0 * hour, 23 * hour)
-        assert found.cases == sum(one.size for one in asked)

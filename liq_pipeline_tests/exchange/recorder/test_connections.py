@@ -5,6 +5,9 @@ import threading
 from dataclasses import replace
 
 import pytest
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
 
 from liq_pipeline.errors import SettingsError
 from liq_pipeline.exchange.forced_orders import stream_url
@@ -126,6 +129,25 @@ def test_attempts_become_rarer_up_to_a_bound(start):
     wanted = [1, 2, 4, 32, 60, 60]
     assert all(most / 2 <= pause <= most for pause, most in zip(pauses, wanted, strict=True))
     assert pauses[-1] != running.recorder._pause(), "attempts of many recorders must not fall together"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "retry_after", "least", "most"),
+    [
+        ((403, 418, 429, 451), None, 60, 60),
+        ((403, 418, 429, 451), "120", 120, 120),
+        ((403, 418, 429, 451), "20", 60, 60),
+        ((403, 418, 429, 451), "86400", 3600, 3600),
+        ((403, 418, 429, 451), "soon", 60, 60),
+        ((404, 500, 503), "120", 0.5, 1),
+    ],
+)
+def test_a_refusal_is_waited_out_for_an_hour_at_most_and_an_outage_is_not(start, statuses, retry_after, least, most):
+    running = start(pace=replace(QUICK, first_pause=1.0, longest_pause=60.0))
+    running.recorder._failures = 1
+    headers = Headers({"Retry-After": retry_after} if retry_after else {})
+    for status in statuses:
+        assert least <= running.recorder._pause(InvalidStatus(Response(status, "", headers))) <= most
 
 
 def test_a_stream_that_is_alive_but_says_nothing_is_called_strange(server, clock, start):

@@ -188,6 +188,15 @@ def test_while_the_disk_refuses_orders_wait_in_memory(server, clock, start, tmp_
     assert read_coverage(tmp_path / "recorded", "BTCUSDT") == [(NOON, after(5))]
 
 
+def test_as_many_orders_wait_in_memory_as_were_allowed_and_none_beyond(start):
+    running = start(most_unsaved=3)
+    first, second, third, fourth = (json.dumps(order.message()) for order in steady_orders("BTCUSDT", NOON, 4))
+    for message in (first, second, second, third):
+        assert running.recorder.take(message)
+    with pytest.raises(RecordingFailed, match="3 orders could not be written"):
+        running.recorder.take(fourth)
+
+
 def test_a_disk_that_goes_on_refusing_ends_it_with_a_clear_error(server, clock, start, tmp_path):
     (tmp_path / "recorded").mkdir()
     (tmp_path / "recorded" / "forced_orders").write_text("")
