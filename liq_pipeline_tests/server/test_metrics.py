@@ -37,19 +37,6 @@ def test_slowness_is_said_from_two_seconds_on_and_once_a_minute(
     ]  # fmt: skip
 
 
-def test_a_slow_one_in_twenty_is_no_slowness_and_more_are_though_the_newest_was_quick(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    for slow in (5, 6):
-        watch = ServiceMetrics()
-        for number in range(100):
-            watch.count("/x", f"{slow}", 200, 1.9 if number < slow else 0.1, False)
-        for number in range(100):
-            watch.count("/y", f"{slow}", 200, 3.0 if number and number <= slow else 0.1, False)
-
-    assert caplog.messages == []
-
-
 def test_rates_are_shares_of_the_requests_seen() -> None:
     watch = ServiceMetrics()
     for status, empty in ((200, False), (200, True), (200, False), (503, True), (404, False)):
