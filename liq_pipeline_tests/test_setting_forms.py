@@ -112,12 +112,12 @@ REFUSED: list[tuple[Callable, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("form", "text", "value"), TAKEN, ids=lambda one: str(one)[:30])
+@pytest.mark.parametrize(("form", "text", "value"), TAKEN, ids=lambda one: getattr(one, "__name__", str(one))[:30])
 def test_what_has_the_form_is_taken(form: Callable, text: str, value: object) -> None:
     assert form(text) == value
 
 
-@pytest.mark.parametrize(("form", "text", "said"), REFUSED, ids=lambda one: str(one)[:30])
+@pytest.mark.parametrize(("form", "text", "said"), REFUSED, ids=lambda one: getattr(one, "__name__", str(one))[:30])
 def test_one_step_beyond_it_is_refused(form: Callable, text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         form(text)
