@@ -1,4 +1,4 @@
-"""Every figure of a small validation, to seven digits (processors differ in the last): a change may not move one unmeant.
+"""Every figure of a small validation, to seven digits: a change may not move one unmeant.
 
 The figures lie beside this file. After a change that is meant to change some, write them anew, and read what changed:
 
