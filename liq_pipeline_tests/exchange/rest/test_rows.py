@@ -50,21 +50,14 @@ class TestRows:
             assert table.num_rows == 30 * 4
             assert pc.max(table["high"]).as_py() == expected(market, "high").max()
 
-    @pytest.mark.parametrize(
-        ("rows", "calls"),
-        [(("open_interest", 500), 1), (("open_interest", 501), 2), (("klines", 1000), 1), (("klines", 1001), 2)],
-    )
+    @pytest.mark.parametrize(("count", "calls"), [(500, 1), (501, 2)])
     def test_both_ends_of_a_stretch_are_asked_for_and_no_row_is_lost_where_calls_meet(
-        self, opened: Open, rows, calls
+        self, opened: Open, count: int, calls: int
     ) -> None:
-        (table, count), now = rows, datetime(2026, 6, 28, 12, tzinfo=UTC)
         since = datetime(2026, 6, 24, 1, tzinfo=UTC)
         until = since + (count - 1) * timedelta(minutes=5)
-        with opened(now=lambda: now) as (client, server):
-            if table == "klines":
-                found = client.klines("BTCUSDT", "5m", since, until, now).table["open_time"].to_pylist()
-            else:
-                found = client.open_interest("BTCUSDT", since, until).table["ts"].to_pylist()
+        with opened(now=lambda: datetime(2026, 6, 28, 12, tzinfo=UTC)) as (client, server):
+            found = client.open_interest("BTCUSDT", since, until).table["ts"].to_pylist()
             assert len(set(server.requests)) == calls
         assert (len(found), found[0], found[-1]) == (count, since, until)
 
