@@ -62,8 +62,10 @@ class TestZones:
             rows = levels(("short", 10_010, 5e6), ("short", 10_020 + gap, 5e6))
             assert len(zones(rows, 2.0, 1.0)) == parts
 
-    @pytest.mark.parametrize(("amount", "text"), [(999.6, "$1000"), (1e6 - 1e4, "$990K"), (1e9 - 1e7, "$990M")])
-    def test_just_below_a_unit(self, amount: float, text: str) -> None:
+    @pytest.mark.parametrize(
+        ("amount", "text"), [(999.6, "$1K"), (999.4, "$999"), (1e6 - 1e4, "$990K"), (1e9 - 1e7, "$990M")]
+    )
+    def test_amounts_just_below_a_unit(self, amount: float, text: str) -> None:
         assert usd(amount) == text
 
 

@@ -38,8 +38,8 @@ def test_what_a_good_file_covers_is_archived_up_to_its_last_row_or_its_whole_day
     archived(
         tmp_path,
         no_last=entry(date(2026, 6, 21), "ok", sha256="b"),
-        kept=entry(date(2026, 6, 22), "bad", sha256="c", kept_sha256="d", last_ts=at(1500)),
-        lost=entry(date(2026, 6, 23), "bad", sha256="e", last_ts=at(4200)),
+        kept=entry(date(2026, 6, 22), "bad", sha256="c", kept_sha256="d"),
+        lost=entry(date(2026, 6, 23), "bad", sha256="e"),
         short=entry(date(2026, 6, 25), "ok", sha256="f", last_ts=at(6000)),
         junk=Entry("junk", "", "ok", NOW, sha256="g", last_ts=at(99_999)),
     )
