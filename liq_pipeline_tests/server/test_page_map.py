@@ -235,11 +235,12 @@ def test_symbols_are_searched_among_hundreds(visit) -> None:
         page.reload()
     drawn(page, "BTCUSDT")
     page.click("#symbol")
-    assert page.locator("#found button").count() == 500
+    rows = "document.querySelectorAll('#found button').length"
+    page.wait_for_function(f"{rows} == 500")  # sixty at once, the rest after
     page.keyboard.type("made49")
-    assert page.locator("#found button").count() == 10
+    page.wait_for_function(f"{rows} == 10")
     page.locator("#find").fill("nothing")
-    assert "No published symbol has “NOTHING”" in (page.text_content("#found") or "")  # drawn or not yet
+    page.wait_for_function("document.querySelector('#found').textContent.includes('No published symbol has “NOTHING”')")
     page.locator("#find").fill("btc")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
