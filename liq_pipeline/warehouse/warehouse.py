@@ -194,7 +194,8 @@ class Warehouse(BaseModel):
     def _connected(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         fresh = path.with_suffix(".fresh")
         with self._lock(path):
-            fresh.unlink(missing_ok=True)  # of a process that was killed
+            for left in (fresh, fresh.with_suffix(".fresh.wal")):  # by a process that was killed
+                left.unlink(missing_ok=True)
             config = {
                 "custom_user_agent": "dagster",
                 "memory_limit": self.memory_limit,
@@ -223,6 +224,8 @@ class Warehouse(BaseModel):
                 connection.close()
             if is_written:
                 fresh.replace(path)
+            else:
+                fresh.unlink(missing_ok=True)  # half of it, on a disk that is full
 
     @contextmanager
     def _lock(self, path: Path) -> Iterator[None]:

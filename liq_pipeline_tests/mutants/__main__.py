@@ -79,7 +79,7 @@ class Trial:
         self.selection = Selection(REPOSITORY, kept)
 
     def _record(self, jobs: int) -> None:
-        print("Recording which test executes which line: as long as `make test`, and half as long again.", flush=True)
+        print("Recording which test executes which line: longer than `make test`: whole runs, too.", flush=True)
         shutil.rmtree(self.kept, ignore_errors=True)
         self.kept.mkdir(parents=True)
         copy = self.copies.get()

@@ -44,13 +44,16 @@ def test_a_file_with_little_room_in_it_is_left(full: Warehouse) -> None:
 
 
 def test_where_the_smaller_file_cannot_be_written_the_old_one_stays(full: Warehouse) -> None:
-    fresh = full.file_of("BTCUSDT").with_suffix(".fresh")
+    path = full.file_of("BTCUSDT")
+    number, in_the_way = path.stat().st_ino, path.with_suffix(".fresh.wal")
 
     with full.get_connection("BTCUSDT") as connection:
-        connection.execute("DELETE FROM large")
-        fresh.mkdir()
+        connection.execute("DELETE FROM large; CHECKPOINT; CREATE TABLE last AS FROM small")
+        in_the_way.mkdir()
 
-    fresh.rmdir()
+    in_the_way.rmdir()
+    assert path.stat().st_ino == number
+    assert not path.with_suffix(".fresh").exists()
     with full.get_connection("BTCUSDT") as connection:
         assert connection.execute("SELECT count(*) FROM small").fetchone() == (500,)
 
@@ -58,6 +61,7 @@ def test_where_the_smaller_file_cannot_be_written_the_old_one_stays(full: Wareho
 def test_what_a_killed_process_left_of_it_is_removed(full: Warehouse) -> None:
     fresh = full.file_of("BTCUSDT").with_suffix(".fresh")
     fresh.write_bytes(b"half")
+    fresh.with_suffix(".fresh.wal").write_bytes(b"half")
 
     assert once(full).sql("SELECT count(*) AS n FROM small")["n"].to_pylist() == [500]
-    assert not fresh.exists()
+    assert list(fresh.parent.glob("*.fresh*")) == []
